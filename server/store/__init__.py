@@ -1,0 +1,1 @@
+"""Stores: the room log and the records around it."""

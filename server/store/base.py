@@ -1,0 +1,233 @@
+"""What the rest of the server asks of a store: the duties, and the drafts and outcomes that pass through it.
+
+A store keeps one append-only log of events for each room, with contiguous numbers from 1, and the records around the logs.
+Two implementations of this interface pass the same contract suite (``tests/contract``).
+
+Threading: :meth:`Store.append` and :meth:`Store.create_room` are called from one thread at a time (the writer thread); the reading
+methods may be called from any thread, also during an append, and then see either all of a batch or nothing of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+import msgspec
+
+from server.wire import Event, Mode
+
+RoomKind = Literal["live", "vod"]
+RoomMode = Literal["open", "read_only", "closed"]
+
+
+class RoomInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A room as stored. ``head`` is the number of the newest event (0: none); ``started_ms`` is position 0 of a live room."""
+
+    name: str
+    title: str
+    kind: RoomKind
+    mode: RoomMode
+    epoch: str
+    created_ms: int
+    started_ms: int
+    head: int
+    video_url: str = ""
+
+
+class CommentDraft(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A screened comment to be recorded. ``author`` is the internal account, ``author_id`` the public id; ``verdict`` is JSON."""
+
+    room: str
+    author: str
+    key: str
+    at_ms: int
+    pos_ms: int
+    text: str
+    mode: Mode
+    color: str
+    size: int
+    author_id: str
+    author_name: str
+    verdict: bytes = b""
+    connection: str = ""
+
+
+class RemovalDraft(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """Remove comment ``target``. ``author`` is the acting account, ``role`` one of ``author uploader reviewer operator``.
+
+    ``owner``: when not empty, the comment's author must be this account (else ``not_yours``), and the comment must not be
+    older than ``not_before_ms`` (else ``too_late``): the author's own recall.
+    """
+
+    room: str
+    author: str
+    key: str
+    at_ms: int
+    target: int
+    code: str
+    basis: str
+    role: str
+    owner: str = ""
+    not_before_ms: int = 0
+
+
+class RestorationDraft(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """Restore the removed comment ``target``."""
+
+    room: str
+    author: str
+    key: str
+    at_ms: int
+    target: int
+    code: str
+    basis: str
+    role: str
+
+
+class NoticeDraft(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """Tell a room something. ``notice`` is ``announcement`` (with ``text``) or ``mode`` (with ``room_mode``, stored with the room)."""
+
+    room: str
+    author: str
+    key: str
+    at_ms: int
+    notice: Literal["announcement", "mode"]
+    text: str = ""
+    room_mode: RoomMode | Literal[""] = ""
+
+
+class ScreenedDraft(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A comment that was held or refused: recorded with its verdict, never part of the log by itself."""
+
+    room: str
+    author: str
+    key: str
+    at_ms: int
+    action: Literal["held", "refused"]
+    code: str
+    verdict: bytes
+    pos_ms: int
+    text: str
+    mode: Mode
+    color: str
+    size: int
+    author_id: str
+    author_name: str
+    connection: str = ""
+
+
+class ConnectionDraft(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """An authenticated connection: who, from which source address and port, from when to when (``closed_ms`` 0: still open)."""
+
+    id: str
+    author: str
+    address: str
+    port: int
+    opened_ms: int
+    closed_ms: int = 0
+
+
+class ReportDraft(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A report from the public about comment ``seq`` (0: about the room). ``receipt`` is unique and given to the reporter."""
+
+    receipt: str
+    room: str
+    seq: int
+    at_ms: int
+    reason: str
+    text: str
+    address: str
+    port: int
+
+
+Draft = CommentDraft | RemovalDraft | RestorationDraft | NoticeDraft | ScreenedDraft | ConnectionDraft | ReportDraft
+
+
+class Committed(msgspec.Struct, frozen=True, gc=False):
+    """The draft stands in the log as ``event``. ``fresh`` is false for a retry, which gets the first answer.
+
+    For a removal, ``target`` is the tombstone that the removed comment became; for a restoration, the comment as it is again.
+    """
+
+    room: str
+    event: Event
+    fresh: bool
+    target: Event | None = None
+
+
+class Recorded(msgspec.Struct, frozen=True, gc=False):
+    """A record was written (``fresh`` false: it was there already). For a screened comment, what its author was first told."""
+
+    fresh: bool
+    action: str = ""
+    code: str = ""
+
+
+class Rejected(msgspec.Struct, frozen=True, gc=False):
+    """The draft cannot be: ``code`` of ``server.errors.CODES``. Nothing was written for it; the rest of the batch was."""
+
+    code: str
+
+
+Outcome = Committed | Recorded | Rejected
+
+
+class ScreenedRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A held or refused comment as read back; ``id`` counts up and pages the list."""
+
+    id: int
+    room: str
+    author: str
+    key: str
+    at_ms: int
+    action: str
+    code: str
+    verdict: bytes
+    text: str
+
+
+class ReportRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A report as read back (without the reporter's address)."""
+
+    id: int
+    receipt: str
+    room: str
+    seq: int
+    at_ms: int
+    reason: str
+    text: str
+
+
+class Store(Protocol):
+    """Duties of every store; see the module's text for threading."""
+
+    def rooms(self) -> list[RoomInfo]:
+        """All rooms with their heads, by name. Raises StoreUnavailable."""
+
+    def create_room(self, name: str, title: str, kind: RoomKind, at_ms: int, video_url: str = "") -> RoomInfo:
+        """Create a room with a new random epoch. Raises Refusal ``room_exists``; StoreUnavailable."""
+
+    def append(self, batch: Sequence[Draft]) -> list[Outcome]:
+        """Write a batch in one durable transaction and return one outcome for each draft, in order.
+
+        Events of a room get the numbers after its head, in the order of the batch. ``(author, key)`` is unique over the
+        comments, removals, restorations, notices and screened comments of all rooms: a draft that was written before gets
+        its first answer with ``fresh`` false, also within one batch; the same key with another room or text gets Rejected
+        ``key_reused``. Rejected drafts take no number. When it returns, everything is durable (power loss included).
+
+        Raises StoreUnavailable when nothing was written, StoreUnknown when that cannot be told; the caller may then append
+        the same drafts again.
+        """
+
+    def read(self, room: str, after: int, limit: int) -> list[Event]:
+        """Events with numbers after ``after``, at most ``limit``, in order, as they are *now*: removed comments are tombstones
+        without text. Raises Refusal ``room_not_found``; StoreUnavailable."""
+
+    def screened(self, after: int, limit: int, action: str = "") -> list[ScreenedRecord]:
+        """Held and refused comments with ids after ``after``, in order. Raises StoreUnavailable."""
+
+    def reports(self, after: int, limit: int) -> list[ReportRecord]:
+        """Reports with ids after ``after``, in order. Raises StoreUnavailable."""
+
+    def close(self) -> None:
+        """Release everything; idempotent."""
