@@ -32,6 +32,7 @@ class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     ``seq`` counts from 1 without gaps. For a comment, ``author_id`` is the public id (a keyed hash), ``author_name`` the
     nickname. ``removed_by`` is the sequence number of the removal that turned a comment into a tombstone (0: none); then
     ``text``, ``author_id`` and ``author_name`` are empty and ``code``, ``basis``, ``role`` say why.
+
     For removals and restorations ``target`` is the comment's number, with ``code``, ``basis`` and ``role``; a restoration carries
     the fields of the restored comment as well (``text``, ``author_name``, ``color``, ...; ``pos_ms`` is that of the comment).
     For notices ``notice`` is its kind (``mode`` or ``announcement``), ``text`` the announcement, ``room_mode`` the new mode.

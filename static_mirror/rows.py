@@ -1,4 +1,4 @@
-"""What a static page needs to know of an event and of a room: structural types, so that this package imports nothing of the project."""
+"""What a static page needs to know of an event: a structural type, so that this package imports nothing of the project."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Protocol
 class PageEvent(Protocol):
     """One event of a room's log, as it is now.
 
-    ``kind`` is ``comment``, ``removal``, ``restoration`` or ``notice``. A comment with ``removed_by`` not 0 is a tombstone: it has no text and no
-    author, and ``code``, ``basis``, ``role`` say why. Times are Unix milliseconds, positions milliseconds of the video.
+    ``kind`` is ``comment``, ``removal``, ``restoration`` or ``notice``. A comment with ``removed_by`` not 0 is a tombstone: it has
+    no text and no author, and ``code``, ``basis``, ``role`` say why. Times are Unix milliseconds, positions milliseconds of the video.
     """
 
     @property

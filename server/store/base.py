@@ -3,8 +3,8 @@
 A store keeps one append-only log of events for each room, with contiguous numbers from 1, and the records around the logs.
 Two implementations of this interface pass the same contract suite (``tests/contract``).
 
-Threading: :meth:`Store.append` and :meth:`Store.create_room` are called from one thread at a time (the writer thread); the reading
-methods may be called from any thread, also during an append, and then see either all of a batch or nothing of it.
+Threading: :meth:`Store.append` and :meth:`Store.create_room` are called from one thread at a time (the writer thread); the
+reading methods may be called from any thread, also during an append, and then see either all of a batch or nothing of it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ class RoomInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CommentDraft(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """A screened comment to be recorded. ``author`` is the internal account, ``author_id`` the public id; ``verdict`` is JSON."""
+    """A screened comment to be recorded.
+
+    ``author`` is the internal account, ``author_id`` the public id; ``verdict`` is JSON; ``connection`` the id of a ConnectionDraft.
+    """
 
     room: str
     author: str
@@ -85,7 +88,10 @@ class RestorationDraft(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class NoticeDraft(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """Tell a room something. ``notice`` is ``announcement`` (with ``text``) or ``mode`` (with ``room_mode``, stored with the room)."""
+    """Tell a room something.
+
+    ``notice`` is ``announcement`` (with ``text``) or ``mode`` (with ``room_mode``, which is stored with the room as well).
+    """
 
     room: str
     author: str

@@ -1,0 +1,1 @@
+"""The HTTP side: pages, history, event stream, operator interface, health and metrics."""

@@ -1,0 +1,90 @@
+"""What the HTTP routes ask of the running server; ``server.app`` implements it, tests may with a fake."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from server.accounts.identity import Tokens
+from server.settings import Settings
+from server.store.base import Draft, Outcome, ReportRecord, RoomInfo, RoomKind, ScreenedRecord
+from server.wire import Event
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    """``ready``: traffic is welcome. ``checks`` maps each check to ``ok`` or a sentence that says what is wrong."""
+
+    ready: bool
+    checks: dict[str, str]
+
+
+class Chunk(msgspec.Struct, frozen=True, gc=False):
+    """A piece of a room's live stream: encoded events with numbers ``first`` ... ``last`` (both included).
+
+    ``events`` is empty for a gap (these numbers were skipped, they stand on the pages) and for a keep-alive (``first`` is 0).
+    """
+
+    first: int
+    last: int
+    events: list[bytes]
+
+
+class Services(Protocol):
+    """The running server as seen by HTTP routes. All methods are called on the event loop."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def tokens(self) -> Tokens: ...
+    @property
+    def pages_dir(self) -> Path: ...
+
+    def now_ms(self) -> int:
+        """Unix time in milliseconds."""
+
+    def room(self, name: str) -> RoomInfo | None:
+        """The room with its current mode; ``head`` is the newest number that is live and static. None: no such room."""
+
+    def rooms(self) -> list[RoomInfo]:
+        """All rooms, by name."""
+
+    def viewers(self, name: str) -> int:
+        """Approximate number of viewers of a room."""
+
+    async def newest(self, name: str, limit: int) -> list[Event]:
+        """The newest events of a room that are live and static, oldest first. Raises Refusal."""
+
+    async def history(self, name: str, after: int, limit: int) -> list[bytes]:
+        """Encoded events after ``after`` that are live and static, in order, at most ``limit``. Raises Refusal."""
+
+    def follow(self, name: str, after: int | None) -> AsyncIterator[Chunk]:
+        """Live events after ``after`` (None: from now on) until the server drains; a keep-alive Chunk after 15 quiet seconds.
+        The follower is a cursor into the room's ring: no queue stands behind it. Raises Refusal."""
+
+    async def submit(self, draft: Draft) -> Outcome:
+        """Pass a draft through the one path (commit, page, live). Returns when it is durable; for a removal or restoration, when
+        the pages show it. Raises Refusal (``overloaded``, ``storage_unavailable``, ``outcome_unknown``, ...)."""
+
+    async def create_room(self, name: str, title: str, kind: RoomKind, video_url: str = "") -> RoomInfo:
+        """Create a room. Raises Refusal ``room_exists``, ``storage_unavailable``."""
+
+    async def screened(self, after: int, limit: int, action: str) -> list[ScreenedRecord]:
+        """Held and refused comments. Raises Refusal."""
+
+    async def reports(self, after: int, limit: int) -> list[ReportRecord]:
+        """Reports of the public. Raises Refusal."""
+
+    async def rebuild(self, name: str) -> dict[str, Any]:
+        """Make all pages of a room again from its log; returns counts. Raises Refusal."""
+
+    async def heal_page(self, name: str, number: int) -> bool:
+        """A page file that should be there is not, or is damaged: make it again from the log. False: no such page."""
+
+    def readiness(self) -> Readiness:
+        """Whether this process should get traffic."""
+
+    def metrics(self) -> bytes:
+        """Prometheus text format."""
