@@ -1,0 +1,1 @@
+"""Who is speaking: signed tokens, keys, public ids."""
