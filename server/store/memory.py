@@ -1,0 +1,271 @@
+"""A store in memory: the reference against which the others are compared, and the fake for tests of the parts above.
+
+It keeps everything that :class:`server.store.base.Store` promises but durability. One lock makes an append one step for
+readers. Nothing bounds it: it is meant for tests and simulations.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
+
+from server.errors import Refusal, StoreUnavailable
+from server.store import drafts
+from server.store.base import (
+    CommentDraft,
+    Committed,
+    ConnectionDraft,
+    Draft,
+    NoticeDraft,
+    Outcome,
+    Recorded,
+    Rejected,
+    RemovalDraft,
+    ReportDraft,
+    ReportRecord,
+    RestorationDraft,
+    RoomInfo,
+    RoomKind,
+    ScreenedDraft,
+    ScreenedRecord,
+)
+from server.wire import Event
+
+
+@dataclass(slots=True)
+class _Entry:
+    """``event`` as it was written; ``removed_by`` as it is now."""
+
+    event: Event
+    author: str
+    removed_by: int = 0
+
+
+@dataclass(slots=True)
+class _Room:
+    info: RoomInfo
+    log: list[_Entry] = field(default_factory=list)
+
+    def now(self, seq: int) -> Event:
+        """Event ``seq`` as readers see it now."""
+        entry = self.log[seq - 1]
+        if entry.removed_by:
+            return self._tombstone(entry)
+        if entry.event.kind == "restoration" and self.log[entry.event.target - 1].removed_by:
+            return replace(entry.event, text="", author_id="", author_name="")
+        return entry.event
+
+    def _tombstone(self, entry: _Entry) -> Event:
+        why = self.log[entry.removed_by - 1].event
+        return replace(
+            entry.event,
+            text="",
+            author_id="",
+            author_name="",
+            code=why.code,
+            basis=why.basis,
+            role=why.role,
+            removed_by=entry.removed_by,
+        )
+
+
+@dataclass(slots=True)
+class _First:
+    """What was first done for a key: an event of the log, or a screened comment."""
+
+    identity: tuple[str | int, ...]
+    room: _Room
+    seq: int = 0
+    screened: ScreenedDraft | None = None
+
+
+class MemoryStore:
+    """See :class:`server.store.base.Store`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._closed = False
+        self._rooms: dict[str, _Room] = {}
+        self._keys: dict[tuple[str, str], _First] = {}
+        self._screened: list[ScreenedRecord] = []
+        self._reports: list[ReportRecord] = []
+        self._receipts: set[str] = set()
+        self._connections: dict[str, ConnectionDraft] = {}
+
+    def rooms(self) -> list[RoomInfo]:
+        """All rooms with their heads, by name."""
+        with self._open():
+            return [replace(room.info, head=len(room.log)) for _, room in sorted(self._rooms.items())]
+
+    def create_room(self, name: str, title: str, kind: RoomKind, at_ms: int, video_url: str = "") -> RoomInfo:
+        """Create a room. Raises Refusal ``room_exists``."""
+        with self._open():
+            if name in self._rooms:
+                raise Refusal("room_exists", name)
+            info = RoomInfo(
+                name=name,
+                title=title,
+                kind=kind,
+                mode="open",
+                epoch=secrets.token_hex(8),
+                created_ms=at_ms,
+                started_ms=at_ms if kind == "live" else 0,
+                head=0,
+                video_url=video_url,
+            )
+            self._rooms[name] = _Room(info)
+            return info
+
+    def append(self, batch: Sequence[Draft]) -> list[Outcome]:
+        """Take a batch; readers see all of it or nothing."""
+        with self._open():
+            return [self._append_one(draft) for draft in batch]
+
+    def read(self, room: str, after: int, limit: int) -> list[Event]:
+        """Events after ``after`` as they are now. Raises Refusal ``room_not_found``."""
+        with self._open():
+            if room not in self._rooms:
+                raise Refusal("room_not_found", room)
+            found = self._rooms[room]
+            first = max(after, 0)
+            return [found.now(seq) for seq in range(first + 1, min(first + max(limit, 0), len(found.log)) + 1)]
+
+    def screened(self, after: int, limit: int, action: str = "") -> list[ScreenedRecord]:
+        """Held and refused comments after ``after``."""
+        with self._open():
+            return [r for r in self._screened if r.id > after and action in ("", r.action)][: max(limit, 0)]
+
+    def reports(self, after: int, limit: int) -> list[ReportRecord]:
+        """Reports after ``after``."""
+        with self._open():
+            return [record for record in self._reports if record.id > after][: max(limit, 0)]
+
+    def close(self) -> None:
+        """Refuse everything from now on; idempotent."""
+        self._closed = True
+
+    def connection(self, identifier: str) -> ConnectionDraft | None:
+        """The connection as recorded, for tests."""
+        return self._connections.get(identifier)
+
+    def _open(self) -> threading.Lock:
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
+        return self._lock
+
+    def _append_one(self, draft: Draft) -> Outcome:
+        code = drafts.fault(draft)
+        if code:
+            return Rejected(code)
+        if isinstance(draft, ConnectionDraft):
+            return self._connect(draft)
+        room = self._rooms.get(draft.room)
+        if room is None:
+            return Rejected("room_not_found")
+        if isinstance(draft, ReportDraft):
+            return self._report(room, draft)
+        first = self._keys.get((draft.author, draft.key))
+        if first is not None:
+            return self._again(first, draft)
+        if isinstance(draft, ScreenedDraft):
+            return self._screen(room, draft)
+        return self._write(room, draft)
+
+    def _again(self, first: _First, draft: drafts.KeyedDraft) -> Outcome:
+        if first.identity != drafts.identity(draft):
+            return Rejected("key_reused")
+        if first.screened is not None:
+            return Recorded(fresh=False, action=first.screened.action, code=first.screened.code)
+        return self._committed(first.room, first.seq, fresh=False)
+
+    def _committed(self, room: _Room, seq: int, *, fresh: bool) -> Committed:
+        event = room.now(seq)
+        target = room.now(event.target) if event.target else None
+        return Committed(room=room.info.name, event=event, fresh=fresh, target=target)
+
+    def _write(self, room: _Room, draft: CommentDraft | RemovalDraft | RestorationDraft | NoticeDraft) -> Outcome:
+        seq = len(room.log) + 1
+        if isinstance(draft, CommentDraft):
+            event = drafts.comment(seq, draft)
+        elif isinstance(draft, NoticeDraft):
+            event = drafts.notice(seq, draft)
+            if draft.notice == "mode" and draft.room_mode:
+                room.info = replace(room.info, mode=draft.room_mode)
+        else:
+            if not 0 < draft.target < seq or room.log[draft.target - 1].event.kind != "comment":
+                return Rejected("comment_not_found")
+            target = room.log[draft.target - 1]
+            if isinstance(draft, RemovalDraft):
+                code = _unremovable(target, draft)
+                if code:
+                    return Rejected(code)
+                event = drafts.removal(seq, draft)
+                target.removed_by = seq
+            else:
+                if not target.removed_by:
+                    return Rejected("not_removed")
+                target.removed_by = 0
+                event = drafts.restoration(seq, draft, target.event)
+        room.log.append(_Entry(event, draft.author))
+        self._keys[draft.author, draft.key] = _First(drafts.identity(draft), room, seq)
+        return self._committed(room, seq, fresh=True)
+
+    def _screen(self, room: _Room, draft: ScreenedDraft) -> Outcome:
+        self._screened.append(
+            ScreenedRecord(
+                id=len(self._screened) + 1,
+                room=draft.room,
+                author=draft.author,
+                key=draft.key,
+                at_ms=draft.at_ms,
+                action=draft.action,
+                code=draft.code,
+                verdict=draft.verdict,
+                text=draft.text,
+            )
+        )
+        self._keys[draft.author, draft.key] = _First(drafts.identity(draft), room, screened=draft)
+        return Recorded(fresh=True, action=draft.action, code=draft.code)
+
+    def _connect(self, draft: ConnectionDraft) -> Outcome:
+        known = self._connections.get(draft.id)
+        if known is None:
+            self._connections[draft.id] = draft
+            return Recorded(fresh=True)
+        if known.closed_ms or not draft.closed_ms:
+            return Recorded(fresh=False)
+        self._connections[draft.id] = replace(known, closed_ms=draft.closed_ms)
+        return Recorded(fresh=True)
+
+    def _report(self, room: _Room, draft: ReportDraft) -> Outcome:
+        if draft.receipt in self._receipts:
+            return Recorded(fresh=False)
+        if not 0 <= draft.seq <= len(room.log):
+            return Rejected("comment_not_found")
+        self._receipts.add(draft.receipt)
+        self._reports.append(
+            ReportRecord(
+                id=len(self._reports) + 1,
+                receipt=draft.receipt,
+                room=draft.room,
+                seq=draft.seq,
+                at_ms=draft.at_ms,
+                reason=draft.reason,
+                text=draft.text,
+            )
+        )
+        return Recorded(fresh=True)
+
+
+def _unremovable(target: _Entry, draft: RemovalDraft) -> str:
+    if draft.owner and target.author != draft.owner:
+        return "not_yours"
+    if target.removed_by:
+        return "already_removed"
+    if draft.owner and target.event.at_ms < draft.not_before_ms:
+        return "too_late"
+    return ""
