@@ -20,8 +20,8 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
     """One finding. ``start`` and ``end`` are offsets of the original text in code points (0, 0: the whole).
 
     ``code`` is a refusal code that the author is told (``text_too_long``, ``too_fast``, ``banned_content`` ...); ``rule``
-    names the rule, ``basis`` the law or house rule behind it, ``view`` the form of the text in which it was found (``surface``, ``folded``,
-    ``skeleton``, ``phonetic``), ``observer`` a rule that only watches.
+    names the rule, ``basis`` the law or house rule behind it, ``view`` the form of the text in which it was found
+    (``surface``, ``folded``, ``skeleton``, ``phonetic``), ``observer`` a rule that only watches.
     """
 
     action: Action
@@ -54,8 +54,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 class Candidate(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A comment to be screened.
 
-    ``author`` and ``address`` are opaque keys for rates; ``level`` is the author's credit level; ``slow_ms`` the room's slow mode
-    (least time between two comments of one author, 0: none).
+    ``author`` and ``address`` are opaque keys for rates; ``level`` is the author's credit level; ``slow_ms`` the room's slow
+    mode (least time between two comments of one author, 0: none).
     """
 
     text: str
