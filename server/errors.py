@@ -57,6 +57,8 @@ _CODES: Final = (
     Code("bad_token", False, 401, "The token is not valid. Ask the site for a new one.", "令牌无效，请向网站重新获取。"),
     Code("token_expired", False, 401, "The token has expired. Ask the site for a new one.",
          "令牌已过期，请向网站重新获取。"),
+    Code("keys_unavailable", True, 503, "Tokens cannot be checked at the moment. Try again shortly.",
+         "暂时无法核验令牌，请稍后再试。"),
     Code("sign_in_required", False, 401, "Sign in to post. Reading needs no account.", "请先登录再发弹幕，阅读无需登录。"),
     Code("not_verified", False, 403, "The law asks for a verified identity before posting. Verify your account first.",
          "依法须完成真实身份认证后才能发弹幕，请先认证。"),

@@ -385,8 +385,8 @@ def document() -> str:
     lines = [
         "# Settings",
         "",
-        "Each setting may be given on the command line (`barrage serve --set NAME=VALUE`, a few by options of their own), in the",
-        "environment as `BARRAGE_` and the name in capitals, or in a TOML file (`--config FILE` or `BARRAGE_CONFIG`). The",
+        "Each setting may be given on the command line (`barrage serve --set NAME=VALUE`, a few by options of their own), in",
+        "the environment as `BARRAGE_` and the name in capitals, or in a TOML file (`--config FILE` or `BARRAGE_CONFIG`). The",
         "command line wins over the environment, the environment over the file. A bad value or an unknown name stops the start",
         "with a message that names it. `barrage settings` prints the values in force, `barrage check-config` only checks them.",
         "",
