@@ -1,8 +1,8 @@
 """Who is speaking: signed tokens of the host platform, and the public ids that stand in for its account names.
 
 A token is a JWT with ``sub`` (the account, never shown), ``nickname``, ``verified`` (the platform knows the person behind
-it), ``exp``, ``aud``, and optionally ``role``, ``iss``, ``nbf``, ``iat``. After :meth:`Tokens.open` nothing here does I/O, save the
-task that keeps a platform's key set fresh (:meth:`Tokens.run`).
+it), ``exp``, ``aud``, and optionally ``role``, ``iss``, ``nbf``, ``iat``. After :meth:`Tokens.open` nothing here does I/O,
+save the task that keeps a platform's key set fresh (:meth:`Tokens.run`).
 """
 
 from __future__ import annotations

@@ -1,0 +1,370 @@
+"""A faithful, small implementation of ``server.http.services.Services`` in memory, for tests of routes.
+
+It keeps the duties of the real one that routes can observe: contiguous numbers, one answer per ``(author, key)``, tombstones
+without text, events that are the same bytes as on the wire, a follower without a queue. Faults are injected by
+``services.fault``; time is ``services.clock_ms`` and moves by hand only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from server.accounts.identity import Tokens
+from server.errors import Refusal
+from server.http.services import Chunk, Readiness
+from server.settings import Settings
+from server.store.base import (
+    CommentDraft,
+    Committed,
+    ConnectionDraft,
+    Draft,
+    NoticeDraft,
+    Outcome,
+    Recorded,
+    Rejected,
+    RemovalDraft,
+    ReportDraft,
+    ReportRecord,
+    RestorationDraft,
+    RoomInfo,
+    RoomKind,
+    ScreenedDraft,
+    ScreenedRecord,
+)
+from server.wire import Event, encode_event
+
+START_MS = 1_790_000_000_000
+LogDraft = CommentDraft | RemovalDraft | RestorationDraft | NoticeDraft
+
+
+def fixed_tokens() -> Tokens:
+    """Tokens with keys that are the same in each test run."""
+    return Tokens(secret=b"s" * 32, ring=None, id_key=b"i" * 32, operator_key=b"o" * 32)
+
+
+class FakeRoom:
+    """A room's log: ``events`` as they are now, ``original`` the comments as they were posted, by number."""
+
+    def __init__(self, info: RoomInfo) -> None:
+        self.info = info
+        self.events: list[Event] = []
+        self.original: dict[int, CommentDraft] = {}
+        self.grown = asyncio.Event()
+
+
+class FakeServices:
+    """See the module's text. ``pages_dir`` need not exist unless the routes under test read pages."""
+
+    def __init__(self, pages_dir: Path, settings: Settings | None = None, tokens: Tokens | None = None) -> None:
+        self.settings = settings or Settings()
+        self.tokens = tokens or fixed_tokens()
+        self.pages_dir = pages_dir
+        self.clock_ms = START_MS
+        self.fault: Refusal | None = None
+        self.checks: dict[str, str] = {"store": "ok"}
+        self.draining = False
+        self.keep_alive_s = 15.0
+        self.followers = 0
+        self.healed: list[tuple[str, int]] = []
+        self.healable: set[tuple[str, int]] = set()
+        self.rebuilt: list[str] = []
+        self.viewer_counts: dict[str, int] = {}
+        self.connections: list[ConnectionDraft] = []
+        self._rooms: dict[str, FakeRoom] = {}
+        self._answers: dict[tuple[str, str], tuple[LogDraft | ScreenedDraft, Committed | Recorded]] = {}
+        self._screened: list[ScreenedRecord] = []
+        self._reports: list[ReportRecord] = []
+
+    # -- set up by tests
+
+    def add_room(self, name: str, title: str = "", kind: RoomKind = "live", video_url: str = "") -> RoomInfo:
+        """Create a room at once."""
+        if name in self._rooms:
+            raise Refusal("room_exists")
+        info = RoomInfo(
+            name=name,
+            title=title or name,
+            kind=kind,
+            mode="open",
+            epoch=f"{len(self._rooms) + 1:016x}",
+            created_ms=self.clock_ms,
+            started_ms=self.clock_ms,
+            head=0,
+            video_url=video_url,
+        )
+        self._rooms[name] = FakeRoom(info)
+        return info
+
+    def say(self, room: str, text: str, author: str = "author", name: str = "小明", pos_ms: int = 0) -> Event:
+        """Put a comment into the log at once."""
+        number = len(self._rooms[room].events) + 1
+        outcome = self.append(
+            CommentDraft(
+                room=room,
+                author=author,
+                key=f"say-{room}-{number}",
+                at_ms=self.clock_ms,
+                pos_ms=pos_ms,
+                text=text,
+                mode="scroll",
+                color="#ffffff",
+                size=25,
+                author_id=self.tokens.public_id(author),
+                author_name=name,
+            )
+        )
+        assert isinstance(outcome, Committed)
+        return outcome.event
+
+    def events(self, room: str) -> list[Event]:
+        """The log as it is now."""
+        return list(self._rooms[room].events)
+
+    def drain(self) -> None:
+        """Begin the end: readiness off, followers end."""
+        self.draining = True
+        for room in self._rooms.values():
+            room.grown.set()
+
+    # -- Services
+
+    def now_ms(self) -> int:
+        return self.clock_ms
+
+    def room(self, name: str) -> RoomInfo | None:
+        room = self._rooms.get(name)
+        return None if room is None else room.info
+
+    def rooms(self) -> list[RoomInfo]:
+        return [self._rooms[name].info for name in sorted(self._rooms)]
+
+    def viewers(self, name: str) -> int:
+        return self.viewer_counts.get(name, 0)
+
+    async def newest(self, name: str, limit: int) -> list[Event]:
+        return self._open(name).events[-limit:] if limit else []
+
+    async def history(self, name: str, after: int, limit: int) -> list[bytes]:
+        return [encode_event(event) for event in self._open(name).events[after : after + limit]]
+
+    async def follow(self, name: str, after: int | None) -> AsyncIterator[Chunk]:
+        room = self._open(name)
+        cursor = room.info.head if after is None else after
+        self.followers += 1
+        try:
+            while not self.draining:
+                head, ring = room.info.head, self.settings.ring_events
+                if cursor < head - ring:
+                    yield Chunk(cursor + 1, head - ring, [])
+                    cursor = head - ring
+                elif cursor < head:
+                    yield Chunk(cursor + 1, head, [encode_event(event) for event in room.events[cursor:head]])
+                    cursor = head
+                else:
+                    room.grown.clear()
+                    try:
+                        await asyncio.wait_for(room.grown.wait(), self.keep_alive_s)
+                    except TimeoutError:
+                        yield Chunk(0, 0, [])
+        finally:
+            self.followers -= 1
+
+    async def submit(self, draft: Draft) -> Outcome:
+        self._fail()
+        return self.append(draft)
+
+    async def create_room(self, name: str, title: str, kind: RoomKind, video_url: str = "") -> RoomInfo:
+        self._fail()
+        return self.add_room(name, title, kind, video_url)
+
+    async def screened(self, after: int, limit: int, action: str) -> list[ScreenedRecord]:
+        self._fail()
+        return [r for r in self._screened if r.id > after and action in ("", r.action)][:limit]
+
+    async def reports(self, after: int, limit: int) -> list[ReportRecord]:
+        self._fail()
+        return [r for r in self._reports if r.id > after][:limit]
+
+    async def rebuild(self, name: str) -> dict[str, Any]:
+        room = self._open(name)
+        self.rebuilt.append(name)
+        return {"pages": (len(room.events) + 255) // 256, "events": len(room.events)}
+
+    async def heal_page(self, name: str, number: int) -> bool:
+        self._fail()
+        self.healed.append((name, number))
+        return (name, number) in self.healable
+
+    def readiness(self) -> Readiness:
+        ready = not self.draining and all(check == "ok" for check in self.checks.values())
+        return Readiness(ready, dict(self.checks))
+
+    def metrics(self) -> bytes:
+        return b"# HELP barrage_rooms Rooms in memory.\n# TYPE barrage_rooms gauge\nbarrage_rooms %d\n" % len(self._rooms)
+
+    # -- the log
+
+    def append(self, draft: Draft) -> Outcome:
+        """What the store would answer for a batch of this one draft."""
+        if isinstance(draft, ConnectionDraft):
+            self.connections.append(draft)
+            return Recorded(True)
+        if isinstance(draft, ReportDraft):
+            return self._append_report(draft)
+        before = self._answers.get((draft.author, draft.key))
+        if before is not None:
+            first, answer = before
+            same = first.room == draft.room and getattr(first, "text", "") == getattr(draft, "text", "")
+            return msgspec.structs.replace(answer, fresh=False) if same else Rejected("key_reused")
+        outcome = self._append_screened(draft) if isinstance(draft, ScreenedDraft) else self._append_event(draft)
+        if not isinstance(outcome, Rejected):
+            self._answers[draft.author, draft.key] = (draft, outcome)
+        return outcome
+
+    def _append_event(self, draft: LogDraft) -> Committed | Rejected:
+        room = self._rooms.get(draft.room)
+        if room is None:
+            return Rejected("room_not_found")
+        seq = len(room.events) + 1
+        target: Event | None = None
+        if isinstance(draft, CommentDraft):
+            event = _comment(draft, seq)
+            room.original[seq] = draft
+        elif isinstance(draft, NoticeDraft):
+            event = Event(
+                seq=seq, kind="notice", at_ms=draft.at_ms, notice=draft.notice, text=draft.text, room_mode=draft.room_mode
+            )
+            if draft.room_mode:
+                room.info = msgspec.structs.replace(room.info, mode=draft.room_mode)
+        else:
+            code = _cannot(room, draft)
+            if code:
+                return Rejected(code)
+            event, target = self._remove(room, draft, seq) if isinstance(draft, RemovalDraft) else _restore(room, draft, seq)
+            room.events[draft.target - 1] = target
+        room.events.append(event)
+        room.info = msgspec.structs.replace(room.info, head=seq)
+        room.grown.set()
+        return Committed(draft.room, event, True, target)
+
+    @staticmethod
+    def _remove(room: FakeRoom, draft: RemovalDraft, seq: int) -> tuple[Event, Event]:
+        comment = room.events[draft.target - 1]
+        event = Event(
+            seq=seq,
+            kind="removal",
+            at_ms=draft.at_ms,
+            target=draft.target,
+            code=draft.code,
+            basis=draft.basis,
+            role=draft.role,
+        )
+        tombstone = Event(
+            seq=comment.seq,
+            kind="comment",
+            at_ms=comment.at_ms,
+            pos_ms=comment.pos_ms,
+            removed_by=seq,
+            code=draft.code,
+            basis=draft.basis,
+            role=draft.role,
+        )
+        return event, tombstone
+
+    def _append_screened(self, draft: ScreenedDraft) -> Recorded:
+        self._screened.append(
+            ScreenedRecord(
+                id=len(self._screened) + 1,
+                room=draft.room,
+                author=draft.author,
+                key=draft.key,
+                at_ms=draft.at_ms,
+                action=draft.action,
+                code=draft.code,
+                verdict=draft.verdict,
+                text=draft.text,
+            )
+        )
+        return Recorded(True, draft.action, draft.code)
+
+    def _append_report(self, draft: ReportDraft) -> Outcome:
+        room = self._rooms.get(draft.room)
+        if room is None:
+            return Rejected("room_not_found")
+        if draft.seq > len(room.events):
+            return Rejected("comment_not_found")
+        if any(record.receipt == draft.receipt for record in self._reports):
+            return Recorded(False)
+        self._reports.append(
+            ReportRecord(
+                id=len(self._reports) + 1,
+                receipt=draft.receipt,
+                room=draft.room,
+                seq=draft.seq,
+                at_ms=draft.at_ms,
+                reason=draft.reason,
+                text=draft.text,
+            )
+        )
+        return Recorded(True)
+
+    def _open(self, name: str) -> FakeRoom:
+        self._fail()
+        room = self._rooms.get(name)
+        if room is None:
+            raise Refusal("room_not_found")
+        return room
+
+    def _fail(self) -> None:
+        if self.fault is not None:
+            raise self.fault
+
+
+def _comment(draft: CommentDraft, seq: int) -> Event:
+    return Event(
+        seq=seq,
+        kind="comment",
+        at_ms=draft.at_ms,
+        pos_ms=draft.pos_ms,
+        text=draft.text,
+        mode=draft.mode,
+        color=draft.color,
+        size=draft.size,
+        author_id=draft.author_id,
+        author_name=draft.author_name,
+    )
+
+
+def _cannot(room: FakeRoom, draft: RemovalDraft | RestorationDraft) -> str:
+    """Why the removal or restoration cannot be, as a refusal code; empty when it can."""
+    original = room.original.get(draft.target)
+    if original is None:
+        return "comment_not_found"
+    removed = bool(room.events[draft.target - 1].removed_by)
+    if isinstance(draft, RestorationDraft):
+        return "" if removed else "not_removed"
+    if draft.owner and draft.owner != original.author:
+        return "not_yours"
+    if removed:
+        return "already_removed"
+    return "too_late" if draft.owner and original.at_ms < draft.not_before_ms else ""
+
+
+def _restore(room: FakeRoom, draft: RestorationDraft, seq: int) -> tuple[Event, Event]:
+    comment = _comment(room.original[draft.target], draft.target)
+    event = msgspec.structs.replace(
+        comment,
+        seq=seq,
+        kind="restoration",
+        at_ms=draft.at_ms,
+        target=draft.target,
+        code=draft.code,
+        basis=draft.basis,
+        role=draft.role,
+    )
+    return event, comment
