@@ -1,0 +1,63 @@
+"""server/core/reasons.py"""
+
+from __future__ import annotations
+
+import pytest
+
+from server.core.reasons import (
+    BASIS_MAX_CHARS,
+    BY_AUTHOR,
+    REASONS,
+    REMOVAL_CODES,
+    RESTORATION_CODES,
+    check_removal,
+    check_restoration,
+)
+from server.errors import Refusal
+
+
+def test_families_of_the_duties_are_all_there() -> None:
+    """Every family of the duties has at least one code, unlawful content all nine."""
+    assert {code[0] for code in REASONS} == set("LMPSNAUR")
+    assert [code for code in REASONS if code[0] == "L"] == [f"L{number}" for number in range(1, 10)]
+
+
+def test_codes_have_the_form_of_family_and_number_and_names_in_both_languages() -> None:
+    """Each code is a letter and a digit, and has a Chinese and an English name."""
+    for code, reason in REASONS.items():
+        assert len(code) == 2
+        assert code[0].isupper()
+        assert code[1].isdigit()
+        assert reason.en.isascii()
+        assert not reason.zh.isascii()
+
+
+@pytest.mark.parametrize("code", sorted(REMOVAL_CODES - {BY_AUTHOR}))
+def test_a_removal_takes_each_code_of_its_table(code: str) -> None:
+    """Staff may remove by each code except the author's own recall."""
+    check_removal(code, "条例 article 15")
+
+
+@pytest.mark.parametrize("code", sorted(RESTORATION_CODES))
+def test_a_restoration_takes_each_code_of_family_r(code: str) -> None:
+    """A restoration cites why the comment comes back."""
+    check_restoration(code, "appeal 12 upheld")
+
+
+@pytest.mark.parametrize(
+    ("code", "basis"),
+    [("", "b"), ("L0", "b"), ("l5", "b"), ("L5 ", "b"), ("R1", "b"), (BY_AUTHOR, "b"), ("L5", ""), ("L5", "  "),
+     ("L5", "x" * (BASIS_MAX_CHARS + 1)), ("L5", "two\nlines"), ("L5", "turned\u202eround")],
+)  # fmt: skip
+def test_a_removal_without_a_right_code_and_basis_is_refused(code: str, basis: str) -> None:
+    """No removal without a code of the table and a basis: the refusal names the field, never the value."""
+    with pytest.raises(Refusal, match="bad_code") as caught:
+        check_removal(code, basis)
+    assert caught.value.detail.startswith(("code:", "basis:"))
+
+
+@pytest.mark.parametrize(("code", "basis"), [("L5", "b"), ("", "b"), ("R1", "")])
+def test_a_restoration_without_a_right_code_and_basis_is_refused(code: str, basis: str) -> None:
+    """No restoration by a removal's code, none without a basis."""
+    with pytest.raises(Refusal, match="bad_code"):
+        check_restoration(code, basis)
