@@ -56,7 +56,7 @@ class Stats:
     __slots__ = (
         "ack_s", "acks", "batch_drafts", "bytes_in", "bytes_out", "closes", "comments", "commit_s", "commits",
         "commits_failed", "commits_unknown", "connections", "connections_refused", "connections_total", "deliveries",
-        "events", "flush_s", "flushes", "frames_in", "gap_events", "gaps", "loop_lag_s", "page_errors", "page_lag_s",
+        "errors", "events", "flush_s", "flushes", "frames_in", "gap_events", "gaps", "loop_lag_s", "page_errors", "page_lag_s",
         "pages_rebuilt", "queued", "records_dropped", "rooms", "screen_s", "slow_closes", "stalled", "streams",
         "viewers",
     )  # fmt: skip
@@ -91,6 +91,7 @@ class Stats:
         self.comments: dict[tuple[Verdict, str], int] = {}
         self.closes: dict[str, int] = {}
         self.connections_refused: dict[str, int] = {}
+        self.errors: dict[str, int] = {}
         # Histograms.
         self.screen_s = Histogram(FAST_S)
         self.commit_s = Histogram(LATENCY_S)
@@ -107,6 +108,10 @@ class Stats:
     def close(self, name: str) -> None:
         """Count a connection that the server closed, by the name of ``server.errors.CLOSES``."""
         self.closes[name] = self.closes.get(name, 0) + 1
+
+    def error(self, code: str) -> None:
+        """Count an ``error`` message to a client (for anything but a comment), by refusal code."""
+        self.errors[code] = self.errors.get(code, 0) + 1
 
     def refuse_connection(self, code: str) -> None:
         """Count a handshake that was refused, by refusal code."""
@@ -180,6 +185,7 @@ class Exposition(Collector):
             comments.add_metric([verdict, code], count)
         yield comments
         yield _by_name("barrage_closes", "Connections closed by the server.", "reason", stats.closes)
+        yield _by_name("barrage_errors", "Messages of clients that could not be served.", "code", stats.errors)
         yield _by_name("barrage_connections_refused", "Handshakes refused.", "code", stats.connections_refused)
         for attribute, name, text in _HISTOGRAMS:
             histogram: Histogram = getattr(stats, attribute)

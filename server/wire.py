@@ -239,7 +239,11 @@ def encode_left(room: str) -> bytes:
 PONG: Final = b'{"op":"pong"}'
 
 
-def page_number(seq: int, rows: int = 256) -> int:
+PAGE_ROWS: Final = 256
+"""Rows of a static page."""
+
+
+def page_number(seq: int, rows: int = PAGE_ROWS) -> int:
     """The number of the static page that event ``seq`` stands on: page n holds n*rows+1 ... (n+1)*rows."""
     return (seq - 1) // rows if seq > 0 else 0
 

@@ -1,0 +1,355 @@
+"""The composition root: the only place that builds concrete parts and wires them together."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import math
+import random
+import resource
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from types import FrameType
+from typing import Any
+
+import structlog
+import uvicorn
+import uvloop
+from starlette.applications import Starlette
+
+from filters.config import ScreeningConfig
+from server.accounts.identity import Tokens
+from server.control import DataLock, local_url
+from server.conversation import Conversation
+from server.core.batch import Tick
+from server.core.hub import Hub
+from server.errors import ConfigError, StoreError
+from server.flush import Flusher, Viewer
+from server.history import History
+from server.http import api, demo, errors, health, operator, pages, stream
+from server.logs import configure
+from server.metrics import Exposition, Stats
+from server.pages import PageWork
+from server.publish import Publisher
+from server.screening import Screening
+from server.settings import Settings
+from server.site import Site
+from server.store.base import RoomInfo, RoomMode, Store
+from server.store.sql import SqlStore
+from server.ws import Connection
+from static_mirror import Mirror, MirrorError
+
+_SWEEP_S = 30
+_DRAIN_STEP_S = 0.1
+_BACKLOG = 4096
+
+log = structlog.get_logger("app")
+
+
+class Parts:
+    """One running server: every part, built once, from the settings. Belongs to the event loop it is built on.
+
+    ``store`` may be given by tests and by tools that wrap it; else the data folder's own is opened.
+    """
+
+    def __init__(self, settings: Settings, tokens: Tokens, store: Store, screening: Screening) -> None:
+        self.settings = settings
+        self.tokens = tokens
+        self.store = store
+        self.screening = screening
+        self.stats = Stats()
+        self._exposition = Exposition(self.stats)
+        self.infos: dict[str, RoomInfo] = {}
+        self.hub: Hub[Viewer] = Hub(settings.ring_events)
+        self.writer = ThreadPoolExecutor(1, thread_name_prefix="log-writer")
+        self.readers = ThreadPoolExecutor(2, thread_name_prefix="log-reader")
+        self.page_workers = ThreadPoolExecutor(2, thread_name_prefix="page-writer")
+        mirror = Mirror(settings.data_dir / "pages", tz=settings.time_zone, max_open=settings.pages_open_max)
+        self.mirror = mirror
+        self.pages = PageWork(mirror, store, self.infos)
+        self.tick = Tick(settings.tick_ms, settings.tick_max_ms, time.monotonic() * 1000)
+        self.flusher = Flusher(
+            mirror, self.pages, self.page_workers, self.tick, self.stats,
+            deflate_min=settings.deflate_min_bytes, deflate_level=settings.deflate_level,
+        )  # fmt: skip
+        self.publisher = Publisher(
+            store, self.hub, self.flusher, self.writer, self.stats,
+            queue_max=settings.queue_max, batch_max=settings.batch_max,
+            on_mode=self._on_mode, after_batch=lambda: self.conversation.after_batch(),
+        )  # fmt: skip
+        self.history = History(store, self.hub, self.readers)
+        self.conversation = Conversation(
+            settings, self.hub, self.publisher, screening.current, tokens, self.stats, self.infos, self.history.warm
+        )
+        self.site = Site(
+            settings, tokens, store, self.hub, self.publisher, self.flusher, self.history, self.pages, self.writer,
+            self.stats, self.infos, self._metrics,
+        )  # fmt: skip
+
+    def _on_mode(self, room: str, mode: RoomMode) -> None:
+        log.info("room mode changed", room=room, mode=mode)
+        self.conversation.tell_counts()
+
+    def _metrics(self) -> bytes:
+        stats = self.stats
+        stats.connections = len(self.conversation.connections)
+        stats.rooms = len(self.infos)
+        stats.viewers = self.hub.viewers
+        stats.queued = self.publisher.queued
+        return self._exposition.render()
+
+    async def load(self) -> None:
+        """Take all rooms into memory and make their pages whole: nobody is served before what the log says is static.
+
+        Raises StoreError, MirrorError.
+        """
+        loop = asyncio.get_running_loop()
+        for info in await loop.run_in_executor(self.readers, self.store.rooms):
+            self.site.hold(info)
+        names = list(self.infos)
+        repaired = await loop.run_in_executor(self.page_workers, lambda: self.pages.repair_all(names))
+        log.info("rooms loaded", rooms=len(names), pages_repaired=repaired)
+
+    async def ensure_demo_room(self) -> None:
+        """The demo's room exists."""
+        name = self.settings.demo_room
+        if name not in self.infos:
+            kind = "vod" if self.settings.demo_video_url else "live"
+            await self.site.create_room(name, "演示直播间 Demo", kind, self.settings.demo_video_url)  # type: ignore[arg-type]
+
+    async def look_after(self) -> None:
+        """Once a second until cancelled: the timer wheel, the pace of flushing, viewer counts, idle rings, damaged pages."""
+        told = swept = time.monotonic()
+        while True:
+            await asyncio.sleep(1.0)
+            try:
+                now = time.monotonic()
+                self.conversation.second()
+                self.tick.adapt(now * 1000)
+                if now - told >= self.settings.viewer_count_interval_s:
+                    told = now
+                    self.conversation.tell_counts()
+                if now - swept >= _SWEEP_S:
+                    swept = now
+                    self.hub.sweep(int(now), int(self.settings.ring_idle_s))
+            except Exception:
+                log.exception("looking after connections failed")
+
+    async def patrol_pages(self) -> None:
+        """Until cancelled, look at the pages of one room after the other and make whole what somebody damaged."""
+        while True:
+            for name in list(self.infos):
+                await asyncio.sleep(max(0.05, self.settings.page_check_s / max(1, len(self.infos))))
+                room = self.hub.rooms[name]
+                try:
+                    if await asyncio.get_running_loop().run_in_executor(
+                        self.page_workers, self.pages.damaged, name, room.visible
+                    ):
+                        log.warning("static pages are damaged; they are made again from the log", room=name)
+                        await self.flusher.exclusive(room, lambda last: self.pages.repair(name, last))  # noqa: B023 # awaited
+                except (MirrorError, StoreError) as error:
+                    log.error("static pages cannot be repaired", room=name, error=str(error))
+            await asyncio.sleep(self.settings.page_check_s if not self.infos else 0)
+
+    async def drain(self) -> None:
+        """Everything acknowledged is committed and static; then viewers are told to come back, spread over ``drain_s``."""
+        self.conversation.draining = True
+        self.site.draining.set()
+        await self.publisher.drain()
+        await self._flush_all()
+        steps = max(1, round(self.settings.drain_s / _DRAIN_STEP_S))
+        for step in range(steps):
+            left = len(self.conversation.connections)
+            if not left:
+                break
+            self.conversation.close_some(math.ceil(left / (steps - step)))
+            await asyncio.sleep(_DRAIN_STEP_S * random.uniform(0.5, 1.5) if self.settings.drain_s else 0)  # noqa: S311 # jitter
+        self.conversation.close_some(len(self.conversation.connections))
+        await asyncio.sleep(_DRAIN_STEP_S)  # the last close frames leave
+
+    async def _flush_all(self) -> None:
+        for room in self.hub.rooms.values():
+            if room.pending:
+                try:
+                    await asyncio.wait_for(self.flusher.visible(room, room.head), self.settings.drain_s + 5)
+                except TimeoutError:
+                    log.error("pages are behind the log; they are repaired at the next start", room=room.name)
+        try:
+            await asyncio.wait_for(self.flusher.settle(), self.settings.drain_s + 5)
+        except TimeoutError:
+            log.error("work on pages was not finished; they are repaired at the next start")
+
+    def close(self) -> None:
+        """Release threads, files and the store. The loop's work has ended before."""
+        for executor in (self.writer, self.readers, self.page_workers):
+            executor.shutdown(wait=True, cancel_futures=True)
+        self.mirror.close()
+        self.store.close()
+
+
+def screening_config(settings: Settings) -> ScreeningConfig:
+    """The screening's bounds from the settings."""
+    return ScreeningConfig(
+        max_chars=settings.comment_max_chars,
+        account_interval_ms=round(1000 / settings.rate_account_per_s),
+        account_burst=settings.rate_account_burst,
+        room_interval_ms=round(1000 / settings.rate_room_per_s),
+        room_burst=settings.rate_room_burst,
+        address_interval_ms=round(1000 / settings.rate_address_per_s),
+        address_burst=settings.rate_address_burst,
+    )
+
+
+@asynccontextmanager
+async def build(settings: Settings) -> AsyncIterator[Parts]:
+    """All parts over the data folder, rooms loaded and pages whole. The caller holds the folder's lock. Raises ConfigError,
+    StoreError, MirrorError."""
+    tokens = Tokens.open(settings)
+    screening = Screening(settings.rules_file, screening_config(settings))
+    store = SqlStore.open(settings.data_dir / "barrage.db")
+    parts = Parts(settings, tokens, store, screening)
+    try:
+        await parts.load()
+        yield parts
+    finally:
+        parts.close()
+
+
+@asynccontextmanager
+async def build_offline(settings: Settings) -> AsyncIterator[Site]:
+    """The services without a server, for commands while none runs: the same path, on the data folder itself."""
+    with DataLock(settings.data_dir):
+        async with build(settings) as parts:
+            yield parts.site
+            await parts.publisher.drain()
+            await parts._flush_all()
+
+
+def web_app(site: Site) -> Starlette:
+    """The HTTP routes over the services."""
+    routes = [*health.routes, *api.routes, *stream.routes, *operator.routes, *demo.routes, *pages.routes]
+    app = Starlette(routes=routes, exception_handlers=errors.handlers, middleware=errors.middleware)
+    app.state.services = site
+    return app
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, with our drain before its own shutting down. A second signal ends at once."""
+
+    def __init__(self, config: uvicorn.Config, on_signal: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_signal = on_signal
+        self._signals = 0
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._signals += 1
+        if self._signals == 1:
+            self._on_signal()
+        else:
+            self.should_exit = self.force_exit = True
+
+
+def connection_class(conversation: Conversation) -> type[asyncio.Protocol]:
+    """The class that uvicorn's ``ws=`` hook instantiates for each upgraded connection."""
+
+    class BoundConnection(Connection):
+        __slots__ = ()
+
+        def __init__(self, config: object, server_state: object, app_state: object) -> None:
+            super().__init__(conversation)
+
+    return BoundConnection
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A bound socket. Raises ConfigError that says what to do when the address cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+        sock.listen(_BACKLOG)
+    except (OSError, OverflowError) as error:
+        sock.close()
+        raise ConfigError(
+            f"cannot listen on {host} port {port}: {getattr(error, 'strerror', None) or error}. "
+            "Choose another with --port (0 takes a free one), or stop what uses it."
+        ) from None
+    return sock
+
+
+def serve(settings: Settings, ready: Callable[[str], None] = lambda url: None) -> None:
+    """Run the server until SIGTERM or SIGINT; ``ready`` gets its address. Raises ConfigError, StoreError, MirrorError."""
+    configure(settings)
+    _raise_file_limit()
+    with DataLock(settings.data_dir) as lock:
+        sock = listen(settings.host, settings.port)
+        try:
+            uvloop.run(_serve(settings, sock, lock, ready))
+        finally:
+            sock.close()
+
+
+async def _serve(settings: Settings, sock: socket.socket, lock: DataLock, ready: Callable[[str], None]) -> None:
+    loop = asyncio.get_running_loop()
+    async with AsyncExitStack() as stack:
+        parts = await stack.enter_async_context(build(settings))
+        if settings.demo:
+            await parts.ensure_demo_room()
+        stopping = asyncio.Event()
+        server = _Server(
+            uvicorn.Config(
+                web_app(parts.site), http="httptools", ws=connection_class(parts.conversation), lifespan="off", log_config=None,
+                access_log=False, proxy_headers=False, server_header=False, timeout_graceful_shutdown=5,
+                h11_max_incomplete_event_size=settings.body_max_bytes, backlog=_BACKLOG,
+            ),
+            lambda: loop.call_soon_threadsafe(stopping.set),
+        )  # fmt: skip
+        tasks = [_named(loop, work) for work in (parts.look_after(), parts.patrol_pages(), parts.tokens.run())]
+        serving = loop.create_task(server.serve(sockets=[sock]))
+        while not server.started and not serving.done():  # noqa: ASYNC110 # uvicorn has no event for it
+            await asyncio.sleep(0.005)
+        url = local_url(settings.host, sock.getsockname()[1])
+        lock.announce(url, parts.site.now_ms())
+        _settle_memory()
+        ready(url)
+        stop = loop.create_task(stopping.wait())
+        await asyncio.wait([stop, serving], return_when=asyncio.FIRST_COMPLETED)
+        log.info("draining", connections=len(parts.conversation.connections))
+        await parts.drain()
+        server.should_exit = True
+        await serving
+        for task in (*tasks, stop):
+            task.cancel()
+        await asyncio.gather(*tasks, stop, return_exceptions=True)
+        log.info("stopped")
+
+
+def _named(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    task = loop.create_task(work, name=work.__qualname__)
+    task.add_done_callback(_report)
+    return task
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("a background task ended", task=task.get_name(), exc_info=error)
+
+
+def _settle_memory() -> None:
+    """What is there now stays; collecting cycles rarely keeps pauses away from the loop (events are not tracked at all)."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+    sys.setswitchinterval(0.001)
+
+
+def _raise_file_limit() -> None:
+    """One descriptor per viewer: take what the system allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,534 @@
+"""What is said on a WebSocket connection: one object for all connections of the process, the state stands in each connection.
+
+Each handler is synchronous. Whatever a client sends, the answer is a message of the protocol or a close code; a fault of ours is
+logged and answered with ``internal_error``, and disturbs nobody else.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+import structlog
+from websockets.datastructures import MultipleValuesError
+from websockets.http11 import Request
+
+from filters.pipeline import Pipeline
+from filters.rate import Gcra
+from filters.verdict import Action, Candidate, Verdict
+from server import wire
+from server.accounts.identity import Identity, Tokens
+from server.core import session
+from server.core.address import limit_key, parse_networks
+from server.core.frames import PING, text_frame
+from server.core.hub import Hub
+from server.core.limits import Connections
+from server.core.room import Room
+from server.core.wheel import Wheel
+from server.errors import CODES, Refusal
+from server.flush import Viewer
+from server.metrics import Stats
+from server.publish import Publisher
+from server.settings import Settings
+from server.store.base import (
+    CommentDraft,
+    Committed,
+    ConnectionDraft,
+    Draft,
+    Outcome,
+    Recorded,
+    RemovalDraft,
+    RoomInfo,
+    ScreenedDraft,
+)
+from server.ws import Connection
+
+_KEYS = 200_000
+"""Addresses whose rate of joining is remembered; the longest unused is forgotten first."""
+_STRIKE_WINDOW_S = 600
+_RECALL = ("U1", "recalled by its author")
+
+log = structlog.get_logger("conversation")
+
+
+class _NoSink:
+    """For records that nobody waits for."""
+
+    def answer(self, draft: Draft, outcome: Outcome | Refusal) -> None:
+        """A record that could not be written was counted by the publisher."""
+
+
+NO_SINK = _NoSink()
+
+
+class Conversation:
+    """Handlers of all connections, and the timer wheel that looks after them. Belongs to the event loop.
+
+    ``rooms`` are the stored rooms by name (kept current by the app), ``warm`` fills a room's ring from the store and calls back.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        hub: Hub[Viewer],
+        publisher: Publisher,
+        pipeline: Callable[[], Pipeline],
+        tokens: Tokens,
+        stats: Stats,
+        rooms: dict[str, RoomInfo],
+        warm: Callable[[Room[Viewer], Callable[[], None]], None],
+    ) -> None:
+        self.settings = settings
+        self.stats = stats
+        self.trusted_proxies = parse_networks(settings.trusted_proxies)
+        self._hub = hub
+        self._publisher = publisher
+        self._pipeline = pipeline
+        self._tokens = tokens
+        self._rooms = rooms
+        self._warm = warm
+        self.limits = Connections(settings.connections_max, settings.connections_per_address, settings.connections_per_account)
+        self._joins = Gcra(max(1, round(1000 / settings.joins_per_s)), settings.joins_burst, _KEYS)
+        self.now_s = int(time.monotonic())
+        self._wheel: Wheel[Connection] = Wheel(self.now_s)
+        self.connections: set[Connection] = set()
+        self._dirty: list[Connection] = []
+        self._process = secrets.token_hex(6)
+        self._counter = 0
+        self._told: dict[str, tuple[str, int]] = {}
+        self.draining = False
+        self._same_origin = urlsplit(settings.public_url).netloc
+
+    # -- coming and going ---------------------------------------------------------------------------------------------
+
+    def admit(self, conn: Connection, request: Request) -> tuple[HTTPStatus, str] | None:
+        """May this request become a connection? Returns status and text of the refusal, or None."""
+        if urlsplit(request.path).path != "/ws":
+            return HTTPStatus.NOT_FOUND, "The WebSocket endpoint is /ws.\n"
+        if self.draining:
+            return HTTPStatus.SERVICE_UNAVAILABLE, CODES["shutting_down"].en + "\n"
+        if not self._origin_allowed(request):
+            self.stats.refuse_connection("forbidden")
+            return HTTPStatus.FORBIDDEN, "Pages of this origin may not connect; see the setting allowed_origins.\n"
+        key = limit_key(conn.address)
+        if self._joins.allow(key, self._now_ms()):
+            self.stats.refuse_connection("too_many_requests")
+            return HTTPStatus.TOO_MANY_REQUESTS, CODES["too_many_requests"].en + "\n"
+        refused = self.limits.open(key)
+        if refused:
+            self.stats.refuse_connection("too_many_connections")
+            return HTTPStatus.SERVICE_UNAVAILABLE, CODES["too_many_connections"].en + "\n"
+        self.connections.add(conn)
+        return None
+
+    def _origin_allowed(self, request: Request) -> bool:
+        """A page of another site must not speak with its reader's rights. Programs that are no browsers send no Origin."""
+        try:
+            origin = request.headers.get("Origin")
+            host = request.headers.get("Host", "")
+        except MultipleValuesError:
+            return False
+        if origin is None or "*" in self.settings.allowed_origins or origin in self.settings.allowed_origins:
+            return True
+        netloc = urlsplit(origin).netloc.lower()
+        return bool(netloc) and netloc in (host.lower(), self._same_origin.lower())
+
+    def opened(self, conn: Connection, target: str) -> None:
+        """The handshake is done: say hello, sign in and join as the address asks."""
+        self._counter += 1
+        conn.id = f"{self._process}-{self._counter}"
+        conn.opened_ms = self._now_ms()
+        conn.seen_s = self.now_s
+        self.stats.connections_total += 1
+        self._wheel.put(conn, random.randint(1, max(1, int(self.settings.ping_interval_s))))  # noqa: S311 # spreads load
+        query = parse_qs(urlsplit(target).query, max_num_fields=8)
+        self._guard(conn, lambda: self._greet(conn, query.get("token", [""])[0], query.get("room", [""])[0]))
+
+    def _greet(self, conn: Connection, token: str, room: str) -> None:
+        problem: Refusal | None = None
+        if token:
+            try:
+                self._sign_in(conn, token)
+            except Refusal as refusal:
+                problem = refusal
+        conn.send(self._hello(conn))
+        if problem is not None:
+            conn.send(wire.encode_error(problem.code.name, problem.detail))
+        if room:
+            self._join(conn, wire.Join(room))
+
+    def left(self, conn: Connection) -> None:
+        """The connection is gone."""
+        for room in conn.rooms:
+            room.exit(conn)
+        conn.rooms = ()
+        self._wheel.remove(conn)
+        if conn in self.connections:
+            self.connections.discard(conn)
+            self.limits.close(limit_key(conn.address))
+        self._sign_out(conn)
+
+    def closing(self, conn: Connection, wait_s: int) -> None:
+        """The closing handshake began: no more frames, and an end to waiting."""
+        for room in conn.rooms:
+            room.exit(conn)
+        self._wheel.put(conn, wait_s)
+
+    def stalled(self, conn: Connection) -> None:
+        """The transport's buffer is full."""
+        if self.now_s - conn.stalled_since_s > _STRIKE_WINDOW_S:
+            conn.strikes = 0
+        conn.strikes += 1
+        conn.stalled_s = conn.stalled_since_s = max(1, self.now_s)
+        self.stats.stalled += 1
+        for room in conn.rooms:
+            room.cool(conn)
+        if not conn.closing:
+            self._wheel.put(conn, int(self.settings.slow_close_s))
+
+    def resumed(self, conn: Connection) -> None:
+        """The buffer drained: the exact gap of each room, then on from the newest."""
+        conn.stalled_s = 0
+        self.stats.stalled -= 1
+        if conn.closing:
+            return
+        if conn.strikes > self.settings.slow_strikes:
+            self.stats.slow_closes += 1
+            conn.close("too_slow")
+            return
+        for room in conn.rooms:
+            gap = room.thaw(conn)
+            if gap is not None:
+                self._send_gap(conn, room, gap)
+        self._wheel.put(conn, int(self.settings.ping_interval_s))
+
+    # -- messages -----------------------------------------------------------------------------------------------------
+
+    def on_error(self, conn: Connection, code: str) -> None:
+        """The frame cannot be a message."""
+        self.stats.error(code)
+        conn.send(wire.encode_error(code))
+
+    def on_message(self, conn: Connection, data: bytes) -> None:
+        """One text message, checked as UTF-8."""
+        try:
+            message = wire.decode(data)
+        except Refusal as refusal:
+            self.stats.error(refusal.code.name)
+            conn.send(wire.encode_error(refusal.code.name, refusal.detail))
+            return
+        if type(message) is wire.Say:
+            self._guard(conn, lambda: self._say(conn, message))
+        else:
+            self._guard(conn, lambda: self._other(conn, message))
+
+    def _guard(self, conn: Connection, handler: Callable[[], None]) -> None:
+        try:
+            handler()
+        except Refusal as refusal:
+            self.stats.error(refusal.code.name)
+            conn.send(wire.encode_error(refusal.code.name, refusal.detail))
+        except Exception:
+            log.exception("a message could not be served", connection=conn.id)
+            conn.send(wire.encode_error("internal_error"))
+
+    def _other(self, conn: Connection, message: wire.ClientMessage) -> None:
+        match message:
+            case wire.Ping():
+                conn.send(wire.PONG)
+            case wire.Auth(token=token):
+                self._sign_in(conn, token)
+                conn.send(self._hello(conn))
+            case wire.Join():
+                self._join(conn, message)
+            case wire.Leave(room=name):
+                self._leave(conn, name)
+            case wire.Recall():
+                self._recall(conn, message)
+            case _:
+                raise AssertionError(f"no handler for {type(message).__name__}")
+
+    # -- who ----------------------------------------------------------------------------------------------------------
+
+    def _sign_in(self, conn: Connection, token: str) -> None:
+        if len(token) > wire.MAX_TOKEN:
+            raise Refusal("bad_token", "longer than any token of ours")
+        identity = self._tokens.verify(token, self._now_ms())
+        if conn.identity is not None and conn.identity.subject == identity.subject:
+            conn.identity = identity
+            return
+        if self.limits.sign_in(identity.subject):
+            raise Refusal("too_many_connections", "this account has too many connections")
+        self._sign_out(conn)
+        conn.identity = identity
+        conn.session_ms = self._now_ms()
+        self._record(self._connection_record(conn, identity, 0))
+
+    def _sign_out(self, conn: Connection) -> None:
+        if conn.identity is not None:
+            self.limits.sign_out(conn.identity.subject)
+            self._record(self._connection_record(conn, conn.identity, self._now_ms()))
+            conn.identity = None
+
+    @staticmethod
+    def _connection_record(conn: Connection, identity: Identity, closed_ms: int) -> ConnectionDraft:
+        return ConnectionDraft(
+            id=f"{conn.id}-{conn.session_ms}", author=identity.subject, address=conn.address, port=conn.port,
+            opened_ms=conn.session_ms, closed_ms=closed_ms,
+        )  # fmt: skip
+
+    def _hello(self, conn: Connection) -> bytes:
+        who = None
+        if conn.identity is not None:
+            who = {
+                "id": self._tokens.public_id(conn.identity.subject),
+                "name": conn.identity.nickname,
+                "verified": conn.identity.verified,
+            }
+        limits = {
+            "text_max": self.settings.comment_max_chars,
+            "frame_max": self.settings.frame_max_bytes,
+            "rooms_max": self.settings.rooms_per_connection,
+            "recall_s": self.settings.recall_window_s,
+        }
+        return wire.encode_hello(who, limits)
+
+    # -- rooms --------------------------------------------------------------------------------------------------------
+
+    def _find(self, name: str) -> Room[Viewer]:
+        room = self._hub.rooms.get(name)
+        if room is None:
+            raise Refusal("room_not_found")
+        return room
+
+    def _join(self, conn: Connection, message: wire.Join) -> None:
+        room = self._find(message.room)
+        if self._joins.allow(limit_key(conn.address), self._now_ms()):
+            raise Refusal("too_many_requests")
+        if room not in conn.rooms and len(conn.rooms) >= self.settings.rooms_per_connection:
+            raise Refusal("too_many_rooms")
+        self._hub.touch(room, self.now_s)
+        if room.first > room.visible > 0:
+            # The ring is empty though the room has events, as after a start: fill it once for all who join meanwhile.
+            self._warm(room, lambda: self._joined(conn, room, message.since))
+        else:
+            self._joined(conn, room, message.since)
+
+    def _joined(self, conn: Connection, room: Room[Viewer], since: wire.Since | None) -> None:
+        if conn.closing:
+            return
+        after = since.seq if since is not None and since.epoch == room.epoch and since.seq >= 0 else None
+        resume = room.resume(after, self.settings.join_recent, self.settings.resume_max)
+        if room not in conn.rooms:
+            conn.rooms = (*conn.rooms, room)
+        room.enter(conn)
+        page = wire.page_path(room.name, room.visible)
+        conn.send(wire.encode_joined(room.name, room.epoch, resume.head, self.state(room), resume.events, page))
+        if resume.missing is not None:
+            self._send_gap(conn, room, resume.missing)
+        if conn.stalled_s:
+            room.cool(conn)
+
+    def _send_gap(self, conn: Connection, room: Room[Viewer], gap: tuple[int, int]) -> None:
+        first, last = gap
+        self.stats.gaps += 1
+        self.stats.gap_events += last - first + 1
+        conn.send(wire.encode_gap(room.name, first, last, wire.page_path(room.name, first)))
+
+    def state(self, room: Room[Viewer]) -> dict[str, Any]:
+        """What a viewer is told of a room."""
+        info = self._rooms[room.name]
+        return {
+            "kind": info.kind,
+            "title": info.title,
+            "mode": room.mode,
+            "viewers": room.viewers,
+            "started_ms": info.started_ms,
+        }
+
+    def _leave(self, conn: Connection, name: str) -> None:
+        room = self._find(name)
+        if room not in conn.rooms:
+            raise Refusal("not_joined")
+        room.exit(conn)
+        conn.rooms = tuple(other for other in conn.rooms if other is not room)
+        conn.send(wire.encode_left(name))
+
+    # -- comments -----------------------------------------------------------------------------------------------------
+
+    def _say(self, conn: Connection, say: wire.Say) -> None:
+        try:
+            room = self._find(say.room)
+            session.check_form(say)
+            now_ms = self._now_ms()
+            session.authorise(conn.identity, room.mode, now_ms)
+            info = self._rooms[say.room]
+            pos_ms = session.position(say.pos_ms, info.kind == "live", info.started_ms, now_ms)
+            self._publisher.check(say.room)
+        except Refusal as refusal:
+            self._refuse(conn, say.room, say.key, refusal)
+            return
+        assert conn.identity is not None
+        identity = conn.identity
+        started = time.perf_counter()
+        verdict = self._pipeline().screen(
+            Candidate(text=say.text, room=say.room, author=identity.subject, address=limit_key(conn.address)), now_ms
+        )
+        self.stats.screen_s.observe(time.perf_counter() - started)
+        self._hub.touch(room, self.now_s)
+        fields: dict[str, Any] = {
+            "room": say.room, "author": identity.subject, "key": say.key, "at_ms": now_ms, "pos_ms": pos_ms,
+            "text": verdict.text, "mode": say.mode, "color": say.color, "size": say.size,
+            "author_id": self._tokens.public_id(identity.subject), "author_name": identity.nickname,
+            "verdict": _record_of(verdict), "connection": f"{conn.id}-{conn.session_ms}",
+        }  # fmt: skip
+        if verdict.action <= Action.MASK:
+            self._publisher.submit(CommentDraft(**fields), conn)
+            return
+        fields["text"] = say.text
+        held = verdict.action is Action.HOLD
+        code = next(reason.code for reason in verdict.reasons if reason.action is verdict.action and not reason.observer)
+        draft = ScreenedDraft(action="held" if held else "refused", code=code, **fields)
+        if held:
+            self._publisher.submit(draft, conn)
+        else:
+            detail = next((reason.detail for reason in verdict.reasons if reason.code == code), "")
+            self._refuse(conn, say.room, say.key, Refusal(code, detail, verdict.retry_after_ms))
+            self._record(draft)
+
+    def _recall(self, conn: Connection, recall: wire.Recall) -> None:
+        key = recall.key or f"recall-{recall.seq}"
+        try:
+            room = self._find(recall.room)
+            session.check_key(key)
+            if conn.identity is None:
+                raise Refusal("sign_in_required")
+            self._publisher.check(recall.room)
+        except Refusal as refusal:
+            self._refuse(conn, recall.room, key, refusal)
+            return
+        now_ms = self._now_ms()
+        code, basis = _RECALL
+        draft = RemovalDraft(
+            room=room.name, author=conn.identity.subject, key=f"{recall.room}:{key}", at_ms=now_ms, target=recall.seq,
+            code=code, basis=basis, role="author", owner=conn.identity.subject,
+            not_before_ms=now_ms - int(self.settings.recall_window_s * 1000),
+        )  # fmt: skip
+        self._publisher.submit(draft, conn)
+
+    def _record(self, draft: ScreenedDraft | ConnectionDraft) -> None:
+        """Queue a record that nobody waits for. Overflow action: it is dropped and counted."""
+        if self._publisher.queued >= self.settings.records_max:
+            self.stats.records_dropped += 1
+        else:
+            self._publisher.submit(draft, NO_SINK)
+
+    def _refuse(self, conn: Connection, room: str, key: str, refusal: Refusal) -> None:
+        self.stats.comment("refused", refusal.code.name)
+        conn.send(wire.encode_refused("refused", room, key, refusal.code.name, refusal.detail, refusal.retry_after_ms))
+
+    def on_outcome(self, conn: Connection, draft: Draft, outcome: Outcome | Refusal) -> None:
+        """A draft of this connection has its fate; answers of one batch are written together by :meth:`after_batch`."""
+        key: str = getattr(draft, "key", "")
+        room: str = getattr(draft, "room", "")
+        if isinstance(draft, RemovalDraft):
+            key = key.removeprefix(f"{room}:")
+        if type(outcome) is Committed:
+            if outcome.fresh and isinstance(draft, CommentDraft):
+                self.stats.comment("accepted")
+                self.stats.acks += 1
+                self.stats.ack_s.observe((self._now_ms() - draft.at_ms) / 1000)
+            payload = wire.encode_ack(room, key, outcome.event.seq)
+        elif type(outcome) is Recorded:
+            # What was recorded first counts: a retry of a held comment hears that it is held, of a refused one that it is refused.
+            held = outcome.action == "held"
+            self.stats.comment("held" if held else "refused", outcome.code)
+            payload = wire.encode_refused("held" if held else "refused", room, key, outcome.code)
+        elif isinstance(outcome, Refusal):
+            self.stats.comment("refused", outcome.code.name)
+            payload = wire.encode_refused("refused", room, key, outcome.code.name, outcome.detail, outcome.retry_after_ms)
+        else:
+            self.stats.comment("refused", outcome.code)
+            payload = wire.encode_refused("refused", room, key, outcome.code)
+        if not conn.answers:
+            self._dirty.append(conn)
+        conn.collect(payload)
+
+    def after_batch(self) -> None:
+        """All answers of a batch are collected: one write for each connection."""
+        dirty, self._dirty = self._dirty, []
+        for conn in dirty:
+            conn.send_answers()
+
+    # -- time ---------------------------------------------------------------------------------------------------------
+
+    def second(self) -> None:
+        """Called about once a second: pings, idle and slow connections, deadlines."""
+        self.now_s = int(time.monotonic())
+        for conn in self._wheel.advance(self.now_s):
+            self._look_after(conn)
+
+    def _look_after(self, conn: Connection) -> None:
+        settings = self.settings
+        quiet_s = self.now_s - conn.seen_s
+        if conn.closing:
+            conn.abort()
+            return
+        if conn.stalled_s:
+            left = settings.slow_close_s - (self.now_s - conn.stalled_s)
+            if left <= 0:
+                self.stats.slow_closes += 1
+                conn.close("too_slow")
+            else:
+                self._wheel.put(conn, int(left) + 1)
+            return
+        if quiet_s >= settings.idle_timeout_s:
+            conn.close("idle")
+            return
+        unjoined_s = (self._now_ms() - conn.opened_ms) / 1000
+        if not conn.rooms and unjoined_s >= settings.join_timeout_s:
+            conn.close("no_room")
+            return
+        if quiet_s >= settings.ping_interval_s / 2:
+            conn.write(PING)
+        self._wheel.put(conn, int(settings.ping_interval_s))
+
+    def tell_counts(self) -> None:
+        """Send the state of rooms whose mode or approximate number of viewers changed."""
+        for room in list(self._hub.watched()):
+            now = (room.mode, room.viewers)
+            if self._told.get(room.name) != now:
+                self._told[room.name] = now
+                frame = text_frame(wire.encode_state(room.name, self.state(room)))
+                for viewer in tuple(room.hot):
+                    viewer.write(frame)
+        if len(self._told) > 2 * len(self._hub.rooms) + 1000:
+            self._told.clear()
+
+    def close_some(self, count: int) -> int:
+        """Close up to ``count`` connections with ``restarting``, for a drain; returns how many are left."""
+        for conn in list(self.connections)[:count]:
+            if conn.closing:
+                self.connections.discard(conn)
+                self.limits.close(limit_key(conn.address))
+            else:
+                conn.close("restarting")
+        return len(self.connections)
+
+    @staticmethod
+    def _now_ms() -> int:
+        return time.time_ns() // 1_000_000
+
+
+def _record_of(verdict: Verdict) -> bytes:
+    """The verdict as it is recorded: everything but the text, which stands beside it."""
+    record: dict[str, Any] = {"rules": verdict.rules, "action": verdict.action.name.lower()}
+    if verdict.reasons:
+        record["reasons"] = verdict.reasons
+    return msgspec.json.encode(record)

@@ -1,0 +1,164 @@
+"""A room as held in memory: where its log stands, its newest events, and who watches.
+
+Theory of operation. Three numbers tell how far the room's log has come::
+
+    1 ........ first-1 | first ........ visible | visible+1 ........ head
+    only in the store  |  ring: live and static |  ring: pending (durable, not yet flushed)
+
+``head`` moves when a batch is committed, ``visible`` when the rows are on the static page (just before they are sent). Whatever is
+handed out (live, resume, history) ends at ``visible``: nobody receives what is not static. The ring is a cache of the log:
+:meth:`forget` empties it and :meth:`warm` fills it again from the store, at the start of a room as after any doubt.
+
+Viewers stand in ``hot`` (they get every frame) or in ``cold`` (their transport is full): ``cold`` maps a viewer to the first number
+that it misses. A viewer is in at most one of them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from itertools import islice
+from typing import Generic, NamedTuple, TypeVar
+
+from server.wire import Event, encode_event
+
+V = TypeVar("V")
+
+
+class Entry(NamedTuple):
+    """An event and its encoding, made once."""
+
+    event: Event
+    data: bytes
+
+
+class Resume(NamedTuple):
+    """What a joining client gets: ``events`` are contiguous and end at ``head``; ``missing`` is the announced gap before them."""
+
+    events: list[bytes]
+    head: int
+    missing: tuple[int, int] | None
+
+
+class Room(Generic[V]):
+    """See the module's text. ``V`` is the type of a viewer. The ring holds at most ``ring_events`` entries besides pending ones."""
+
+    __slots__ = ("_ring", "_ring_events", "changes", "cold", "epoch", "head", "hot", "mode", "name", "visible")
+
+    def __init__(self, name: str, epoch: str, head: int, mode: str, ring_events: int) -> None:
+        self.name = name
+        self.epoch = epoch
+        self.head = head
+        self.visible = head
+        self.mode = mode
+        self.changes = 0
+        self._ring: deque[Entry] = deque()
+        self._ring_events = ring_events
+        self.hot: set[V] = set()
+        self.cold: dict[V, int] = {}
+
+    @property
+    def first(self) -> int:
+        """The oldest number in the ring; ``head + 1`` when the ring is empty."""
+        return self.head - len(self._ring) + 1
+
+    @property
+    def viewers(self) -> int:
+        """Connections that watch this room."""
+        return len(self.hot) + len(self.cold)
+
+    @property
+    def pending(self) -> int:
+        """Events that are committed and not yet flushed."""
+        return self.head - self.visible
+
+    # -- the log moves on ---------------------------------------------------------------------------------------------
+
+    def commit(self, event: Event) -> None:
+        """Take the event after ``head``. Raises ValueError for any other number: then the ring is in doubt."""
+        if event.seq != self.head + 1:
+            raise ValueError(f"event {event.seq} does not follow {self.head} in room {self.name}")
+        self.head = event.seq
+        self._ring.append(Entry(event, encode_event(event)))
+
+    def replace(self, event: Event) -> None:
+        """The comment became a tombstone, or was restored: what the ring holds of it changes, and ``changes`` counts it."""
+        self.changes += 1
+        index = event.seq - self.first
+        if 0 <= index < len(self._ring):
+            self._ring[index] = Entry(event, encode_event(event))
+
+    def batch(self) -> list[Entry]:
+        """The pending events, in order."""
+        return list(islice(self._ring, self.visible + 1 - self.first, None))
+
+    def published(self, last: int) -> None:
+        """Events up to ``last`` are on the page: they become visible, and the ring drops what is over its size."""
+        self.visible = last
+        surplus = len(self._ring) - self.pending - self._ring_events
+        for _ in range(surplus):
+            self._ring.popleft()
+
+    # -- the ring as a cache ------------------------------------------------------------------------------------------
+
+    def warm(self, events: Iterable[Event]) -> None:
+        """Put older events, read from the store, before what the ring has. Events that do not join up are left out."""
+        for event in sorted(events, key=lambda event: event.seq, reverse=True):
+            if event.seq == self.first - 1 and len(self._ring) < self._ring_events + self.pending:
+                self._ring.appendleft(Entry(event, encode_event(event)))
+
+    def forget(self) -> None:
+        """Empty the ring but for pending events."""
+        for _ in range(len(self._ring) - self.pending):
+            self._ring.popleft()
+
+    def slice(self, after: int, limit: int) -> list[Entry] | None:
+        """Visible events after ``after``, at most ``limit``; None when the ring does not reach back so far."""
+        if after >= self.visible:
+            return []
+        if after + 1 < self.first:
+            return None
+        start = after + 1 - self.first
+        return list(islice(self._ring, start, min(start + limit, self.visible + 1 - self.first)))
+
+    def newest(self, limit: int) -> list[Entry]:
+        """The newest visible events of the ring, oldest first, at most ``limit``."""
+        start = max(self.first, self.visible - limit + 1)
+        return self.slice(start - 1, limit) or []
+
+    def resume(self, after: int | None, recent: int, most: int) -> Resume:
+        """What a client gets that has everything up to ``after`` (None: has nothing and wants ``recent`` events)."""
+        if after is None:
+            entries = self.newest(recent)
+            return Resume([entry.data for entry in entries], self.visible, None)
+        after = min(after, self.visible)
+        entries = self.newest(min(most, self.visible - after))
+        begin = entries[0].event.seq if entries else self.visible + 1
+        missing = (after + 1, begin - 1) if begin > after + 1 else None
+        return Resume([entry.data for entry in entries], self.visible, missing)
+
+    # -- who watches --------------------------------------------------------------------------------------------------
+
+    def enter(self, viewer: V) -> None:
+        """From the next flush on the viewer gets every frame."""
+        self.cold.pop(viewer, None)
+        self.hot.add(viewer)
+
+    def exit(self, viewer: V) -> None:
+        """The viewer is gone; nothing happens if it was not there."""
+        self.hot.discard(viewer)
+        self.cold.pop(viewer, None)
+
+    def cool(self, viewer: V) -> None:
+        """The viewer's transport is full: it gets no frames, and what it misses begins after what was sent last."""
+        if viewer in self.hot:
+            self.hot.discard(viewer)
+            self.cold[viewer] = self.visible + 1
+
+    def thaw(self, viewer: V) -> tuple[int, int] | None:
+        """The transport drained: back among the hot ones; returns the exact gap, None when nothing was missed."""
+        first = self.cold.pop(viewer, None)
+        if first is None:
+            return None
+        self.hot.add(viewer)
+        return (first, self.visible) if first <= self.visible else None

@@ -1,0 +1,298 @@
+"""From the ring to the page and to the viewers, once per room and tick: first static, then live.
+
+A room is in one of three states:
+
+- *quiet* or *waiting* (``timer``): the next flush appends the new rows to the open page with one write, then sends one frame.
+- *busy*: pages are being rewritten in a worker thread, because a removal or restoration changes a row that stands on a page
+  already, or because the page was found damaged. Commits go on, flushing waits; one flush at a time per room.
+- *blocked*: rewriting failed (disk full, folder read-only). It is tried again with growing pauses until it succeeds; meanwhile the
+  room takes no comments (temporary refusal), so that what waits in the ring stays bounded by the queue's bound.
+
+Crash windows: rows on the page and not yet sent are fetched by viewers as a gap after the restart; rows committed and not yet
+on the page are put there by the repair at start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import Executor
+from typing import Protocol, TypeVar
+
+import structlog
+
+from server.core.batch import Tick
+from server.core.hub import Frames
+from server.core.room import Entry, Room
+from server.errors import StoreError
+from server.metrics import Stats
+from server.wire import encode_events, page_number
+from static_mirror import Mirror, MirrorError
+
+T = TypeVar("T")
+
+_RETRY_FIRST_S = 0.2
+_RETRY_MAX_S = 2.0
+
+log = structlog.get_logger("flush")
+
+
+class Viewer(Protocol):
+    """A connection that receives frames. ``write`` never blocks and never raises; it belongs to the event loop."""
+
+    deflate: bool
+
+    @property
+    def write(self) -> Callable[[bytes], object]: ...
+
+
+class Pages(Protocol):
+    """Blocking work on pages, done in a worker thread; at most one call per room at a time."""
+
+    def rewrite(self, room: str, numbers: Iterable[int], last: int) -> None:
+        """Make these pages again from the log, as they stand with ``last`` as newest event. Raises MirrorError, StoreError."""
+
+    def repair(self, room: str, last: int) -> None:
+        """Find what is damaged or missing up to ``last`` and make it again. Raises MirrorError, StoreError."""
+
+    def seal(self, room: str, numbers: Iterable[int]) -> None:
+        """Give full pages their final form and write the index. Raises MirrorError, StoreError."""
+
+
+class _State:
+    """Where a room stands with its flushing."""
+
+    __slots__ = ("blocked", "busy", "doubt", "free", "last_ms", "lock", "sealing", "timer", "to_seal", "waiters")
+
+    def __init__(self) -> None:
+        self.last_ms = -1e9
+        self.timer: asyncio.TimerHandle | None = None
+        self.busy = False
+        self.doubt = False
+        self.blocked = False
+        self.sealing = False
+        self.to_seal: set[int] = set()
+        self.waiters: list[asyncio.Future[None]] = []
+        # Held during work in the worker thread: a page is never written twice at once, and each writing reads the log after
+        # the one before it, so that a sealed page cannot bring back the text of a comment removed meanwhile.
+        self.lock = asyncio.Lock()
+        self.free = asyncio.Event()
+
+
+class Flusher:
+    """See the module's text. Belongs to the event loop; ``worker`` runs the blocking work on pages."""
+
+    def __init__(
+        self, mirror: Mirror, pages: Pages, worker: Executor, tick: Tick, stats: Stats, *, deflate_min: int, deflate_level: int
+    ) -> None:
+        self._mirror = mirror
+        self._pages = pages
+        self._worker = worker
+        self._tick = tick
+        self._stats = stats
+        self._deflate_min = deflate_min
+        self._deflate_level = deflate_level
+        self._states: dict[str, _State] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.trouble = ""
+
+    def blocked(self, room: str) -> bool:
+        """The room's pages cannot be written at the moment."""
+        state = self._states.get(room)
+        return state is not None and state.blocked
+
+    def due(self, room: Room[Viewer]) -> None:
+        """The room has pending events: flush it at once after a pause, else at the next tick."""
+        state = self._state(room.name)
+        if state.timer is not None or state.busy:
+            return
+        delay = self._tick.delay_ms(state.last_ms, _now_ms())
+        if delay <= 0:
+            self._flush(room, state)
+        else:
+            state.timer = asyncio.get_running_loop().call_later(delay / 1000, self._on_timer, room, state)
+
+    async def visible(self, room: Room[Viewer], seq: int) -> None:
+        """Return when event ``seq`` is on the page and was sent."""
+        while room.visible < seq:
+            await self.next_flush(room)
+
+    def next_flush(self, room: Room[Viewer]) -> asyncio.Future[None]:
+        """Done after the room's next flush. One future serves all who wait."""
+        waiters = self._state(room.name).waiters
+        if not waiters or waiters[-1].done():
+            waiters[:] = [asyncio.get_running_loop().create_future()]
+        return waiters[-1]
+
+    async def exclusive(self, room: Room[Viewer], work: Callable[[int], T]) -> T:
+        """Run blocking work on a room's pages while nothing is appended to them; ``work`` gets the newest visible number.
+
+        Commits go on meanwhile, flushing waits.
+        """
+        state = self._state(room.name)
+        while state.busy:
+            await state.free.wait()
+        self._occupy(state)
+        try:
+            return await self._in_worker(state, lambda: work(room.visible))
+        finally:
+            self._release(state)
+            self.due(room)
+
+    async def settle(self) -> None:
+        """Wait for rewriting and sealing under way; for the end of a drain. Pending timers fire by themselves."""
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
+
+    def _state(self, room: str) -> _State:
+        state = self._states.get(room)
+        if state is None:
+            state = self._states[room] = _State()
+        return state
+
+    @staticmethod
+    def _occupy(state: _State) -> None:
+        state.busy = True
+        state.free.clear()
+
+    @staticmethod
+    def _release(state: _State) -> None:
+        state.busy = False
+        state.free.set()
+
+    # -- the hot path -------------------------------------------------------------------------------------------------
+
+    def _on_timer(self, room: Room[Viewer], state: _State) -> None:
+        state.timer = None
+        self._flush(room, state)
+
+    def _flush(self, room: Room[Viewer], state: _State) -> None:
+        if not room.pending or state.busy:
+            return
+        started = _now_ms()
+        entries = room.batch()
+        last = room.head
+        changed = {event.target for event, _ in entries if event.target and event.target <= room.visible}
+        if changed or state.doubt:
+            self._start_rewrite(room, state, changed, last)
+            return
+        try:
+            full = self._mirror.append(room.name, [event for event, _ in entries])
+        except MirrorError as error:
+            self._doubt(room, state, error)
+            self._start_rewrite(room, state, changed, last)
+            return
+        self._send(room, state, last)
+        if full:
+            self._seal(room, state, full)
+        spent_ms = _now_ms() - started
+        self._tick.spent(spent_ms)
+        self._stats.flush_s.observe(spent_ms / 1000)
+
+    def _send(self, room: Room[Viewer], state: _State, last: int) -> None:
+        """The rows up to ``last`` are static: make them visible and send them, one write per viewer."""
+        # Read from the ring again: a comment removed since the rows were taken must not go out with its text.
+        entries = room.batch()[: last - room.visible]
+        room.published(last)
+        frames = Frames(encode_events(room.name, [data for _, data in entries]), self._deflate_min, self._deflate_level)
+        plain = frames.plain
+        deflated = None
+        hot = tuple(room.hot)  # a write may pause a viewer, which takes it out of the set
+        for viewer in hot:
+            if viewer.deflate:
+                if deflated is None:
+                    deflated = frames.deflated
+                viewer.write(deflated)
+            else:
+                viewer.write(plain)
+        state.last_ms = _now_ms()
+        self._count(room, entries, len(plain) * len(hot))
+        for waiter in state.waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _count(self, room: Room[Viewer], entries: list[Entry], sent: int) -> None:
+        """``sent``: bytes before compression."""
+        stats = self._stats
+        stats.flushes += 1
+        stats.deliveries += len(entries) * len(room.hot)
+        stats.bytes_out += sent
+        stats.page_lag_s.observe(max(0.0, time.time() - entries[0].event.at_ms / 1000))
+
+    # -- the slow path ------------------------------------------------------------------------------------------------
+
+    def _doubt(self, room: Room[Viewer], state: _State, error: MirrorError) -> None:
+        state.doubt = True
+        self._stats.page_errors += 1
+        log.warning("a static page is not as it should be; it is made again from the log", room=room.name, error=str(error))
+
+    def _start_rewrite(self, room: Room[Viewer], state: _State, changed: set[int], last: int) -> None:
+        self._occupy(state)
+        first = room.visible + 1
+        numbers = {page_number(seq) for seq in changed} | set(range(page_number(first), page_number(last) + 1))
+        self._spawn(self._rewrite(room, state, numbers, last))
+
+    async def _rewrite(self, room: Room[Viewer], state: _State, numbers: set[int], last: int) -> None:
+        pause = _RETRY_FIRST_S
+        while True:
+            try:
+                if state.doubt:
+                    await self._in_worker(state, lambda: self._pages.repair(room.name, last))
+                await self._in_worker(state, lambda: self._pages.rewrite(room.name, sorted(numbers), last))
+                break
+            except (MirrorError, StoreError) as error:
+                self._stats.page_errors += 1
+                if not state.blocked:
+                    log.error(
+                        "static pages cannot be written; the room is refused until they can", room=room.name, error=str(error)
+                    )
+                state.blocked = state.doubt = True
+                self.trouble = str(error)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _RETRY_MAX_S)
+        if state.blocked:
+            log.info("static pages can be written again", room=room.name)
+        state.blocked = state.doubt = False
+        self._release(state)
+        self.trouble = ""
+        self._send(room, state, last)
+        self.due(room)
+
+    def _seal(self, room: Room[Viewer], state: _State, numbers: Iterable[int]) -> None:
+        """Full pages get their final form soon; until then they stand complete as they are, and after a crash repair seals them."""
+        state.to_seal.update(numbers)
+        if not state.sealing:
+            state.sealing = True
+            self._spawn(self._seal_all(room, state))
+
+    async def _seal_all(self, room: Room[Viewer], state: _State) -> None:
+        try:
+            while state.to_seal:
+                numbers = sorted(state.to_seal)
+                state.to_seal.clear()
+                await self._in_worker(state, lambda: self._pages.seal(room.name, numbers))  # noqa: B023 # awaited here
+        except (MirrorError, StoreError) as error:
+            # The full pages stay as they are, valid and complete; the next doubt or start seals them.
+            self._stats.page_errors += 1
+            log.warning("a full page could not be sealed", room=room.name, error=str(error))
+        finally:
+            state.sealing = False
+
+    async def _in_worker(self, state: _State, call: Callable[[], T]) -> T:
+        async with state.lock:
+            return await asyncio.get_running_loop().run_in_executor(self._worker, call)
+
+    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("work on pages failed", exc_info=error)
+
+
+def _now_ms() -> float:
+    return time.monotonic() * 1000

@@ -1,0 +1,241 @@
+"""The one path by which anything enters a room's log: queue, group commit, and what follows a commit.
+
+Ownership: everything here belongs to the event loop but :meth:`Store.append` and :meth:`Store.read`, which run in the writer
+thread. At most one batch is in the writer thread. Order::
+
+    submit -> queue -> [writer thread: one durable transaction] -> committed(): ring, answers, room marked due -> flush
+
+Crash windows. Before the transaction is durable nobody was told anything. After it, and before the answer: the author retries
+with the same key and gets the first answer. After the answer, and before the flush: the pages are repaired from the log at start,
+before the first viewer is served.
+
+A commit has three outcomes. *Committed*: the answers go out. *Failed* (StoreUnavailable): nothing was written, authors are
+told so. *Unknown* (StoreUnknown): the same drafts are appended again, which by their keys writes nothing twice and tells what the
+first attempt did; that is the same code that serves retries of authors. When the attempts are used up the authors hear
+``outcome_unknown``, and before anything else is committed the rooms concerned are read again from the log (:meth:`_reconcile`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from typing import Protocol, TypeVar
+
+import structlog
+
+from server.core.hub import Hub
+from server.core.room import Room
+from server.errors import Refusal, StoreError, StoreUnavailable, StoreUnknown
+from server.flush import Flusher, Viewer
+from server.metrics import Stats
+from server.store.base import Committed, Draft, Outcome, RoomMode, Store
+
+T = TypeVar("T")
+
+_UNKNOWN_DELAYS_S = (0.05, 0.2, 0.5, 1.0, 2.0)
+_BREAKER_S = 0.5
+_RECONCILE_ROWS = 1000
+
+log = structlog.get_logger("publish")
+
+
+class Sink(Protocol):
+    """Who submitted a draft. Called on the event loop, must not raise."""
+
+    def answer(self, draft: Draft, outcome: Outcome | Refusal) -> None:
+        """The draft's fate; a Refusal is ``storage_unavailable``, ``outcome_unknown`` or ``shutting_down``."""
+
+
+class Publisher:
+    """See the module's text. ``on_mode`` is told of mode changes; ``after_batch`` runs once after all answers of a batch.
+
+    Bounds: ``queue_max`` drafts wait (overflow: Refusal ``overloaded``); a batch has at most ``batch_max``.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        hub: Hub[Viewer],
+        flusher: Flusher,
+        writer: Executor,
+        stats: Stats,
+        *,
+        queue_max: int,
+        batch_max: int,
+        on_mode: Callable[[str, RoomMode], None],
+        after_batch: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._hub = hub
+        self._flusher = flusher
+        self._writer = writer
+        self._stats = stats
+        self._queue_max = queue_max
+        self._batch_max = batch_max
+        self._on_mode = on_mode
+        self._after_batch = after_batch
+        self._queue: deque[tuple[Draft, Sink]] = deque()
+        self._running: asyncio.Task[None] | None = None
+        self._doubtful: set[str] = set()
+        self._broken_until = 0.0
+        self._draining = False
+        self.trouble = ""
+
+    # -- arriving -----------------------------------------------------------------------------------------------------
+
+    def check(self, room: str) -> None:
+        """Could a draft for this room be taken now? Raises Refusal ``shutting_down``, ``overloaded``, ``storage_unavailable``.
+
+        Called before the screening, so that an overloaded server does not spend its time on what it must refuse.
+        """
+        if self._draining:
+            raise Refusal("shutting_down")
+        if len(self._queue) >= self._queue_max:
+            raise Refusal("overloaded", retry_after_ms=1000)
+        if self._broken_until and time.monotonic() < self._broken_until:
+            raise Refusal("storage_unavailable", retry_after_ms=1000)
+        if self._flusher.blocked(room):
+            raise Refusal("storage_unavailable", retry_after_ms=1000)
+
+    def submit(self, draft: Draft, sink: Sink) -> None:
+        """Queue a draft that :meth:`check` let pass; its sink is answered later. Never blocks."""
+        self._queue.append((draft, sink))
+        if self._running is None:
+            # The task starts in the next turn of the loop, so that all messages read in this turn share the commit.
+            self._running = asyncio.get_running_loop().create_task(self._run())
+            self._running.add_done_callback(self._ended)
+
+    @property
+    def queued(self) -> int:
+        """Drafts that wait for a commit."""
+        return len(self._queue)
+
+    async def drain(self) -> None:
+        """Take no more drafts; return when all that were taken are answered."""
+        self._draining = True
+        while self._running is not None:
+            await asyncio.wait([self._running])
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running = None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("commit loop failed", exc_info=error)
+        if self._queue and not task.cancelled():
+            draft, sink = self._queue.popleft()
+            self.submit(draft, sink)
+
+    # -- group commit -------------------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        """Commit until the queue is empty; what arrives during a commit forms the next batch."""
+        while self._queue:
+            batch = [self._queue.popleft() for _ in range(min(len(self._queue), self._batch_max))]
+            try:
+                await self._commit(batch)
+            except BaseException:
+                # A fault of our own: nobody may wait for ever, and the rooms are read again before the next commit.
+                self._doubtful.update(draft.room for draft, _ in batch if hasattr(draft, "room"))
+                self._refuse(batch, "outcome_unknown")
+                raise
+
+    async def _commit(self, batch: list[tuple[Draft, Sink]]) -> None:
+        drafts = [draft for draft, _ in batch]
+        unknown = False
+        for delay in (*_UNKNOWN_DELAYS_S, 0.0):
+            try:
+                await self._reconcile()
+                started = time.perf_counter()
+                outcomes = await self._in_writer(lambda: self._store.append(drafts))
+            except StoreUnavailable as error:
+                self._broken(error)
+                if not unknown:
+                    self._refuse(batch, "storage_unavailable")
+                    return
+            except StoreUnknown as error:
+                self._broken(error)
+                unknown = True
+            else:
+                self._healed()
+                self._stats.commits += 1
+                self._stats.batch_drafts.observe(len(batch))
+                self._stats.commit_s.observe(time.perf_counter() - started)
+                self._committed(batch, outcomes)
+                return
+            await asyncio.sleep(delay)
+        self._doubtful.update(draft.room for draft in drafts if hasattr(draft, "room"))
+        self._refuse(batch, "outcome_unknown")
+
+    async def _in_writer(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._writer, call)
+
+    def _broken(self, error: StoreError) -> None:
+        if isinstance(error, StoreUnknown):
+            self._stats.commits_unknown += 1
+        else:
+            self._stats.commits_failed += 1
+        if not self.trouble:
+            log.error("the store does not take commits; comments are refused until it does", error=str(error))
+        self.trouble = str(error)
+        self._broken_until = time.monotonic() + _BREAKER_S
+
+    def _healed(self) -> None:
+        if self.trouble:
+            log.info("the store takes commits again")
+        self.trouble = ""
+        self._broken_until = 0.0
+
+    def _refuse(self, batch: Sequence[tuple[Draft, Sink]], code: str) -> None:
+        refusal = Refusal(code, retry_after_ms=1000)
+        for draft, sink in batch:
+            sink.answer(draft, refusal)
+        self._after_batch()
+
+    # -- after a commit -----------------------------------------------------------------------------------------------
+
+    def _committed(self, batch: Sequence[tuple[Draft, Sink]], outcomes: Sequence[Outcome]) -> None:
+        """Synchronous on purpose: nothing comes between the ring, the answers and marking the rooms due."""
+        due: dict[str, Room[Viewer]] = {}
+        for (draft, sink), outcome in zip(batch, outcomes, strict=True):
+            if type(outcome) is Committed:
+                room = self._hub.rooms[outcome.room]
+                # A retry of what is known already has a number up to head; one that only now turns out written is applied.
+                if outcome.event.seq == room.head + 1:
+                    self._apply(room, outcome)
+                    due[room.name] = room
+                elif outcome.event.seq > room.head:
+                    self._doubtful.add(room.name)
+            sink.answer(draft, outcome)
+        self._after_batch()
+        for room in due.values():
+            self._flusher.due(room)
+
+    def _apply(self, room: Room[Viewer], outcome: Committed) -> None:
+        event = outcome.event
+        room.commit(event)
+        self._stats.events += 1
+        if outcome.target is not None:
+            room.replace(outcome.target)
+        elif event.kind == "notice" and event.notice == "mode":
+            room.mode = event.room_mode
+            self._on_mode(room.name, event.room_mode)  # type: ignore[arg-type] # the store took it from a RoomMode
+
+    async def _reconcile(self) -> None:
+        """Read rooms in doubt again from the log, and go on as after a commit. Raises StoreUnavailable."""
+        for name in list(self._doubtful):
+            room = self._hub.rooms.get(name)
+            while room is not None:
+                after = room.head
+                events = await self._in_writer(lambda: self._store.read(name, after, _RECONCILE_ROWS))  # noqa: B023 # awaited here
+                for event in events:
+                    target = None
+                    if event.target:
+                        number = event.target
+                        target = (await self._in_writer(lambda: self._store.read(name, number - 1, 1)))[0]  # noqa: B023
+                    self._apply(room, Committed(name, event, True, target))
+                if len(events) < _RECONCILE_ROWS:
+                    self._flusher.due(room)
+                    break
+            self._doubtful.discard(name)

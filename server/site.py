@@ -1,0 +1,216 @@
+"""The running server as the HTTP routes and the command line see it: implements ``server.http.services.Services``."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any
+
+from server.accounts.identity import Tokens
+from server.core.hub import Hub
+from server.core.room import Room
+from server.errors import Refusal, StoreError
+from server.flush import Flusher, Viewer
+from server.history import History
+from server.http.services import Chunk, Readiness
+from server.metrics import Stats
+from server.pages import PageWork
+from server.publish import Publisher
+from server.settings import Settings
+from server.store.base import (
+    Committed,
+    Draft,
+    Outcome,
+    RemovalDraft,
+    ReportRecord,
+    RestorationDraft,
+    RoomInfo,
+    RoomKind,
+    RoomMode,
+    ScreenedRecord,
+    Store,
+)
+from server.wire import Event
+from static_mirror import MirrorError
+
+_KEEP_ALIVE_S = 15.0
+_CHUNK_EVENTS = 1000
+_PAGES_WAIT_S = 10.0
+
+
+class _Answer:
+    """Turns the sink's callback into an awaitable."""
+
+    def __init__(self) -> None:
+        self.future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+    def answer(self, draft: Draft, outcome: Outcome | Refusal) -> None:
+        if self.future.done():
+            return
+        if isinstance(outcome, Refusal):
+            self.future.set_exception(outcome)
+        else:
+            self.future.set_result(outcome)
+
+
+class Site:
+    """See ``Services`` for what each method promises. ``infos`` are the stored rooms by name, shared with the conversation."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        tokens: Tokens,
+        store: Store,
+        hub: Hub[Viewer],
+        publisher: Publisher,
+        flusher: Flusher,
+        history: History,
+        pages: PageWork,
+        writer: Executor,
+        stats: Stats,
+        infos: dict[str, RoomInfo],
+        metrics: Callable[[], bytes],
+    ) -> None:
+        self.settings = settings
+        self.tokens = tokens
+        self.stats = stats
+        self._store = store
+        self._hub = hub
+        self._publisher = publisher
+        self._flusher = flusher
+        self._history = history
+        self._pages = pages
+        self._writer = writer
+        self._infos = infos
+        self._metrics = metrics
+        self.draining = asyncio.Event()
+
+    @property
+    def pages_dir(self) -> Path:
+        return self.settings.data_dir / "pages"
+
+    def now_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def room(self, name: str) -> RoomInfo | None:
+        info = self._infos.get(name)
+        return None if info is None else self._current(info)
+
+    def rooms(self) -> list[RoomInfo]:
+        return [self._current(self._infos[name]) for name in sorted(self._infos)]
+
+    def _current(self, info: RoomInfo) -> RoomInfo:
+        room = self._hub.rooms[info.name]
+        mode: RoomMode = room.mode  # type: ignore[assignment] # modes come from the store
+        return RoomInfo(
+            name=info.name, title=info.title, kind=info.kind, mode=mode, epoch=info.epoch, created_ms=info.created_ms,
+            started_ms=info.started_ms, head=room.visible, video_url=info.video_url,
+        )  # fmt: skip
+
+    def viewers(self, name: str) -> int:
+        room = self._hub.rooms.get(name)
+        return room.viewers if room is not None else 0
+
+    def _find(self, name: str) -> Room[Viewer]:
+        room = self._hub.rooms.get(name)
+        if room is None:
+            raise Refusal("room_not_found")
+        self._hub.touch(room, int(time.monotonic()))
+        return room
+
+    async def newest(self, name: str, limit: int) -> list[Event]:
+        return await self._history.newest(self._find(name), limit)
+
+    async def history(self, name: str, after: int, limit: int) -> list[bytes]:
+        return await self._history.events(self._find(name), after, limit)
+
+    async def follow(self, name: str, after: int | None) -> AsyncIterator[Chunk]:
+        room = self._find(name)
+        position = room.visible if after is None else max(0, min(after, room.visible))
+        while not self.draining.is_set():
+            entries = room.slice(position, _CHUNK_EVENTS)
+            if entries is None:
+                yield Chunk(position + 1, room.first - 1, [])
+                position = room.first - 1
+            elif entries:
+                first, position = position + 1, entries[-1].event.seq
+                yield Chunk(first, position, [entry.data for entry in entries])
+            else:
+                try:
+                    await asyncio.wait_for(asyncio.shield(self._flusher.next_flush(room)), _KEEP_ALIVE_S)
+                except TimeoutError:
+                    yield Chunk(0, 0, [])
+
+    async def screened(self, after: int, limit: int, action: str) -> list[ScreenedRecord]:
+        return await self._history.read(lambda: self._store.screened(after, limit, action))
+
+    async def reports(self, after: int, limit: int) -> list[ReportRecord]:
+        return await self._history.read(lambda: self._store.reports(after, limit))
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    async def submit(self, draft: Draft) -> Outcome:
+        name: str = getattr(draft, "room", "")
+        room = self._find(name) if name else None
+        self._publisher.check(name)
+        answer = _Answer()
+        self._publisher.submit(draft, answer)
+        outcome = await answer.future
+        if room is not None and isinstance(draft, RemovalDraft | RestorationDraft) and type(outcome) is Committed:
+            try:
+                await asyncio.wait_for(self._flusher.visible(room, outcome.event.seq), _PAGES_WAIT_S)
+            except TimeoutError:
+                raise Refusal("storage_unavailable", "recorded, but the pages cannot be written at the moment") from None
+        return outcome
+
+    async def create_room(self, name: str, title: str, kind: RoomKind, video_url: str = "") -> RoomInfo:
+        try:
+            info = await asyncio.get_running_loop().run_in_executor(
+                self._writer, lambda: self._store.create_room(name, title, kind, self.now_ms(), video_url)
+            )
+            self.hold(info)
+            await asyncio.get_running_loop().run_in_executor(self._writer, lambda: self._pages.add_room(name, title))
+        except (StoreError, MirrorError) as error:
+            raise Refusal("storage_unavailable", retry_after_ms=1000) from error
+        return info
+
+    def hold(self, info: RoomInfo) -> None:
+        """Take a stored room into memory."""
+        self._infos[info.name] = info
+        self._hub.add(info.name, info.epoch, info.head, info.mode)
+
+    async def rebuild(self, name: str) -> dict[str, Any]:
+        room = self._find(name)
+        try:
+            return await self._flusher.exclusive(room, lambda last: self._pages.rebuild(name, last))
+        except (StoreError, MirrorError) as error:
+            raise Refusal("storage_unavailable", str(error), retry_after_ms=1000) from error
+
+    async def heal_page(self, name: str, number: int) -> bool:
+        room = self._hub.rooms.get(name)
+        if room is None or number < 0 or number > self._pages.last_page(room.visible):
+            return False
+        try:
+            await self._flusher.exclusive(room, lambda last: self._pages.repair(name, last))
+        except (StoreError, MirrorError) as error:
+            raise Refusal("storage_unavailable", retry_after_ms=1000) from error
+        return True
+
+    # -- how it stands ------------------------------------------------------------------------------------------------
+
+    def readiness(self) -> Readiness:
+        checks = {
+            "store": self._publisher.trouble or "ok",
+            "pages": self._flusher.trouble or "ok",
+            "queue": "ok" if self._publisher.queued < self.settings.queue_max else "full",
+            "drain": "draining" if self.draining.is_set() else "ok",
+        }
+        return Readiness(all(text == "ok" for text in checks.values()), checks)
+
+    def metrics(self) -> bytes:
+        return self._metrics()

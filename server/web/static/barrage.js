@@ -1,0 +1,634 @@
+/**
+ * Barrage client: receives a room's events in order, each exactly once, and posts comments. No dependencies; usable by any front end.
+ *
+ *     const room = new Barrage({ url: "https://barrage.example", room: "demo", token });
+ *     room.addEventListener("events", ({ detail }) => detail.events.forEach(show));
+ *     room.connect();
+ *     const outcome = await room.say({ text: "好看" });
+ *
+ * Theory of operation. A room's events are numbered from 1 without holes, within an `epoch`. The client keeps the last number that
+ * it has delivered and delivers only the next one. Whatever leaves a hole (a reconnection, a `gap` of the server, a lost message)
+ * takes one path: events beyond the hole are parked, the hole is read from the history interface, then the parked ones follow. A hole
+ * that is too long, or cannot be read, is announced as `skipped` and never delivered later.
+ *
+ * A comment is sent under a key and stays pending until the server settles it. After a reconnection, and after a refusal that
+ * concerns only the moment, it is sent again under the same key, which the server never records twice.
+ *
+ * Events (each a CustomEvent): see {@link BarrageEvents}.
+ * @module
+ */
+
+/** @typedef {{id: string, name: string}} Author */
+/** @typedef {"scroll" | "top" | "bottom" | "reverse"} Mode */
+/**
+ * @typedef {object} Comment
+ * @property {number} seq @property {"comment"} kind @property {number} at_ms  Unix time @property {number} pos_ms
+ * @property {string} text @property {Mode} mode @property {string} color  #rrggbb @property {number} size @property {Author} author
+ */
+/**
+ * A removed comment as it is read later: why, and by which event, but no text and no author.
+ * @typedef {object} Tombstone
+ * @property {number} seq @property {"comment"} kind @property {number} at_ms @property {number} pos_ms
+ * @property {{by: number, code: string, basis: string, role: string}} removed
+ */
+/**
+ * @typedef {object} Removal
+ * @property {number} seq @property {"removal"} kind @property {number} at_ms
+ * @property {number} target @property {string} code @property {string} basis @property {string} role
+ */
+/**
+ * @typedef {object} Restoration
+ * @property {number} seq @property {"restoration"} kind @property {number} at_ms
+ * @property {number} target @property {string} code @property {string} basis @property {string} role
+ * @property {{pos_ms: number, text: string, mode: Mode, color: string, size: number, author: Author}} comment
+ */
+/**
+ * @typedef {object} Notice
+ * @property {number} seq @property {"notice"} kind @property {number} at_ms
+ * @property {"mode" | "announcement"} notice @property {string} [mode] @property {string} [text]
+ */
+/** @typedef {Comment | Tombstone | Removal | Restoration | Notice} RoomEvent */
+/** @typedef {{epoch: string, seq: number}} Since */
+/** @typedef {{text: string, mode?: Mode, color?: string, size?: number, pos_ms?: number}} Draft */
+/**
+ * How a post ended. `acked`: recorded as `seq`. `held`: waits for review. `refused`: the server said no (`code`, `message`,
+ * `message_zh`). `failed`: never reached the server. `unknown`: sent, but no answer came.
+ * @typedef {object} Outcome
+ * @property {"acked" | "held" | "refused" | "failed" | "unknown"} outcome
+ * @property {string} key @property {number} [seq] @property {string} [code] @property {string} [message]
+ * @property {string} [message_zh] @property {number} [retry_after_ms]
+ */
+/**
+ * `live`: connected. `reading`: connected by the read-only fallback. `waiting`: will try again in `retry_ms`. `closed`: will not try again.
+ * @typedef {object} Status
+ * @property {"connecting" | "live" | "reading" | "waiting" | "closed"} state @property {number} [retry_ms] @property {number} [code]
+ */
+/**
+ * @typedef {object} BarrageEvents
+ * @property {Status} status
+ * @property {{identity: Record<string, unknown> | null, limits: Record<string, number>}} hello  who the server takes us for
+ * @property {{epoch: string, head: number, state: Record<string, unknown>, page: string}} joined
+ * @property {{events: RoomEvent[]}} events  in order, without holes
+ * @property {{state: Record<string, unknown>}} state  mode and viewers of the room changed
+ * @property {{from: number, to: number}} gap  a hole was noticed; it is being filled
+ * @property {{from: number, to: number, page: string}} skipped  these events are not delivered; they stand on the pages from `page` on
+ * @property {{epoch: string}} reset  the room's log is another one: what was delivered before is void
+ * @property {{code: string, message: string, message_zh: string, temporary: boolean}} problem
+ */
+/**
+ * @typedef {object} Options
+ * @property {string} [url]  origin of the server; default: that of the page
+ * @property {string} room
+ * @property {string} [token]  without one: reading only
+ * @property {Since | null} [since]  what the caller has already, for example from a server-rendered page
+ * @property {number} [fillMax]  longest hole that is filled, in events
+ * @property {number} [pendingMax]  most comments that wait for an answer
+ * @property {Partial<Surroundings>} [surroundings]  for tests
+ */
+/**
+ * @typedef {object} Surroundings
+ * @property {new (url: string) => WebSocket} WebSocket
+ * @property {(new (url: string) => EventSource) | undefined} EventSource
+ * @property {(url: string) => Promise<Response>} fetch
+ * @property {(action: () => void, ms: number) => unknown} setTimeout
+ * @property {(timer: any) => void} clearTimeout
+ * @property {() => number} now @property {() => number} random
+ */
+/** @typedef {{key: string, message: object, resolve: (outcome: Outcome) => void, tries: number, sent: boolean, timers: Set<unknown>}} Pending */
+
+const BACKOFF_FIRST_MS = 500;
+const BACKOFF_MOST_MS = 30_000;
+const RESTART_SPREAD_MS = 3_000;
+const STABLE_MS = 5_000;
+const OPEN_FAILURES_UNTIL_FALLBACK = 2;
+const FALLBACK_RETRY_MS = 60_000;
+const QUIET_UNTIL_PING_MS = 25_000;
+const QUIET_UNTIL_DEAD_MS = 40_000;
+const WATCH_MS = 5_000;
+const ANSWER_MS = 8_000;
+const SETTLE_MS = 60_000;
+const TRIES_MOST = 6;
+const HISTORY_PAGE = 1000;
+const HISTORY_TRIES = 3;
+
+/** Closes after which the same client would only fail again; see the table of close codes in the protocol's documentation. */
+const FINAL_CLOSES = new Set([1000, 1002, 1003, 1007, 1008, 1009, 1010, 4002, 4003]);
+const CLOSE_RESTARTING = 1012;
+
+/** Temporary refusals that concern the server's moment and not the author: these are sent again without asking. */
+const RETRIED = new Set(["overloaded", "storage_unavailable", "outcome_unknown", "shutting_down", "internal_error"]);
+
+/** @returns {Surroundings} */
+function browser() {
+  return {
+    WebSocket: globalThis.WebSocket,
+    EventSource: globalThis.EventSource,
+    fetch: (url) => globalThis.fetch(url),
+    setTimeout: (action, ms) => globalThis.setTimeout(action, ms),
+    clearTimeout: (timer) => globalThis.clearTimeout(timer),
+    now: () => Date.now(),
+    random: () => Math.random(),
+  };
+}
+
+/** 128 random bits; `crypto.randomUUID` is missing on plain-http pages. */
+function newKey() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+export class Barrage extends EventTarget {
+  /** @type {WebSocket | null} */ #socket = null;
+  /** @type {EventSource | null} */ #stream = null;
+  #joined = false;
+  #closed = true;
+  #attempt = 0;
+  #openFailures = 0;
+  #joinedAt = 0;
+  #heardAt = 0;
+  /** @type {unknown} */ #retryTimer = null;
+  /** @type {unknown} */ #watchTimer = null;
+
+  /** @type {string} */ #epoch = "";
+  #last = -1; // the last number delivered; -1: nothing is known yet
+  #seen = 0; // the highest number heard of; parked events may have been dropped below it
+  /** @type {RoomEvent[]} */ #parked = [];
+  #filling = false;
+  #generation = 0; // rises when a running fill has become void
+
+  /** @type {Map<string, Pending>} */ #pending = new Map();
+
+  /** @param {Options} options */
+  constructor({ url, room, token = "", since = null, fillMax = 5_000, pendingMax = 32, surroundings = {} }) {
+    super();
+    this.url = new URL(url ?? globalThis.location.origin).origin;
+    this.room = room;
+    this.token = token;
+    this.fillMax = fillMax;
+    this.pendingMax = pendingMax;
+    /** @type {Surroundings} */
+    this.around = { ...browser(), ...surroundings };
+    if (since !== null) {
+      this.#epoch = since.epoch;
+      this.#last = since.seq;
+      this.#seen = since.seq;
+    }
+    this.retryNow = () => this.#retryNow();
+  }
+
+  /** What a later client would resume from. @returns {Since | null} */
+  get since() {
+    return this.#last < 0 ? null : { epoch: this.#epoch, seq: this.#last };
+  }
+
+  /** Number of comments that wait for their outcome. */
+  get pending() {
+    return this.#pending.size;
+  }
+
+  /** Begin receiving. Nothing happens when the client is connected or connecting already. */
+  connect() {
+    if (this.#closed) {
+      this.#closed = false;
+      globalThis.addEventListener?.("online", this.retryNow);
+      this.#open();
+    }
+  }
+
+  /** Stop for good; pending comments are settled as `unknown` or `failed`. `connect` begins anew. */
+  close() {
+    this.#finish(1000);
+  }
+
+  /** Present another token, or none; takes effect at once. @param {string} token */
+  setToken(token) {
+    this.token = token;
+    if (this.#joined && token) {
+      this.#transmit({ op: "auth", token });
+    } else if (this.#socket !== null) {
+      this.#lost(this.#socket, 1001); // there is no message for signing out: connect again as a reader
+    }
+  }
+
+  /**
+   * Post a comment. The promise never rejects.
+   * @param {Draft} draft
+   * @returns {Promise<Outcome>}
+   */
+  say({ text, mode = "scroll", color = "#ffffff", size = 25, pos_ms }) {
+    const key = newKey();
+    const position = pos_ms === undefined ? {} : { pos_ms: Math.max(0, Math.round(pos_ms)) };
+    return this.#post({ op: "say", room: this.room, key, text, mode, color, size, ...position }, key);
+  }
+
+  /** Take back one's own comment. @param {number} seq @returns {Promise<Outcome>} */
+  recall(seq) {
+    const key = newKey();
+    return this.#post({ op: "recall", room: this.room, key, seq }, key);
+  }
+
+  // -- connection ------------------------------------------------------------------------------------------------------
+
+  #open() {
+    this.#retryTimer = null;
+    this.#status({ state: "connecting" });
+    const socket = new this.around.WebSocket(`${this.url.replace(/^http/, "ws")}/ws`);
+    let opened = false;
+    this.#socket = socket;
+    this.#heardAt = this.around.now();
+    socket.onopen = () => {
+      opened = true;
+      this.#openFailures = 0;
+      if (this.token) {
+        this.#transmit({ op: "auth", token: this.token });
+      }
+      const since = this.since;
+      this.#transmit({ op: "join", room: this.room, ...(since && { since }) });
+    };
+    socket.onmessage = ({ data }) => {
+      this.#heardAt = this.around.now();
+      this.#receive(JSON.parse(data));
+    };
+    socket.onclose = ({ code }) => {
+      this.#openFailures += opened ? 0 : 1;
+      this.#lost(socket, code);
+    };
+    this.#watchTimer = this.around.setTimeout(() => this.#watch(socket), WATCH_MS);
+  }
+
+  /** The browser hides pings from us: ask for a sign of life, and give a silent connection up. @param {WebSocket} socket */
+  #watch(socket) {
+    const quiet = this.around.now() - this.#heardAt;
+    if (quiet >= QUIET_UNTIL_DEAD_MS) {
+      this.#lost(socket, 1006);
+      return;
+    }
+    if (quiet >= QUIET_UNTIL_PING_MS && this.#joined) {
+      this.#transmit({ op: "ping" });
+    }
+    this.#watchTimer = this.around.setTimeout(() => this.#watch(socket), WATCH_MS);
+  }
+
+  /** @param {WebSocket} socket @param {number} code */
+  #lost(socket, code) {
+    if (socket !== this.#socket) {
+      return;
+    }
+    this.#drop();
+    if (FINAL_CLOSES.has(code)) {
+      this.#finish(code);
+      return;
+    }
+    if (this.#joinedAt > 0 && this.around.now() - this.#joinedAt >= STABLE_MS) {
+      this.#attempt = 0;
+    }
+    this.#joinedAt = 0;
+    if (this.#openFailures >= OPEN_FAILURES_UNTIL_FALLBACK && this.around.EventSource !== undefined) {
+      this.#follow();
+      this.#retryTimer = this.around.setTimeout(() => this.#open(), FALLBACK_RETRY_MS);
+      return;
+    }
+    const retry_ms = this.#backoff(code);
+    this.#attempt += 1;
+    this.#status({ state: "waiting", retry_ms, code });
+    this.#retryTimer = this.around.setTimeout(() => this.#open(), retry_ms);
+  }
+
+  /** A random wait below a bound that doubles, so that the viewers of a room do not come back all at once. @param {number} code */
+  #backoff(code) {
+    const bound = Math.min(BACKOFF_MOST_MS, BACKOFF_FIRST_MS * 2 ** this.#attempt);
+    const spread = code === CLOSE_RESTARTING ? Math.max(bound, RESTART_SPREAD_MS) : bound;
+    return Math.round(100 + this.around.random() * spread);
+  }
+
+  #retryNow() {
+    if (this.#retryTimer !== null && this.#stream === null) {
+      this.around.clearTimeout(this.#retryTimer);
+      this.#open();
+    }
+  }
+
+  /** Let the socket go without waiting for its closing handshake. */
+  #drop() {
+    const socket = this.#socket;
+    this.#socket = null;
+    this.#joined = false;
+    this.around.clearTimeout(this.#watchTimer);
+    if (socket !== null) {
+      socket.onopen = socket.onmessage = socket.onclose = null;
+      socket.close();
+    }
+  }
+
+  /** @param {number} code */
+  #finish(code) {
+    if (this.#closed) {
+      return;
+    }
+    this.#closed = true;
+    this.#generation += 1;
+    this.#filling = false;
+    this.#parked = [];
+    this.around.clearTimeout(this.#retryTimer);
+    this.#retryTimer = null;
+    globalThis.removeEventListener?.("online", this.retryNow);
+    this.#drop();
+    this.#unfollow();
+    for (const pending of [...this.#pending.values()]) {
+      this.#giveUp(pending);
+    }
+    this.#status({ state: "closed", code });
+  }
+
+  /** @param {object} message */
+  #transmit(message) {
+    this.#socket?.send(JSON.stringify(message));
+  }
+
+  // -- read-only fallback ----------------------------------------------------------------------------------------------
+
+  /** Receive by server-sent events while no WebSocket can be opened. The browser reconnects by itself, with the last id. */
+  #follow() {
+    if (this.#stream !== null || this.around.EventSource === undefined) {
+      return;
+    }
+    const after = this.#last < 0 ? "" : `?after=${this.#last}`;
+    const stream = new this.around.EventSource(`${this.#api()}/stream${after}`);
+    this.#stream = stream;
+    stream.onopen = () => this.#status({ state: "reading" });
+    stream.onmessage = ({ data }) => {
+      if (this.#stream === stream && !this.#joined) {
+        const event = /** @type {RoomEvent} */ (JSON.parse(data));
+        this.#last = this.#last < 0 ? event.seq - 1 : this.#last;
+        this.#take([event]);
+      }
+    };
+    stream.addEventListener("gap", (event) => {
+      this.#need(JSON.parse(/** @type {MessageEvent} */ (event).data).to);
+    });
+  }
+
+  #unfollow() {
+    this.#stream?.close();
+    this.#stream = null;
+  }
+
+  // -- messages --------------------------------------------------------------------------------------------------------
+
+  /** @param {any} message */
+  #receive(message) {
+    switch (message.op) {
+      case "hello":
+        this.#tell("hello", { identity: message.identity, limits: message.limits });
+        break;
+      case "joined":
+        this.#onJoined(message);
+        break;
+      case "events":
+        this.#take(message.events);
+        break;
+      case "gap":
+        this.#need(message.to);
+        break;
+      case "ack":
+        this.#settle(message.key, { outcome: "acked", key: message.key, seq: message.seq });
+        break;
+      case "held":
+        this.#settle(message.key, { ...message, outcome: "held" });
+        break;
+      case "refused":
+        this.#onRefused(message);
+        break;
+      case "state":
+        this.#tell("state", { state: message.state });
+        break;
+      case "error":
+        this.#onError(message);
+        break;
+      default: // a later version of the protocol may have more; pong and left ask for nothing
+        break;
+    }
+  }
+
+  /** @param {{epoch: string, head: number, state: Record<string, unknown>, page: string, events: RoomEvent[]}} message */
+  #onJoined({ epoch, head, state, page, events }) {
+    const other = this.#last >= 0 && epoch !== this.#epoch;
+    if (other || this.#last < 0) {
+      this.#generation += 1;
+      this.#filling = false;
+      this.#parked = [];
+      this.#last = events.length > 0 ? events[0].seq - 1 : head;
+      this.#seen = this.#last;
+    }
+    this.#epoch = epoch;
+    this.#joined = true;
+    this.#joinedAt = this.around.now();
+    this.#unfollow();
+    if (other) {
+      this.#tell("reset", { epoch });
+    }
+    this.#status({ state: "live" });
+    this.#tell("joined", { epoch, head, state, page });
+    this.#take(events);
+    this.#need(head);
+    for (const pending of this.#pending.values()) {
+      this.#send(pending);
+    }
+  }
+
+  /** A message other than `say` and `recall` was refused. @param {any} message */
+  #onError(message) {
+    this.#tell("problem", message);
+    if (this.#joined || message.room !== this.room || this.#socket === null) {
+      return;
+    }
+    if (message.temporary) {
+      this.#lost(this.#socket, 1013);
+    } else {
+      this.#finish(1000); // there is no such room: joining again would not help
+    }
+  }
+
+  // -- events, in order, exactly once ----------------------------------------------------------------------------------
+
+  /** @param {RoomEvent[]} events  ascending */
+  #take(events) {
+    if (events.length === 0) {
+      return;
+    }
+    this.#seen = Math.max(this.#seen, events[events.length - 1].seq);
+    if (this.#filling) {
+      this.#parked.push(...events.slice(0, Math.max(0, this.fillMax - this.#parked.length)));
+      return;
+    }
+    const fresh = events.filter(({ seq }) => seq > this.#last);
+    let count = 0;
+    while (count < fresh.length && fresh[count].seq === this.#last + count + 1) {
+      count += 1;
+    }
+    this.#deliver(fresh.slice(0, count));
+    if (count < fresh.length) {
+      this.#parked = fresh.slice(count, count + this.fillMax);
+      this.#fill(fresh[count].seq - 1);
+    }
+  }
+
+  /** @param {RoomEvent[]} events  contiguous, from the next one on */
+  #deliver(events) {
+    if (events.length > 0) {
+      this.#last += events.length;
+      this.#tell("events", { events });
+    }
+  }
+
+  /** Everything up to `to` exists; get it, unless we have it. @param {number} to */
+  #need(to) {
+    this.#seen = Math.max(this.#seen, to);
+    if (!this.#filling && this.#last >= 0 && this.#seen > this.#last) {
+      this.#fill(this.#seen);
+    }
+  }
+
+  /** Read events up to `to` from the history, then go on with what was parked meanwhile. @param {number} to */
+  async #fill(to) {
+    this.#filling = true;
+    const generation = this.#generation;
+    this.#tell("gap", { from: this.#last + 1, to });
+    if (to - this.#last > this.fillMax) {
+      this.#skip(to - this.fillMax);
+    }
+    let failures = 0;
+    while (this.#last < to && failures < HISTORY_TRIES) {
+      const events = await this.#history(this.#last);
+      if (generation !== this.#generation) {
+        return;
+      }
+      if (events.length > 0) {
+        failures = 0;
+        this.#deliver(events);
+      } else {
+        failures += 1;
+        await new Promise((resolve) => {
+          this.around.setTimeout(() => resolve(undefined), BACKOFF_FIRST_MS * failures);
+        });
+        if (generation !== this.#generation) {
+          return;
+        }
+      }
+    }
+    if (this.#last < to) {
+      this.#skip(to);
+    }
+    const parked = this.#parked;
+    this.#parked = [];
+    this.#filling = false;
+    this.#take(parked);
+    this.#need(this.#seen); // parked events beyond the bound were dropped: what is missing now is a hole of its own
+  }
+
+  /** Give the events up to `to` up. @param {number} to */
+  #skip(to) {
+    const from = this.#last + 1;
+    this.#last = to;
+    this.#tell("skipped", { from, to, page: `${this.url}/rooms/${this.room}/comments/` });
+  }
+
+  /** One page of the history after `after`, as far as it is contiguous; empty when it cannot be had. @param {number} after @returns {Promise<RoomEvent[]>} */
+  async #history(after) {
+    try {
+      const response = await this.around.fetch(`${this.#api()}/events?after=${after}&limit=${HISTORY_PAGE}`);
+      const { events } = await response.json();
+      return events.filter((/** @type {RoomEvent} */ event, /** @type {number} */ index) => event.seq === after + index + 1);
+    } catch {
+      return [];
+    }
+  }
+
+  #api() {
+    return `${this.url}/api/rooms/${encodeURIComponent(this.room)}`;
+  }
+
+  // -- posting ---------------------------------------------------------------------------------------------------------
+
+  /** @param {object} message @param {string} key @returns {Promise<Outcome>} */
+  #post(message, key) {
+    if (this.#closed || this.#pending.size >= this.pendingMax) {
+      return Promise.resolve({ outcome: "failed", key, code: this.#closed ? "not_connected" : "too_many_pending" });
+    }
+    return new Promise((resolve) => {
+      /** @type {Pending} */
+      const pending = { key, message, resolve, tries: 0, sent: false, timers: new Set() };
+      this.#pending.set(key, pending);
+      this.#later(pending, SETTLE_MS, () => this.#giveUp(pending));
+      this.#send(pending);
+    });
+  }
+
+  /** Send, or send again, when connected; else the next `joined` does it. @param {Pending} pending */
+  #send(pending) {
+    if (!this.#joined || !this.#pending.has(pending.key)) {
+      return;
+    }
+    if (pending.tries >= TRIES_MOST) {
+      this.#giveUp(pending);
+      return;
+    }
+    const socket = this.#socket;
+    pending.tries += 1;
+    pending.sent = true;
+    this.#transmit(pending.message);
+    const tries = pending.tries;
+    this.#later(pending, ANSWER_MS, () => {
+      if (socket === this.#socket && tries === pending.tries) {
+        this.#send(pending);
+      }
+    });
+  }
+
+  /** @param {Pending} pending @param {number} ms @param {() => void} action */
+  #later(pending, ms, action) {
+    const timer = this.around.setTimeout(() => {
+      pending.timers.delete(timer);
+      action();
+    }, ms);
+    pending.timers.add(timer);
+  }
+
+  /** @param {any} message */
+  #onRefused(message) {
+    const pending = this.#pending.get(message.key);
+    if (pending !== undefined && RETRIED.has(message.code) && pending.tries < TRIES_MOST) {
+      const wait = Math.max(message.retry_after_ms ?? 0, BACKOFF_FIRST_MS * 2 ** (pending.tries - 1));
+      this.#later(pending, Math.min(wait, BACKOFF_MOST_MS), () => this.#send(pending));
+      return;
+    }
+    this.#settle(message.key, { ...message, outcome: message.code === "outcome_unknown" ? "unknown" : "refused" });
+  }
+
+  /** @param {Pending} pending */
+  #giveUp(pending) {
+    const outcome = pending.sent ? "unknown" : "failed";
+    this.#settle(pending.key, { outcome, key: pending.key, code: pending.sent ? "outcome_unknown" : "not_connected" });
+  }
+
+  /** @param {string} key @param {Outcome} outcome */
+  #settle(key, outcome) {
+    const pending = this.#pending.get(key);
+    if (pending !== undefined) {
+      this.#pending.delete(key);
+      pending.timers.forEach((timer) => this.around.clearTimeout(timer));
+      pending.resolve(outcome);
+    }
+  }
+
+  // -- to the caller ---------------------------------------------------------------------------------------------------
+
+  /** @param {Status} status */
+  #status(status) {
+    this.#tell("status", status);
+  }
+
+  /** @template {keyof BarrageEvents} T @param {T} type @param {BarrageEvents[T]} detail */
+  #tell(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}

@@ -1,0 +1,79 @@
+"""Templates in the reader's language: the one place where a page becomes HTML."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from server.settings import Settings
+from server.web.assets import Assets
+from server.web.i18n import LANGUAGES, NAMES, choose_language, load_translations
+from server.web.script_messages import script_messages
+from server.web.security import page_headers
+
+TEMPLATES_DIR: Final = Path(__file__).parent / "templates"
+LANGUAGE_COOKIE: Final = "lang"
+_COOKIE_AGE_S: Final = 365 * 24 * 3600
+
+
+class Views:
+    """Renders the templates. One instance serves all requests; it holds one jinja2 environment per language."""
+
+    def __init__(self, settings: Settings, assets: Assets) -> None:
+        """Reads and compiles catalogues and templates. Raises OSError, jinja2.TemplateError."""
+        self._settings = settings
+        self._environments: dict[str, Environment] = {}
+        self._messages: dict[str, dict[str, str]] = {}
+        for language, translations in load_translations().items():
+            environment = make_environment()
+            environment.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
+            environment.globals.update(
+                asset=assets.url, site_name=settings.site_name, language=language, languages=LANGUAGES, language_names=NAMES
+            )
+            self._environments[language] = environment
+            self._messages[language] = script_messages(translations.gettext)
+
+    def language(self, request: Request) -> str:
+        """The language of the answer to this request."""
+        return choose_language(
+            request.query_params.get("lang", ""),
+            request.cookies.get(LANGUAGE_COOKIE, ""),
+            request.headers.get("accept-language", ""),
+            self._settings.site_language,
+        )
+
+    def messages(self, language: str) -> dict[str, str]:
+        """What the page's scripts say, by key."""
+        return self._messages[language]
+
+    def page(self, request: Request, template: str, *, status: int = 200, media: str = "", **context: Any) -> HTMLResponse:
+        """Render a template. ``media`` is a further origin of videos; the context is named in the head of each template."""
+        language = self.language(request)
+        html = self._environments[language].get_template(template).render(path=request.url.path, query=_query(request), **context)
+        response = HTMLResponse(html, status)
+        response.headers.update(page_headers(self._settings.frame_ancestors, (media,) if media else ()))
+        response.headers["Content-Language"] = language
+        response.headers["Vary"] = "Accept-Language, Cookie"
+        response.headers["Cache-Control"] = "no-cache"
+        if request.query_params.get("lang") in LANGUAGES:
+            secure = request.url.scheme == "https"
+            response.set_cookie(LANGUAGE_COOKIE, language, max_age=_COOKIE_AGE_S, samesite="lax", secure=secure, httponly=True)
+        return response
+
+
+def make_environment() -> Environment:
+    """A jinja2 environment as all our pages use it: everything is escaped, an unknown name is an error."""
+    return Environment(
+        loader=FileSystemLoader(TEMPLATES_DIR), autoescape=True, undefined=StrictUndefined, extensions=["jinja2.ext.i18n"], trim_blocks=True, lstrip_blocks=True
+    )
+
+
+def _query(request: Request) -> str:
+    """The request's query without ``lang``, ending in ``&`` when there is any: the language switch keeps the rest."""
+    kept = [(name, value) for name, value in request.query_params.multi_items() if name != "lang"]
+    return urlencode(kept) + "&" if kept else ""

@@ -1,0 +1,327 @@
+"""The WebSocket edge: handshake, frames, UTF-8, closing, and the transport's back pressure.
+
+One :class:`Connection` per socket, made by uvicorn's ``ws=`` hook; no task and no queue stands behind it. The Sans-I/O core of
+websockets parses frames and keeps the closing handshake. What it leaves to us is done here, to the letter of RFC 6455 and 7692:
+text is checked as UTF-8 frame by frame, also inside fragmented and compressed messages (1007); the number of fragments is
+bounded (1009); the rate of frames is bounded before they are parsed; an unknown version gets 426 with ``Sec-WebSocket-Version``;
+nothing is sent before the 101. Inflating is bounded by the core (it never yields more than ``frame_max_bytes``).
+
+Outgoing frames of the hot path are built once for all viewers (:mod:`server.core.frames`) and written to the transport directly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import logging
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from websockets.exceptions import InvalidHeader
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
+from websockets.protocol import OPEN
+from websockets.server import ServerProtocol
+
+from server.core import frames
+from server.core.address import client_address
+from server.errors import CLOSES, CODES
+
+if TYPE_CHECKING:
+    from server.accounts.identity import Identity
+    from server.conversation import Conversation
+    from server.core.room import Room
+    from server.errors import Refusal
+    from server.store.base import Draft, Outcome
+
+_DEFLATE: Final = [
+    ServerPerMessageDeflateFactory(
+        server_no_context_takeover=True,
+        client_no_context_takeover=True,
+        compress_settings={"memLevel": 5},
+    )
+]
+_CLOSE_WAIT_S: Final = 5
+"""How long the peer has for its part of the closing handshake before the transport is cut."""
+
+_quiet = logging.getLogger("server.ws.core")
+_quiet.setLevel(logging.CRITICAL)  # the core logs each opening and closing; our metrics count them
+
+
+class Connection(asyncio.Protocol):
+    """One WebSocket connection.
+
+    ``write`` is the transport's own method: the hub calls it with ready frames. ``rooms`` are the rooms joined. ``answers``
+    collects what a commit has to say to this connection, so that it goes out in one write. All fields belong to the loop.
+    """
+
+    __slots__ = (
+        "_core",
+        "_fragments",
+        "_text",
+        "_utf8",
+        "address",
+        "answers",
+        "closing",
+        "conversation",
+        "deflate",
+        "id",
+        "identity",
+        "opened_ms",
+        "port",
+        "rate_tat",
+        "rooms",
+        "seen_s",
+        "session_ms",
+        "stalled_s",
+        "stalled_since_s",
+        "strikes",
+        "transport",
+        "write",
+    )
+
+    def __init__(self, conversation: Conversation) -> None:
+        self.conversation = conversation
+        self._core: ServerProtocol | None = None
+        self._fragments = 0
+        self._utf8: codecs.IncrementalDecoder | None = None
+        self._text: list[bytes] | None = None
+        self.address = ""
+        self.port = 0
+        self.answers: list[bytes] = []
+        self.closing = False
+        self.deflate = False
+        self.id = ""
+        self.identity: Identity | None = None
+        self.opened_ms = 0
+        self.rate_tat = 0.0
+        self.rooms: tuple[Room[Any], ...] = ()
+        self.seen_s = 0
+        self.session_ms = 0
+        self.stalled_s = 0
+        self.stalled_since_s = 0
+        self.strikes = 0
+
+    # -- transport ----------------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The request has been read by the HTTP side; the transport is ours from now on."""
+        self.transport = cast(asyncio.Transport, transport)
+        self.write: Callable[[bytes], object] = self.transport.write
+        settings = self.conversation.settings
+        self.transport.set_write_buffer_limits(high=settings.write_high_bytes, low=settings.write_low_bytes)
+        self._core = ServerProtocol(
+            extensions=_DEFLATE if settings.deflate else None, max_size=settings.frame_max_bytes, logger=_quiet
+        )
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection everywhere; called once, whatever ended it."""
+        self.closing = True
+        self.conversation.left(self)
+        self._core = None
+        self._text = self._utf8 = None
+
+    def eof_received(self) -> bool:
+        """The peer will send no more: close."""
+        if self._core is not None:
+            self._core.receive_eof()
+            self._flush_core()
+        return False
+
+    def pause_writing(self) -> None:
+        """The transport's buffer is over its bound: no more live frames until it has drained."""
+        self.conversation.stalled(self)
+
+    def resume_writing(self) -> None:
+        """The buffer drained: tell the exact gap and go on."""
+        self.conversation.resumed(self)
+
+    def shutdown(self) -> None:
+        """Called by uvicorn when its own shutting down begins, after our drain: cut what is left."""
+        self.transport.close()
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        core = self._core
+        if core is None or self.closing:
+            return
+        self.seen_s = self.conversation.now_s
+        core.receive_data(data)
+        events = core.events_received()
+        for event in events:
+            if type(event) is Frame:
+                self._on_frame(event)
+                if self.closing:
+                    break
+            else:
+                self._on_request(cast(Request, event))
+        if core.writes:
+            self._flush_core()
+
+    def _on_frame(self, frame: Frame) -> None:
+        if not self._admit():
+            self.close("too_many_frames")
+            return
+        opcode = frame.opcode
+        if opcode is Opcode.TEXT and frame.fin:
+            data = bytes(frame.data)
+            if data.isascii() or _is_utf8(data):
+                self.conversation.on_message(self, data)
+            else:
+                self.close("invalid_utf8")
+        elif opcode is Opcode.TEXT or opcode is Opcode.BINARY:
+            if frame.fin:
+                self.conversation.on_error(self, "binary_unsupported")
+            else:
+                self._fragments = 1
+                if opcode is Opcode.TEXT:
+                    self._utf8 = codecs.getincrementaldecoder("utf-8")()
+                    self._text = []
+                    self._on_fragment(frame)
+        elif opcode is Opcode.CONT:
+            self._fragments += 1
+            if self._fragments > self.conversation.settings.fragments_max:
+                self.close("too_big", "too many fragments")
+            elif self._text is not None:
+                self._on_fragment(frame)
+            elif frame.fin:
+                self.conversation.on_error(self, "binary_unsupported")
+        elif opcode is Opcode.CLOSE:
+            self.closing = True
+            self.conversation.closing(self, _CLOSE_WAIT_S)
+
+    def _on_fragment(self, frame: Frame) -> None:
+        """A part of a text message: its UTF-8 is checked at once, its size is bounded by the core."""
+        assert self._utf8 is not None
+        assert self._text is not None
+        data = bytes(frame.data)
+        try:
+            self._utf8.decode(data, final=frame.fin)
+        except UnicodeDecodeError:
+            self.close("invalid_utf8")
+            return
+        self._text.append(data)
+        if frame.fin:
+            message = b"".join(self._text)
+            self._text = self._utf8 = None
+            self.conversation.on_message(self, message)
+
+    def _admit(self) -> bool:
+        """Bound on the rate of frames, control frames included (GCRA over one stored time)."""
+        settings = self.conversation.settings
+        now = time.monotonic()
+        interval = 1.0 / settings.frames_per_s
+        tat = max(now, self.rate_tat)
+        if tat - now > interval * settings.frames_burst:
+            return False
+        self.rate_tat = tat + interval
+        return True
+
+    # -- handshake ----------------------------------------------------------------------------------------------------
+
+    def _on_request(self, request: Request) -> None:
+        core = self._core
+        assert core is not None
+        peer = self.transport.get_extra_info("peername") or ("", 0)
+        forwarded = request.headers.get_all("X-Forwarded-For")
+        self.address, self.port = client_address(peer[0], peer[1], forwarded, self.conversation.trusted_proxies)
+        refused = self.conversation.admit(self, request)
+        if refused is not None:
+            status, text = refused
+            response = core.reject(status, text)
+        else:
+            response = core.accept(request)
+        if isinstance(core.handshake_exc, InvalidHeader) and core.handshake_exc.name == "Sec-WebSocket-Version":
+            response = core.reject(HTTPStatus.UPGRADE_REQUIRED, "This server speaks version 13 of the WebSocket protocol.\n")
+            response.headers["Upgrade"] = "websocket"
+            response.headers["Sec-WebSocket-Version"] = "13"
+        if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+            response.headers["Retry-After"] = "5"
+        core.send_response(response)
+        self._flush_core()
+        if core.state is OPEN:
+            self.deflate = bool(core.extensions)
+            self.conversation.opened(self, request.path)
+        else:
+            self.closing = True
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    def send(self, payload: bytes) -> None:
+        """Send one text message to this connection alone."""
+        if not self.closing:
+            self.write(frames.text_frame(payload))
+            if self.stalled_s:
+                self._bound_buffer()
+
+    def answer(self, draft: Draft, outcome: Outcome | Refusal) -> None:
+        """The fate of a draft that this connection submitted (duty of a ``publish.Sink``)."""
+        self.conversation.on_outcome(self, draft, outcome)
+
+    def collect(self, payload: bytes) -> None:
+        """Collect an answer; :meth:`send_answers` writes all of them at once."""
+        self.answers.append(frames.text_frame(payload))
+
+    def send_answers(self) -> None:
+        """Write the collected answers."""
+        data = b"".join(self.answers)
+        self.answers.clear()
+        if not self.closing:
+            self.write(data)
+            if self.stalled_s:
+                self._bound_buffer()
+
+    def _bound_buffer(self) -> None:
+        """One that asks and never reads: four times the bound of the transport's buffer is the end."""
+        if self.transport.get_write_buffer_size() > 4 * self.conversation.settings.write_high_bytes:
+            self.abort()
+
+    def close(self, name: str, reason: str = "") -> None:
+        """Close with a code of :data:`server.errors.CLOSES`; the peer has some seconds for its part."""
+        core = self._core
+        if core is None or self.closing:
+            return
+        self.closing = True
+        self.conversation.stats.close(name)
+        entry = CLOSES[name]
+        if core.state is OPEN:
+            core.send_close(entry.code, reason or entry.name)
+        self._flush_core()
+        self.conversation.closing(self, _CLOSE_WAIT_S)
+
+    def abort(self) -> None:
+        """Cut the transport; what is in its buffer is lost."""
+        self.closing = True
+        self.transport.abort()
+
+    def _flush_core(self) -> None:
+        """Write what the core has to say: the handshake, pongs, closing frames, the end of the stream."""
+        core = self._core
+        assert core is not None
+        for data in core.data_to_send():
+            if data:
+                self.write(data)
+            else:
+                self.closing = True
+                self.conversation.closing(self, _CLOSE_WAIT_S)
+                if self.transport.can_write_eof():
+                    self.transport.write_eof()
+                else:
+                    self.transport.close()
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def refusal_text(code: str) -> str:
+    """The body of a refused handshake."""
+    return CODES[code].en + "\n"
