@@ -27,13 +27,13 @@ from server.control import DataLock, local_url
 from server.conversation import Conversation
 from server.core.batch import Tick
 from server.core.hub import Hub
-from server.errors import ConfigError, StoreError
+from server.errors import ConfigError
 from server.flush import Flusher, Viewer
 from server.history import History
 from server.http import api, demo, errors, health, operator, pages, stream
 from server.logs import configure
 from server.metrics import Exposition, Stats
-from server.pages import PageWork
+from server.pages import PAGE_FAULTS, PageWork
 from server.publish import Publisher
 from server.screening import Screening
 from server.settings import Settings
@@ -41,7 +41,7 @@ from server.site import Site
 from server.store.base import RoomInfo, RoomMode, Store
 from server.store.sql import SqlStore
 from server.ws import Connection
-from static_mirror import Mirror, MirrorError
+from static_mirror import Mirror
 
 _SWEEP_S = 30
 _DRAIN_STEP_S = 0.1
@@ -144,14 +144,17 @@ class Parts:
         while True:
             for name in list(self.infos):
                 await asyncio.sleep(max(0.05, self.settings.page_check_s / max(1, len(self.infos))))
-                room = self.hub.rooms[name]
                 try:
-                    if await asyncio.get_running_loop().run_in_executor(
-                        self.page_workers, self.pages.damaged, name, room.visible
-                    ):
-                        log.warning("static pages are damaged; they are made again from the log", room=name)
-                        await self.flusher.exclusive(room, lambda last: self.pages.repair(name, last))  # noqa: B023 # awaited
-                except (MirrorError, StoreError) as error:
+                    report = await self.flusher.exclusive(
+                        self.hub.rooms[name],
+                        lambda last: self.pages.repair(name, last),  # noqa: B023 # awaited here
+                    )
+                    if report.written or report.removed:
+                        self.stats.pages_rebuilt += report.written
+                        log.warning(
+                            "static pages were damaged and are made again from the log", room=name, written=report.written
+                        )
+                except PAGE_FAULTS as error:
                     log.error("static pages cannot be repaired", room=name, error=str(error))
             await asyncio.sleep(self.settings.page_check_s if not self.infos else 0)
 

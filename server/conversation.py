@@ -439,13 +439,13 @@ class Conversation:
         room: str = getattr(draft, "room", "")
         if isinstance(draft, RemovalDraft):
             key = key.removeprefix(f"{room}:")
-        if type(outcome) is Committed:
+        if isinstance(outcome, Committed):
             if outcome.fresh and isinstance(draft, CommentDraft):
                 self.stats.comment("accepted")
                 self.stats.acks += 1
                 self.stats.ack_s.observe((self._now_ms() - draft.at_ms) / 1000)
             payload = wire.encode_ack(room, key, outcome.event.seq)
-        elif type(outcome) is Recorded:
+        elif isinstance(outcome, Recorded):
             # What was recorded first counts: a retry of a held comment hears that it is held, of a refused one that it is refused.
             held = outcome.action == "held"
             self.stats.comment("held" if held else "refused", outcome.code)

@@ -53,7 +53,7 @@ class Pages(Protocol):
     def rewrite(self, room: str, numbers: Iterable[int], last: int) -> None:
         """Make these pages again from the log, as they stand with ``last`` as newest event. Raises MirrorError, StoreError."""
 
-    def repair(self, room: str, last: int) -> None:
+    def repair(self, room: str, last: int) -> object:
         """Find what is damaged or missing up to ``last`` and make it again. Raises MirrorError, StoreError."""
 
     def seal(self, room: str, numbers: Iterable[int]) -> None:

@@ -12,12 +12,12 @@ from typing import Any
 from server.accounts.identity import Tokens
 from server.core.hub import Hub
 from server.core.room import Room
-from server.errors import Refusal, StoreError
+from server.errors import Refusal
 from server.flush import Flusher, Viewer
 from server.history import History
 from server.http.services import Chunk, Readiness
 from server.metrics import Stats
-from server.pages import PageWork
+from server.pages import PAGE_FAULTS, PageWork
 from server.publish import Publisher
 from server.settings import Settings
 from server.store.base import (
@@ -34,7 +34,6 @@ from server.store.base import (
     Store,
 )
 from server.wire import Event
-from static_mirror import MirrorError
 
 _KEEP_ALIVE_S = 15.0
 _CHUNK_EVENTS = 1000
@@ -174,8 +173,8 @@ class Site:
                 self._writer, lambda: self._store.create_room(name, title, kind, self.now_ms(), video_url)
             )
             self.hold(info)
-            await asyncio.get_running_loop().run_in_executor(self._writer, lambda: self._pages.add_room(name, title))
-        except (StoreError, MirrorError) as error:
+            await self._flusher.exclusive(self._hub.rooms[name], lambda last: self._pages.repair(name, last))
+        except PAGE_FAULTS as error:
             raise Refusal("storage_unavailable", retry_after_ms=1000) from error
         return info
 
@@ -187,9 +186,10 @@ class Site:
     async def rebuild(self, name: str) -> dict[str, Any]:
         room = self._find(name)
         try:
-            return await self._flusher.exclusive(room, lambda last: self._pages.rebuild(name, last))
-        except (StoreError, MirrorError) as error:
+            report = await self._flusher.exclusive(room, lambda last: self._pages.rebuild(name, last))
+        except PAGE_FAULTS as error:
             raise Refusal("storage_unavailable", str(error), retry_after_ms=1000) from error
+        return report._asdict()
 
     async def heal_page(self, name: str, number: int) -> bool:
         room = self._hub.rooms.get(name)
@@ -197,7 +197,7 @@ class Site:
             return False
         try:
             await self._flusher.exclusive(room, lambda last: self._pages.repair(name, last))
-        except (StoreError, MirrorError) as error:
+        except PAGE_FAULTS as error:
             raise Refusal("storage_unavailable", retry_after_ms=1000) from error
         return True
 

@@ -153,7 +153,7 @@ class Connection(asyncio.Protocol):
         core.receive_data(data)
         events = core.events_received()
         for event in events:
-            if type(event) is Frame:
+            if isinstance(event, Frame):
                 self._on_frame(event)
                 if self.closing:
                     break
