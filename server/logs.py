@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Any, Final, Literal, TextIO
+from typing import Any, Final, TextIO
 
 import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
+
+from server.settings import Settings
 
 PERSONAL: Final = frozenset(
     {"text", "nickname", "address", "addresses", "peer", "port", "subject", "author", "author_name", "actor", "key", "query"}
@@ -42,12 +44,9 @@ def _json(event: Any, **_: Any) -> str:
     return orjson.dumps(event, default=repr, option=orjson.OPT_NON_STR_KEYS).decode("utf-8", "backslashreplace")
 
 
-def configure(
-    level: Literal["debug", "info", "warning", "error"],
-    style: Literal["json", "console"],
-    stream: TextIO | None = None,
-) -> None:
-    """Send all logs of the process to ``stream`` (standard error), from ``level`` up. May be called again."""
+def configure(settings: Settings, stream: TextIO | None = None) -> None:
+    """Send all logs of the process to ``stream`` (standard error), by ``log_level`` and ``log_format``. May be called again."""
+    level = _LEVELS[settings.log_level]
     out = sys.stderr if stream is None else stream
     common: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -56,7 +55,7 @@ def configure(
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         withhold,
     ]
-    if style == "json":
+    if settings.log_format == "json":
         # Locals stay out of tracebacks: they would hold comments.
         final: list[Processor] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_json)]
     else:
@@ -80,10 +79,10 @@ def configure(
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(_LEVELS[level])
+    root.setLevel(level)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         library = logging.getLogger(name)
         library.handlers.clear()
         library.propagate = True
     for name in _CHATTY:
-        logging.getLogger(name).setLevel(max(logging.WARNING, _LEVELS[level]))
+        logging.getLogger(name).setLevel(max(logging.WARNING, level))

@@ -152,8 +152,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sse_max: Annotated[int, _http("Open event streams of the process.", ge=0)] = 1000
     sse_per_address: Annotated[int, _http("Open event streams from one address.", ge=1)] = 32
     body_max_bytes: Annotated[int, _http("Largest body of an HTTP request.", "bytes", ge=1024, le=16_777_216)] = 65_536
+    head_max_bytes: Annotated[int, _http("Largest head of an HTTP request.", "bytes", ge=4096, le=1_048_576)] = 16_384
     body_timeout_s: Annotated[float, _http(
         "A request whose body has not arrived by then is refused.", "s", gt=0, le=300)] = 10.0
+    metrics_networks: Annotated[tuple[str, ...], _http("Networks that may read `/metrics`.", max_length=256)] = (
+        "127.0.0.0/8", "::1", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
     demo_tokens_per_s: Annotated[float, _http("Demo tokens that one address gets.", "1/s", gt=0)] = 1.0
     demo_tokens_burst: Annotated[int, _http("Demo tokens that one address gets at once.", ge=1)] = 20
     reports_per_s: Annotated[float, _http("Reports that one address may send.", "1/s", gt=0)] = 0.1
@@ -161,7 +164,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     report_max_chars: Annotated[int, _http("Longest text of a report.", "chars", ge=0, le=5000)] = 500
 
     # Pages
+    page_check_s: Annotated[float, _pages(
+        "Within this time the pages of all rooms are looked at once; damaged ones are made again.", "s", ge=1, le=86_400)] = 10.0
     pages_open_max: Annotated[int, _pages("Page files kept open for appending.", "files", ge=1, le=100_000)] = 256
+    page_check_s: Annotated[float, _pages(
+        "How often the page files of each room are looked at; what is missing or damaged is made again.", "s", ge=1)] = 60.0
     # fmt: on
 
 
@@ -302,11 +309,12 @@ def _cross_checks(settings: Settings) -> Iterator[str]:
         zoneinfo.ZoneInfo(settings.time_zone)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         yield f"time_zone: {settings.time_zone!r} is not accepted. Accepted: an IANA name such as Asia/Shanghai or UTC."
-    for network in settings.trusted_proxies:
-        try:
-            ipaddress.ip_network(network)
-        except ValueError as error:
-            yield f"trusted_proxies: {network!r} is not accepted ({error}). Accepted: networks such as 10.0.0.0/8 or ::1."
+    for name in ("trusted_proxies", "metrics_networks"):
+        for network in getattr(settings, name):
+            try:
+                ipaddress.ip_network(network)
+            except ValueError as error:
+                yield f"{name}: {network!r} is not accepted ({error}). Accepted: networks such as 10.0.0.0/8 or ::1."
     for origin in settings.allowed_origins:
         if origin != "*" and not _is_origin(origin):
             yield f"allowed_origins: {origin!r} is not accepted. Accepted: {_ORIGINS} or *."

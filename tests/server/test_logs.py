@@ -12,6 +12,7 @@ import pytest
 import structlog
 
 from server.logs import PERSONAL, SECRET, configure
+from server.settings import Settings
 
 CANARY = "canary-7f3a"
 
@@ -41,7 +42,7 @@ def lines(out: io.StringIO) -> list[dict[str, Any]]:
 def test_one_json_object_per_line() -> None:
     """An event is one line with level, logger, time and its own keys, whatever stands in the values."""
     out = io.StringIO()
-    configure("info", "json", out)
+    configure(Settings(log_level="info", log_format="json"), out)
     structlog.get_logger("part").info("room loaded", room="a\nb", count=3, odd=frozenset())
     (line,) = lines(out)
     assert line.pop("timestamp").endswith("Z")
@@ -53,7 +54,7 @@ def test_one_json_object_per_line() -> None:
 def test_personal_data_is_withheld_from_info_up(style: Any, level: str) -> None:
     """No value under a personal or secret key is written at info or above, in either format; the line says what was dropped."""
     out = io.StringIO()
-    configure("debug", style, out)
+    configure(Settings(log_level="debug", log_format=style), out)
     logger = structlog.get_logger("part")
     for key in PERSONAL | SECRET:
         getattr(logger, level)("careless line", **{key: CANARY})
@@ -65,7 +66,7 @@ def test_personal_data_is_withheld_from_info_up(style: Any, level: str) -> None:
 def test_bound_and_contextual_keys_are_withheld_too() -> None:
     """Binding a personal key first does not smuggle it past."""
     out = io.StringIO()
-    configure("info", "json", out)
+    configure(Settings(log_level="info", log_format="json"), out)
     with structlog.contextvars.bound_contextvars(address=CANARY):
         structlog.get_logger("part").bind(nickname=CANARY).info("line")
     assert lines(out)[0]["withheld"] == ["address", "nickname"]
@@ -75,7 +76,7 @@ def test_bound_and_contextual_keys_are_withheld_too() -> None:
 def test_debug_shows_personal_keys_but_never_secrets() -> None:
     """At debug level a developer sees texts; tokens stay hidden."""
     out = io.StringIO()
-    configure("debug", "json", out)
+    configure(Settings(log_level="debug", log_format="json"), out)
     structlog.get_logger("part").debug("line", text=CANARY, token="secret-canary")
     assert lines(out)[0]["text"] == CANARY
     assert "secret-canary" not in out.getvalue()
@@ -84,7 +85,7 @@ def test_debug_shows_personal_keys_but_never_secrets() -> None:
 def test_level_is_kept() -> None:
     """Lines below the level are not written."""
     out = io.StringIO()
-    configure("warning", "json", out)
+    configure(Settings(log_level="warning", log_format="json"), out)
     logger = structlog.get_logger("part")
     logger.info("quiet")
     logger.warning("loud")
@@ -95,7 +96,7 @@ def test_standard_loggers_pass_through_the_same_lines() -> None:
     """uvicorn's records come out as our lines, once each, with arguments filled in."""
     out = io.StringIO()
     logging.getLogger("uvicorn").addHandler(logging.NullHandler())
-    configure("info", "json", out)
+    configure(Settings(log_level="info", log_format="json"), out)
     logging.getLogger("uvicorn.error").warning("Invalid %s received.", "request")
     (line,) = lines(out)
     assert (line["event"], line["level"], line["logger"]) == ("Invalid request received.", "warning", "uvicorn.error")
@@ -104,7 +105,7 @@ def test_standard_loggers_pass_through_the_same_lines() -> None:
 def test_chatty_libraries_are_silent_below_warning() -> None:
     """Frames that a library would print at debug level do not reach the log, even at our debug level."""
     out = io.StringIO()
-    configure("debug", "json", out)
+    configure(Settings(log_level="debug", log_format="json"), out)
     logging.getLogger("websockets.server").debug("< TEXT %s", CANARY)
     logging.getLogger("httpx").info("GET %s", CANARY)
     assert out.getvalue() == ""
@@ -114,7 +115,7 @@ def test_chatty_libraries_are_silent_below_warning() -> None:
 def test_tracebacks_hold_no_local_values(style: Any) -> None:
     """An exception is written with its traceback, without the values of local variables."""
     out = io.StringIO()
-    configure("info", style, out)
+    configure(Settings(log_level="info", log_format=style), out)
 
     def fail(comment: str) -> None:
         raise ValueError("broken")
@@ -131,7 +132,7 @@ def test_console_lines_are_for_people() -> None:
     """The console format has no colours in a file, and has them on a terminal."""
     plain, terminal = io.StringIO(), Terminal()
     for out in (plain, terminal):
-        configure("info", "console", out)
+        configure(Settings(log_level="info", log_format="console"), out)
         structlog.get_logger("part").info("room loaded", room="demo")
     assert "room loaded" in plain.getvalue()
     assert "\x1b[" not in plain.getvalue()
@@ -140,7 +141,7 @@ def test_console_lines_are_for_people() -> None:
 
 def test_standard_error_is_the_default(capsys: pytest.CaptureFixture[str]) -> None:
     """Logs go to standard error: standard output belongs to commands."""
-    configure("info", "json")
+    configure(Settings())
     structlog.get_logger("part").info("line")
     captured = capsys.readouterr()
     assert captured.out == ""
