@@ -243,7 +243,7 @@ def web_app(site: Site) -> Starlette:
 class _Server(uvicorn.Server):
     """uvicorn, with our drain before its own shutting down. A second signal ends at once."""
 
-    def __init__(self, config: uvicorn.Config, on_signal: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, on_signal: Callable[[], object]) -> None:
         super().__init__(config)
         self._on_signal = on_signal
         self._signals = 0
@@ -287,7 +287,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 def serve(settings: Settings, ready: Callable[[str], None] = lambda url: None) -> None:
     """Run the server until SIGTERM or SIGINT; ``ready`` gets its address. Raises ConfigError, StoreError, MirrorError."""
-    configure(settings)
+    configure(settings.log_level, settings.log_format)
     _raise_file_limit()
     with DataLock(settings.data_dir) as lock:
         sock = listen(settings.host, settings.port)
@@ -312,7 +312,11 @@ async def _serve(settings: Settings, sock: socket.socket, lock: DataLock, ready:
             ),
             lambda: loop.call_soon_threadsafe(stopping.set),
         )  # fmt: skip
-        tasks = [_named(loop, work) for work in (parts.look_after(), parts.patrol_pages(), parts.tokens.run())]
+        tasks = [
+            _named(loop, "look after", parts.look_after()),
+            _named(loop, "patrol pages", parts.patrol_pages()),
+            _named(loop, "fresh keys", parts.tokens.run()),
+        ]
         serving = loop.create_task(server.serve(sockets=[sock]))
         while not server.started and not serving.done():  # noqa: ASYNC110 # uvicorn has no event for it
             await asyncio.sleep(0.005)
@@ -332,8 +336,8 @@ async def _serve(settings: Settings, sock: socket.socket, lock: DataLock, ready:
         log.info("stopped")
 
 
-def _named(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-    task = loop.create_task(work, name=work.__qualname__)
+def _named(loop: asyncio.AbstractEventLoop, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    task = loop.create_task(work, name=name)
     task.add_done_callback(_report)
     return task
 

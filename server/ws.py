@@ -153,16 +153,16 @@ class Connection(asyncio.Protocol):
         core.receive_data(data)
         events = core.events_received()
         for event in events:
-            if isinstance(event, Frame):
-                self._on_frame(event)
-                if self.closing:
-                    break
+            if isinstance(event, Request):
+                self._on_request(event)
             else:
-                self._on_request(cast(Request, event))
+                self._on_frame(cast(Frame, event))
         if core.writes:
             self._flush_core()
 
     def _on_frame(self, frame: Frame) -> None:
+        if self.closing:
+            return
         if not self._admit():
             self.close("too_many_frames")
             return
