@@ -1,0 +1,119 @@
+"""What a room sends to all of its viewers, kept once: this is what makes a viewer cheap and the check of its stream exact.
+
+A server sends one and the same frame to every viewer of an encoding. The first viewer that gets a frame parses it and
+registers its bytes under the number of its first event; every other viewer compares what it receives with the frame that must
+come next (one ``memcmp``). Equal bytes are equal events, so that nothing is taken on trust, and nothing is parsed twice.
+Frames that do not match are parsed by whoever gets them.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import deque
+from typing import Final
+
+from loadtest import frames
+from loadtest.messages import Events, Joined, LogEvent, ServerMessage, State, decode
+from loadtest.truth import Contents
+
+FRAMES_MAX_BYTES: Final = 128 * 1024 * 1024
+"""Bytes of frames kept for comparison; viewers that are further behind parse by themselves."""
+_MEMO_MAX: Final = 32
+
+
+class Batch:
+    """One run of events as one frame brought it to any number of viewers.
+
+    ``frame`` is the frame as received, header included (empty: this run was not a frame of its own, or is no longer kept).
+    ``arrivals[g]`` holds the times, in seconds of the monotonic clock, at which the viewers of group ``g`` had it.
+    """
+
+    __slots__ = ("arrivals", "first", "frame", "last", "size", "view")
+
+    def __init__(self, first: int, last: int, frame: bytes, groups: int) -> None:
+        self.first = first
+        self.last = last
+        self.size = len(frame)
+        self.arrivals = [array("d") for _ in range(groups)]
+        self.keep(frame)
+
+    def keep(self, frame: bytes) -> None:
+        """Keep these bytes for comparison; empty: no longer."""
+        self.frame = frame
+        self.view = memoryview(frame)
+
+    @property
+    def count(self) -> int:
+        """Events of the batch."""
+        return self.last - self.first + 1
+
+
+class Feed:
+    """One room in one encoding, as seen by all clients of this process.
+
+    ``groups`` divides the viewers whose arrivals are kept apart. ``expected`` maps the number that a viewer needs next to the
+    batch whose frame begins with it. ``contents`` may be shared by several feeds of a room.
+    """
+
+    def __init__(self, room: str, contents: Contents | None = None, groups: int = 1) -> None:
+        self.room = room
+        self.groups = groups
+        self.contents = contents if contents is not None else Contents()
+        self.expected: dict[int, Batch] = {}
+        self.batches: list[Batch] = []
+        self.parsed = 0
+        """Frames with events that were parsed, not recognised."""
+        self._kept: deque[Batch] = deque()
+        self._kept_bytes = 0
+        self._memo: dict[bytes, ServerMessage] = {}
+
+    def decode(self, payload: bytes, *, deflated: bool) -> ServerMessage:
+        """A message of the server; those that many viewers get alike are parsed once. Raises ValueError, ProtocolError."""
+        known = self._memo.get(payload)
+        if known is not None:
+            return known
+        message = decode(frames.inflate(payload) if deflated else payload)
+        if isinstance(message, Events | Joined):
+            for event in message.events:
+                self.contents.add(event)
+        if isinstance(message, Joined | State):
+            if len(self._memo) >= _MEMO_MAX:
+                self._memo.clear()
+            self._memo[payload] = message
+        return message
+
+    def batch(self, events: list[LogEvent], frame: bytes) -> list[Batch]:
+        """The runs of contiguous events of a received frame, in order; new ones are registered."""
+        self.parsed += 1
+        runs = split_runs(events)
+        if len(runs) != 1:
+            return [self._register(Batch(first, last, b"", self.groups)) for first, last in runs]
+        first, last = runs[0]
+        known = self.expected.get(first)
+        if known is not None and known.frame == frame:
+            return [known]
+        return [self._register(Batch(first, last, frame, self.groups))]
+
+    def _register(self, batch: Batch) -> Batch:
+        self.batches.append(batch)
+        if batch.frame and batch.first not in self.expected:
+            self.expected[batch.first] = batch
+            self._kept.append(batch)
+            self._kept_bytes += batch.size
+            while self._kept_bytes > FRAMES_MAX_BYTES:
+                oldest = self._kept.popleft()
+                self._kept_bytes -= oldest.size
+                del self.expected[oldest.first]
+                oldest.keep(b"")
+        return batch
+
+
+def split_runs(events: list[LogEvent]) -> list[tuple[int, int]]:
+    """Runs of numbers that count up by one, as (first, last), in the order in which they stand."""
+    runs: list[tuple[int, int]] = []
+    for event in events:
+        if runs and event.seq == runs[-1][1] + 1:
+            runs[-1] = (runs[-1][0], event.seq)
+        else:
+            runs.append((event.seq, event.seq))
+    return runs

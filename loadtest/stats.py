@@ -1,0 +1,87 @@
+"""Latency as histograms (HDR), and what the batches' arrival times say of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped]
+
+from loadtest.feed import Batch
+
+HIGHEST_US: Final = 600_000_000
+DIGITS: Final = 3
+BIN_S: Final = 1e-4
+"""Resolution of delivery latencies: arrivals and due times are counted in bins of this width."""
+
+
+class Histogram:
+    """Times from 1 us to 10 minutes with three significant digits; longer ones count as 10 minutes."""
+
+    def __init__(self) -> None:
+        self._hdr: Any = HdrHistogram(1, HIGHEST_US, DIGITS)
+
+    def record_s(self, seconds: float, count: int = 1) -> None:
+        """Count a time in seconds; negative ones (clocks never are) count as the shortest."""
+        self._hdr.record_value(min(HIGHEST_US, max(1, round(seconds * 1e6))), count)
+
+    @property
+    def count(self) -> int:
+        """Recorded times."""
+        return int(self._hdr.get_total_count())
+
+    def ms(self, percentile: float) -> float:
+        """The time in milliseconds that ``percentile`` percent of the recorded ones do not exceed; 0 when there are none."""
+        return float(self._hdr.get_value_at_percentile(percentile)) / 1000 if self.count else 0.0
+
+    def summary(self) -> dict[str, float | int]:
+        """Percentiles in milliseconds, for reports."""
+        return {
+            "count": self.count,
+            "p50_ms": self.ms(50),
+            "p90_ms": self.ms(90),
+            "p99_ms": self.ms(99),
+            "p99_9_ms": self.ms(99.9),
+            "max_ms": self.ms(100),
+        }
+
+
+def deliveries(
+    batches: Iterable[Batch],
+    due_s: Mapping[int, float],
+    group: int = 0,
+    window: tuple[float, float] = (float("-inf"), float("inf")),
+) -> Histogram:
+    """Latency from due time to arrival of every event at every viewer of ``group``.
+
+    ``due_s`` maps event numbers to due times; events that are not in it, or were due outside ``window``, do not count. Each
+    batch is a cross product of its events and its arrivals, taken over bins of :data:`BIN_S`: exact counts, times to 0.1 ms.
+    """
+    totals: Counter[int] = Counter()
+    for batch in batches:
+        arrivals = batch.arrivals[group]
+        due = [due_s[seq] for seq in range(batch.first, batch.last + 1) if seq in due_s]
+        due = [at for at in due if window[0] <= at < window[1]]
+        if not due or not arrivals:
+            continue
+        base = min(due)
+        ages = Counter(int((at - base) / BIN_S) for at in due)
+        for arrived, viewers in Counter(int((at - base) / BIN_S) for at in arrivals).items():
+            for age, events in ages.items():
+                totals[arrived - age] += viewers * events
+    histogram = Histogram()
+    for bins, count in totals.items():
+        histogram.record_s((bins + 0.5) * BIN_S, count)
+    return histogram
+
+
+def delivered(batches: Iterable[Batch], group: int = 0) -> tuple[int, int, int]:
+    """Deliveries (events times viewers), frames and bytes (headers included) that the viewers of ``group`` received live."""
+    events = received = size = 0
+    for batch in batches:
+        viewers = len(batch.arrivals[group])
+        events += viewers * batch.count
+        received += viewers
+        size += viewers * batch.size
+    return events, received, size
