@@ -287,7 +287,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 def serve(settings: Settings, ready: Callable[[str], None] = lambda url: None) -> None:
     """Run the server until SIGTERM or SIGINT; ``ready`` gets its address. Raises ConfigError, StoreError, MirrorError."""
-    configure(settings.log_level, settings.log_format)
+    configure(settings)
     _raise_file_limit()
     with DataLock(settings.data_dir) as lock:
         sock = listen(settings.host, settings.port)

@@ -164,8 +164,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     report_max_chars: Annotated[int, _http("Longest text of a report.", "chars", ge=0, le=5000)] = 500
 
     # Pages
-    page_check_s: Annotated[float, _pages(
-        "Within this time the pages of all rooms are looked at once; damaged ones are made again.", "s", ge=1, le=86_400)] = 10.0
     pages_open_max: Annotated[int, _pages("Page files kept open for appending.", "files", ge=1, le=100_000)] = 256
     page_check_s: Annotated[float, _pages(
         "How often the page files of each room are looked at; what is missing or damaged is made again.", "s", ge=1)] = 60.0
