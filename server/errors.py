@@ -52,6 +52,7 @@ _CODES: Final = (
          "本协议不使用二进制帧，请发送文本帧。"),
     Code("not_found", False, 404, "There is nothing at this address.", "此地址没有内容。"),
     Code("method_not_allowed", False, 405, "This address does not take this method.", "此地址不支持该请求方法。"),
+    Code("request_timeout", True, 408, "The request did not arrive in time. Send it again.", "请求未能及时到达，请重发。"),
     Code("too_large", False, 413, "The request is too large.", "请求内容过大。"),
     # Who is speaking.
     Code("bad_token", False, 401, "The token is not valid. Ask the site for a new one.", "令牌无效，请向网站重新获取。"),

@@ -1,0 +1,90 @@
+"""``/api/rooms``: the rooms, one room, and a room's history in pages."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Final
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from server.errors import Refusal
+from server.http.requests import SEQ_MAX, services, whole
+from server.http.services import Services
+from server.store.base import RoomInfo
+from server.wire import page_path
+
+LIMIT_DEFAULT: Final = 100
+
+
+def room_object(found: Services, info: RoomInfo) -> dict[str, Any]:
+    """A room as it stands in answers. ``page`` is its newest static page."""
+    return {
+        "room": info.name,
+        "title": info.title,
+        "kind": info.kind,
+        "mode": info.mode,
+        "epoch": info.epoch,
+        "head": info.head,
+        "viewers": found.viewers(info.name),
+        "created_ms": info.created_ms,
+        "started_ms": info.started_ms,
+        "video_url": info.video_url,
+        "page": page_path(info.name, info.head),
+    }
+
+
+def find_room(request: Request) -> RoomInfo:
+    """The room of the path. Raises Refusal ``room_not_found``."""
+    info = services(request).room(request.path_params["room"])
+    if info is None:
+        raise Refusal("room_not_found")
+    return info
+
+
+async def list_rooms(request: Request) -> Response:
+    """All rooms, by name."""
+    found = services(request)
+    return _json(request, orjson.dumps({"rooms": [room_object(found, info) for info in found.rooms()]}))
+
+
+async def show_room(request: Request) -> Response:
+    """One room."""
+    return _json(request, orjson.dumps(room_object(services(request), find_room(request))))
+
+
+async def events(request: Request) -> Response:
+    """Events after ``after``, at most ``limit``, as they are now: ``{room, epoch, head, events}``.
+
+    A reader goes on after the last number it got until that is ``head``. The bytes of the events are those of the live frames.
+    """
+    found = services(request)
+    most = found.settings.history_limit_max
+    after = whole(request, "after", 0, 0, SEQ_MAX)
+    limit = whole(request, "limit", min(LIMIT_DEFAULT, most), 1, most)
+    name = find_room(request).name
+    encoded = await found.history(name, after, limit)
+    # Asked for after the history, so that no event is above the head.
+    info = find_room(request)
+    start = orjson.dumps({"room": name, "epoch": info.epoch, "head": info.head})
+    return _json(request, b'%b,"events":[%b]}' % (start[:-1], b",".join(encoded)))
+
+
+def _json(request: Request, body: bytes) -> Response:
+    """The answer, or 304 when the reader has these very bytes. They may change with any event or removal, so every use of a
+    stored copy asks first."""
+    etag = f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
+    headers = {"ETag": etag, "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+    asked = request.headers.get("if-none-match", "")
+    if asked.strip() == "*" or etag in [part.strip().removeprefix("W/") for part in asked.split(",")]:
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type="application/json", headers=headers)
+
+
+routes = [
+    Route("/api/rooms", list_rooms),
+    Route("/api/rooms/{room}", show_room),
+    Route("/api/rooms/{room}/events", events),
+]

@@ -1,0 +1,147 @@
+"""Problem answers: what a client is told when a request cannot be served, and never more than that.
+
+Every refusal is JSON ``{code, message, message_zh, temporary, detail}`` with the status of ``server.errors.CODES`` and, where it
+helps, ``Retry-After``. An unexpected error is logged with an id, and the answer holds that id alone.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, ExceptionHandler, Message, Receive, Scope, Send
+
+from server.core.address import client_address, parse_networks
+from server.errors import CODES, Code, Refusal
+
+log = structlog.get_logger("http")
+
+_BY_STATUS: Final = {404: "not_found", 405: "method_not_allowed", 413: "too_large", 429: "too_many_requests"}
+_READ_METHODS: Final = "GET, HEAD"
+_CLOSING: Final = frozenset({"too_large", "request_timeout"})
+"""Refusals after which the rest of the request is not wanted: the connection is closed."""
+
+
+def problem(code: Code, detail: str = "", retry_after_ms: int = 0, headers: Mapping[str, str] | None = None) -> Response:
+    """The answer for a code; a temporary one always says when to try again."""
+    body: dict[str, Any] = {
+        "code": code.name,
+        "message": code.en,
+        "message_zh": code.zh,
+        "temporary": code.temporary,
+        "detail": detail,
+    }
+    out = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **(headers or {})}
+    if code.temporary or retry_after_ms:
+        out["Retry-After"] = str(max(1, -(-retry_after_ms // 1000)))
+    if code.name in _CLOSING:
+        out["Connection"] = "close"
+    if code.http == 401:
+        out["WWW-Authenticate"] = "Bearer"
+    return Response(orjson.dumps(body), status_code=code.http, headers=out, media_type="application/json")
+
+
+async def _on_refusal(request: Request, error: Exception) -> Response:
+    if not isinstance(error, Refusal):
+        raise error
+    return problem(error.code, error.detail, error.retry_after_ms)
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    name = _BY_STATUS.get(error.status_code, "internal_error" if error.status_code >= 500 else "bad_message")
+    return problem(CODES[name], headers=error.headers)
+
+
+class Guard:
+    """Outermost: an unexpected error becomes a problem answer with an id, and a log line with the same id."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception:
+            incident = secrets.token_hex(6)
+            log.exception("request failed", incident=incident, method=scope.get("method"), path=scope.get("path"))
+            if started:
+                raise  # too late for an answer: uvicorn cuts the connection, so that nobody takes half for the whole
+            await problem(CODES["internal_error"], f"incident {incident}")(scope, receive, send)
+
+
+class ClientAddress:
+    """Puts the client's own address into the scope when the peer is one of our proxies."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope.get("client"):
+            trusted = scope["app"].state.services.settings.trusted_proxies
+            if trusted:
+                forwarded = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
+                host, port = scope["client"]
+                scope["client"] = client_address(host, port, forwarded, parse_networks(trusted))
+        await self._app(scope, receive, send)
+
+
+class ReadCors:
+    """Lets pages of the origins in ``allowed_origins`` read ``/api/rooms``: no credentials, no other method than reading."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith("/api/rooms"):
+            await self._app(scope, receive, send)
+            return
+        allowed = scope["app"].state.services.settings.allowed_origins
+        origin = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"origin"), "")
+        extra = _cors_headers(allowed, origin)
+        if scope["method"] == "OPTIONS" and origin:
+            preflight = {
+                "Access-Control-Allow-Methods": _READ_METHODS,
+                "Access-Control-Allow-Headers": "If-None-Match, Last-Event-ID, Cache-Control",
+                "Access-Control-Max-Age": "600",
+            }
+            granted = {**extra, **preflight} if "Access-Control-Allow-Origin" in extra else extra
+            await Response(status_code=204, headers=granted)(scope, receive, send)
+            return
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                pairs = [(name.lower().encode(), value.encode()) for name, value in extra.items()]
+                message = {**message, "headers": [*message["headers"], *pairs]}
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+
+def _cors_headers(allowed: tuple[str, ...], origin: str) -> dict[str, str]:
+    if not allowed:
+        return {}
+    exposed = {"Access-Control-Expose-Headers": "ETag, Retry-After"}
+    if "*" in allowed:
+        return {"Access-Control-Allow-Origin": "*", **exposed}
+    # The answer differs by origin, also for those that are not let in.
+    return {"Vary": "Origin"} | ({"Access-Control-Allow-Origin": origin, **exposed} if origin in allowed else {})
+
+
+handlers: Final[Mapping[Any, ExceptionHandler]] = {Refusal: _on_refusal, HTTPException: _on_http_exception}
+middleware: Final = [Middleware(Guard), Middleware(ClientAddress), Middleware(ReadCors)]
