@@ -169,6 +169,9 @@ class Conversation:
             room.exit(conn)
         conn.rooms = ()
         self._wheel.remove(conn)
+        if conn.stalled_s:
+            conn.stalled_s = 0
+            self.stats.stalled -= 1
         if conn in self.connections:
             self.connections.discard(conn)
             self.limits.close(limit_key(conn.address))
@@ -508,8 +511,6 @@ class Conversation:
                 frame = text_frame(wire.encode_state(room.name, self.state(room)))
                 for viewer in tuple(room.hot):
                     viewer.write(frame)
-        if len(self._told) > 2 * len(self._hub.rooms) + 1000:
-            self._told.clear()
 
     def close_some(self, count: int) -> int:
         """Close up to ``count`` connections with ``restarting``, for a drain; returns how many are left."""
