@@ -8,8 +8,9 @@ from typing import Protocol
 class PageEvent(Protocol):
     """One event of a room's log, as it is now.
 
-    ``kind`` is ``comment``, ``removal``, ``restoration`` or ``notice``. A comment with ``removed_by`` not 0 is a tombstone: it has
-    no text and no author, and ``code``, ``basis``, ``role`` say why. Times are Unix milliseconds, positions milliseconds of the video.
+    ``kind`` is ``comment``, ``removal``, ``restoration`` or ``notice``. A comment with ``removed_by`` not 0 is a tombstone: it
+    has no text and no author, and ``code``, ``basis``, ``role`` say why. Times are Unix milliseconds, positions milliseconds
+    of the video.
     """
 
     @property

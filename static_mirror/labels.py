@@ -1,0 +1,52 @@
+"""Words on the pages. Each stands in Chinese and in English, so that one file serves both."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_ROLES: Final = {
+    "author": ("作者本人", "the author"),
+    "uploader": ("发布者", "the uploader"),
+    "reviewer": ("审核员", "a reviewer"),
+    "operator": ("平台运营", "the operator"),
+}
+
+_FAMILIES: Final = {
+    "L": ("违法内容", "unlawful content"),
+    "M": ("未成年人保护", "protection of minors"),
+    "P": ("个人隐私", "privacy"),
+    "S": ("垃圾信息或网络水军", "spam or paid posting"),
+    "N": ("新闻信息许可", "news permission"),
+    "A": ("服务协议", "service agreement"),
+    "U": ("作者或发布者处理", "by the author or uploader"),
+}
+
+_MODES: Final = {
+    "open": ("开放", "open"),
+    "review_all": ("先审后发", "all comments are reviewed first"),
+    "read_only": ("只读", "read only"),
+    "closed": ("关闭", "closed"),
+}
+
+
+def both(zh: str, en: str) -> str:
+    """Chinese in the page's language, then English marked as such. Both are HTML already."""
+    return f'{zh} <span lang="en">{en}</span>'
+
+
+def role(name: str) -> str:
+    """Who acted; ``name`` is escaped and stands for itself when it is not known here."""
+    words = _ROLES.get(name)
+    return both(*words) if words else name
+
+
+def family(code: str) -> str:
+    """What the family of a reason code means, empty when it is not known: ``L5`` is unlawful content."""
+    words = _FAMILIES.get(code[:1])
+    return both(*words) if words else ""
+
+
+def mode(name: str) -> str:
+    """A room's mode; ``name`` is escaped and stands for itself when it is not known here."""
+    words = _MODES.get(name)
+    return both(*words) if words else name

@@ -1,0 +1,100 @@
+"""Pages made again from the log: after a crash, after any doubt, and whenever a row that stands already changes.
+
+``read(after, limit)`` gives the events of the room's log with numbers after ``after``, in order, at most ``limit``, as they are
+*now*: a removed comment is a tombstone. What it raises passes through. All functions block and belong into a worker thread; at
+most one page of rows is in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from static_mirror import layout
+from static_mirror.files import MirrorError
+from static_mirror.layout import PAGE_ROWS
+from static_mirror.rows import PageEvent
+from static_mirror.writer import Mirror
+
+Read = Callable[[int, int], Sequence[PageEvent]]
+
+
+class RebuildReport(NamedTuple):
+    """What was done: pages written, their rows, and pages removed because they lay beyond the log's head."""
+
+    written: int
+    rows: int
+    removed: int
+
+
+def remake(mirror: Mirror, room: str, page: int, head: int, read: Read) -> Sequence[PageEvent]:
+    """Make one page again, as it is when ``head`` is the newest event; return its rows.
+
+    When it is the open page or a newer one, the caller keeps ``append`` of this room from running meanwhile. Raises MirrorError.
+    """
+    with mirror.exclusive(room):
+        rows = _rows(room, page, head, read)
+        mirror.write_page(room, page, rows)
+    return rows
+
+
+def seal(mirror: Mirror, room: str, pages: Iterable[int], read: Read) -> None:
+    """Give full pages their final form and list them in the index. May run beside ``append`` of this room.
+
+    Raises MirrorError; the pages not sealed then stay valid and complete as they are, and ``repair`` seals them.
+    """
+    for page in pages:
+        remake(mirror, room, page, (page + 1) * PAGE_ROWS, read)
+    mirror.write_index(room)
+
+
+def repair(mirror: Mirror, room: str, title: str, head: int, read: Read, *, deep: bool = False) -> RebuildReport:
+    """Make again what :meth:`Mirror.check` finds damaged, so that the pages are whole up to ``head`` and rows can be appended.
+
+    For every start and after every doubt: cheap for a room that is fine. The caller keeps ``append`` of this room from running
+    meanwhile. Raises MirrorError; then it is to be called again.
+    """
+    mirror.add_room(room, title)
+    with mirror.exclusive(room):
+        bad = mirror.check(room, head, deep=deep)
+        removed = mirror.clean(room, head)
+        done: set[int] = set()
+        count = 0
+        for page in (page for page in bad if page <= layout.open_page(head)):
+            rows = _rows(room, page, head, read)
+            # A removal without a row may not have been carried out. Its target goes first, as always, so that this can be
+            # cut off at any moment and done again.
+            targets = {layout.page_of(row.target) for row in rows if row.kind in {"removal", "restoration"} and row.target > 0}
+            for target in sorted(targets - done - {page}):
+                count += len(remake(mirror, room, target, head, read))
+            mirror.write_page(room, page, rows)
+            count += len(rows)
+            done |= {page} | targets
+        mirror.write_index(room)
+    return RebuildReport(len(done), count, removed)
+
+
+def rebuild(mirror: Mirror, room: str, title: str, head: int, read: Read, *, open_page: bool = True) -> RebuildReport:
+    """Make all pages up to ``head`` and the index again, page by page, and remove pages beyond it.
+
+    Without ``open_page`` the open page and the index's place for it are left alone, and so the room may be live: ``append`` goes
+    on, and sealing and removals come in between two pages. With it, the caller keeps ``append`` of this room from running.
+    Raises MirrorError.
+    """
+    mirror.add_room(room, title)
+    newest = layout.open_page(head)
+    removed = mirror.clean(room, head) if open_page else 0
+    pages = newest + 1 if open_page else newest
+    count = sum(len(remake(mirror, room, page, head, read)) for page in range(pages))
+    mirror.write_index(room, fresh=True)
+    return RebuildReport(pages, count, removed)
+
+
+def _rows(room: str, page: int, head: int, read: Read) -> Sequence[PageEvent]:
+    limit = min(PAGE_ROWS, head - page * PAGE_ROWS)
+    if limit < 0:
+        raise ValueError(f"page {page} of room {room} lies beyond event {head}")
+    rows = read(page * PAGE_ROWS, limit) if limit else ()
+    if len(rows) != limit:
+        raise MirrorError(f"The log of room {room} has {len(rows)} of {limit} events of page {page}. Check the log.")
+    return rows
