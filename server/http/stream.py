@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Final
 
 from starlette.requests import Request
@@ -17,7 +17,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from server.errors import Refusal
 from server.http.api import find_room
 from server.http.requests import SEQ_MAX, address, limits, services, whole
 from server.http.services import Chunk
@@ -67,8 +66,12 @@ class EventStream(Response):
     async def _send(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": self._opening, "more_body": True})
-        async for chunk in self._chunks:
-            await send({"type": "http.response.body", "body": encode_chunk(self._room, chunk), "more_body": True})
+        try:
+            async for chunk in self._chunks:
+                await send({"type": "http.response.body", "body": encode_chunk(self._room, chunk), "more_body": True})
+        finally:
+            if isinstance(self._chunks, AsyncGenerator):
+                await self._chunks.aclose()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
@@ -112,15 +115,13 @@ async def stream(request: Request) -> Response:
     after = _position(request, info.head)
     if request.method == "HEAD":
         return Response(headers=_HEADERS, media_type=EventStream.media_type)
-    if not found.readiness().ready:
-        raise Refusal("shutting_down", retry_after_ms=random.randint(*RETRY_MS))  # noqa: S311 -- spreads readers, no secret
-    places = limits(request)
-    place = places.open_stream(address(request))
     position = info.head if after is None else after
     state = {"mode": info.mode, "viewers": found.viewers(info.name)}
     joined = encode_joined(info.name, info.epoch, position, state, (), page_path(info.name, info.head))
-    retry_ms = random.randint(*RETRY_MS)  # noqa: S311 -- as above
+    retry_ms = random.randint(*RETRY_MS)  # noqa: S311 -- spreads the readers' return, no secret
     opening = b"retry: %d\n%b" % (retry_ms, _message("joined", joined, position))
+    places = limits(request)
+    place = places.open_stream(address(request))  # from here on EventStream gives it back
     return EventStream(info, opening, found.follow(info.name, position), lambda: places.close_stream(place))
 
 

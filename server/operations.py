@@ -1,0 +1,247 @@
+"""What an operator can do, in one place: the command line calls it directly, or through the operator interface of a server.
+
+Each request is a typed structure; each operation checks it, makes a draft, passes it through the one path, and answers with
+plain data. The acting person stands in every record.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import Annotated, Any, Final, Protocol
+
+import msgspec
+
+from server.core.reasons import check_removal, check_restoration
+from server.errors import Refusal
+from server.http.api import room_object
+from server.http.services import Services
+from server.store.base import (
+    Committed,
+    NoticeDraft,
+    RemovalDraft,
+    RestorationDraft,
+    RoomInfo,
+    RoomKind,
+    RoomMode,
+)
+from server.wire import ROOM_PATTERN, page_path
+
+TITLE_MAX_CHARS: Final = 120
+ANNOUNCEMENT_MAX_CHARS: Final = 500
+LIST_MAX: Final = 1000
+
+_ROOM: Final = re.compile(ROOM_PATTERN.removesuffix("$") + r"\Z", re.ASCII)
+_Key = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[\x21-\x7e]*$")]
+
+
+class CreateRoom(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Create a room. ``video_url`` is the address of a video (http, https, or a path of this site)."""
+
+    name: str
+    title: str = ""
+    kind: RoomKind = "live"
+    video_url: Annotated[str, msgspec.Meta(max_length=2000)] = ""
+
+
+class SetMode(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Change a room's mode. ``key`` as in :class:`Remove`."""
+
+    room: str
+    mode: RoomMode
+    key: _Key = ""
+
+
+class Announce(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Tell a room something. ``key`` as in :class:`Remove`."""
+
+    room: str
+    text: str
+    key: _Key = ""
+
+
+class Remove(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Remove comment ``seq``. ``key`` names the request, so that a retry does nothing twice; empty: each request is new."""
+
+    room: str
+    seq: Annotated[int, msgspec.Meta(ge=1)]
+    code: str
+    basis: str
+    key: _Key = ""
+
+
+class Restore(Remove, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Restore the removed comment ``seq``, by a code of family R."""
+
+
+class Operations(Protocol):
+    """What an operator can do. Every method raises Refusal; answers are JSON objects."""
+
+    async def list_rooms(self) -> list[dict[str, Any]]:
+        """All rooms."""
+
+    async def create_room(self, request: CreateRoom) -> dict[str, Any]:
+        """The new room."""
+
+    async def set_mode(self, request: SetMode) -> dict[str, Any]:
+        """``{room, seq, fresh}`` of the notice."""
+
+    async def announce(self, request: Announce) -> dict[str, Any]:
+        """``{room, seq, fresh}`` of the notice."""
+
+    async def remove(self, request: Remove) -> dict[str, Any]:
+        """``{room, seq, target, page, fresh}``, when the pages show the tombstone."""
+
+    async def restore(self, request: Restore) -> dict[str, Any]:
+        """``{room, seq, target, page, fresh}``, when the pages show the comment."""
+
+    async def rebuild(self, room: str) -> dict[str, Any]:
+        """Counts of what was made again."""
+
+    async def screened(self, after: int, limit: int, action: str) -> list[dict[str, Any]]:
+        """Held and refused comments with ids after ``after``; ``action`` is ``held``, ``refused`` or empty."""
+
+    async def reports(self, after: int, limit: int) -> list[dict[str, Any]]:
+        """Reports of the public with ids after ``after``."""
+
+
+class LocalOperations:
+    """Operations on the services of this process. ``actor`` is the acting person, as the system or a token names it."""
+
+    def __init__(self, services: Services, actor: str) -> None:
+        self._services = services
+        self._author = f"operator:{actor}"
+
+    async def list_rooms(self) -> list[dict[str, Any]]:
+        return [room_object(self._services, info) for info in self._services.rooms()]
+
+    async def create_room(self, request: CreateRoom) -> dict[str, Any]:
+        check_room_name(request.name)
+        title = request.title.strip() or request.name
+        _check_line("title", title, TITLE_MAX_CHARS)
+        if request.video_url and not _VIDEO.match(request.video_url):
+            raise Refusal("bad_message", "video_url: http, https, or a path of this site")
+        info = await self._services.create_room(request.name, title, request.kind, request.video_url)
+        return room_object(self._services, info)
+
+    async def set_mode(self, request: SetMode) -> dict[str, Any]:
+        self._room(request.room)
+        return await self._notice(
+            NoticeDraft(
+                room=request.room,
+                author=self._author,
+                key=request.key or _new_key(),
+                at_ms=self._services.now_ms(),
+                notice="mode",
+                room_mode=request.mode,
+            )
+        )
+
+    async def announce(self, request: Announce) -> dict[str, Any]:
+        self._room(request.room)
+        text = request.text.strip()
+        _check_line("text", text, ANNOUNCEMENT_MAX_CHARS)
+        return await self._notice(
+            NoticeDraft(
+                room=request.room,
+                author=self._author,
+                key=request.key or _new_key(),
+                at_ms=self._services.now_ms(),
+                notice="announcement",
+                text=text,
+            )
+        )
+
+    async def remove(self, request: Remove) -> dict[str, Any]:
+        self._room(request.room)
+        check_removal(request.code, request.basis)
+        return await self._decision(
+            RemovalDraft(
+                room=request.room,
+                author=self._author,
+                key=request.key or _new_key(),
+                at_ms=self._services.now_ms(),
+                target=request.seq,
+                code=request.code,
+                basis=request.basis.strip(),
+                role="operator",
+            )
+        )
+
+    async def restore(self, request: Restore) -> dict[str, Any]:
+        self._room(request.room)
+        check_restoration(request.code, request.basis)
+        return await self._decision(
+            RestorationDraft(
+                room=request.room,
+                author=self._author,
+                key=request.key or _new_key(),
+                at_ms=self._services.now_ms(),
+                target=request.seq,
+                code=request.code,
+                basis=request.basis.strip(),
+                role="operator",
+            )
+        )
+
+    async def rebuild(self, room: str) -> dict[str, Any]:
+        self._room(room)
+        return {"room": room, **await self._services.rebuild(room)}
+
+    async def screened(self, after: int, limit: int, action: str) -> list[dict[str, Any]]:
+        if action not in {"", "held", "refused"}:
+            raise Refusal("bad_message", "action: held or refused")
+        records = await self._services.screened(after, limit, action)
+        return [{**msgspec.structs.asdict(record), "verdict": _json_or_none(record.verdict)} for record in records]
+
+    async def reports(self, after: int, limit: int) -> list[dict[str, Any]]:
+        return [msgspec.structs.asdict(record) for record in await self._services.reports(after, limit)]
+
+    def _room(self, name: str) -> RoomInfo:
+        info = self._services.room(name)
+        if info is None:
+            raise Refusal("room_not_found")
+        return info
+
+    async def _notice(self, draft: NoticeDraft) -> dict[str, Any]:
+        committed = await self._commit(draft)
+        return {"room": committed.room, "seq": committed.event.seq, "fresh": committed.fresh}
+
+    async def _decision(self, draft: RemovalDraft | RestorationDraft) -> dict[str, Any]:
+        committed = await self._commit(draft)
+        return {
+            "room": committed.room,
+            "seq": committed.event.seq,
+            "target": draft.target,
+            "page": page_path(committed.room, draft.target),
+            "fresh": committed.fresh,
+        }
+
+    async def _commit(self, draft: NoticeDraft | RemovalDraft | RestorationDraft) -> Committed:
+        outcome = await self._services.submit(draft)
+        if not isinstance(outcome, Committed):
+            # An event draft is either committed or rejected with a code; a record is for other kinds of draft.
+            raise Refusal(getattr(outcome, "code", "") or "internal_error")
+        return outcome
+
+
+_VIDEO: Final = re.compile(r"(https?://[^\s\"'<>\\/]|/[^/\\])[^\s\"'<>\\]*\Z|/\Z", re.IGNORECASE)
+
+
+def check_room_name(name: str) -> None:
+    """A room's name is safe in addresses and as a folder. Raises Refusal ``bad_message``."""
+    if not _ROOM.match(name):
+        raise Refusal("bad_message", "name: 1 to 64 of A-Z a-z 0-9 _ -, not starting with _ or -")
+
+
+def _check_line(field: str, text: str, most: int) -> None:
+    if not 1 <= len(text) <= most or not text.isprintable():
+        raise Refusal("bad_message", f"{field}: 1 to {most} printable characters in one line")
+
+
+def _new_key() -> str:
+    return secrets.token_hex(16)
+
+
+def _json_or_none(data: bytes) -> Any:
+    return msgspec.json.decode(data) if data else None
