@@ -20,6 +20,8 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Generic, NamedTuple, TypeVar
 
+from msgspec import structs
+
 from server.wire import Event, encode_event
 
 V = TypeVar("V")
@@ -82,11 +84,19 @@ class Room(Generic[V]):
         self._ring.append(Entry(event, encode_event(event)))
 
     def replace(self, event: Event) -> None:
-        """The comment became a tombstone, or was restored: what the ring holds of it changes, and ``changes`` counts it."""
+        """The comment became a tombstone, or was restored: what the ring holds of it changes, and ``changes`` counts it.
+
+        Its text stands in its restorations as well; they follow it, as in the store's reading.
+        """
         self.changes += 1
         index = event.seq - self.first
         if 0 <= index < len(self._ring):
             self._ring[index] = Entry(event, encode_event(event))
+        said = {"text": event.text, "author_id": event.author_id, "author_name": event.author_name}
+        for index, (held, _) in enumerate(self._ring):
+            if held.target == event.seq and held.kind == "restoration":
+                held = structs.replace(held, **said)
+                self._ring[index] = Entry(held, encode_event(held))
 
     def batch(self) -> list[Entry]:
         """The pending events, in order."""
