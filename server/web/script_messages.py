@@ -10,16 +10,16 @@ from server.web.i18n import N_
 SCRIPT_MESSAGES: Final[Mapping[str, str]] = {
     # The connection.
     "connecting": N_("Connecting…"),
-    "live": N_("Live"),
+    "live": N_("Connected"),
     "reading": N_("Reading only: posting needs a WebSocket connection"),
     "waiting": N_("Connection lost. Trying again in {s} s."),
     "closed": N_("Disconnected. Reload the page to go on."),
-    "viewers": N_("{n} watching"),
+    "viewers": N_("{n} viewers"),
     # One's own comment.
     "pending": N_("Sending…"),
     "acked": N_("Sent."),
     "held": N_("Waiting for review."),
-    "failed": N_("Not sent: there is no connection. Your text is kept below."),
+    "failed": N_("Not sent: there is no connection. Your text is kept in the field."),
     "unknown": N_("It is not known whether your comment was recorded. Look for it in the list before sending it again."),
     "too_many": N_("Several comments are still being sent. Wait a moment."),
     "empty": N_("Write something first."),
@@ -44,7 +44,7 @@ SCRIPT_MESSAGES: Final[Mapping[str, str]] = {
     "unmute": N_("Sound on"),
     "fullscreen": N_("Full screen"),
     "fullscreen_leave": N_("Leave full screen"),
-    "dropped": N_("{n} not shown in the picture; all are in the list"),
+    "dropped": N_("+{n} in the list only"),
     "list_more": N_("{n} new comments"),
     "skipped": N_("Comments {from} to {to} were skipped here; they stand on the pages."),
     "percent": N_("{n} %"),

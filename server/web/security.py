@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
-from starlette.requests import Request
-
 
 def origin_of(url: str) -> str:
     """Scheme and host of an http(s) address, for a Content-Security-Policy; empty for relative and other addresses."""
@@ -59,8 +57,3 @@ def posted_from_here(headers: Mapping[str, str], host: str) -> bool:
         return site in {"same-origin", "none"}
     origin = headers.get("origin")
     return origin is None or urlsplit(origin).netloc == host
-
-
-def client_address(request: Request) -> tuple[str, int]:
-    """Source address and port as the server established them (trusted proxies are the server's matter)."""
-    return (request.client.host, request.client.port) if request.client is not None else ("", 0)

@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from server.errors import Refusal
 from server.settings import Settings
 from server.web.assets import Assets
 from server.web.i18n import LANGUAGES, NAMES, choose_language, load_translations
@@ -54,7 +55,9 @@ class Views:
     def page(self, request: Request, template: str, *, status: int = 200, media: str = "", **context: Any) -> HTMLResponse:
         """Render a template. ``media`` is a further origin of videos; the context is named in the head of each template."""
         language = self.language(request)
-        html = self._environments[language].get_template(template).render(path=request.url.path, query=_query(request), **context)
+        html = (
+            self._environments[language].get_template(template).render(path=request.url.path, query=_query(request), **context)
+        )
         response = HTMLResponse(html, status)
         response.headers.update(page_headers(self._settings.frame_ancestors, (media,) if media else ()))
         response.headers["Content-Language"] = language
@@ -65,11 +68,30 @@ class Views:
             response.set_cookie(LANGUAGE_COOKIE, language, max_age=_COOKIE_AGE_S, samesite="lax", secure=secure, httponly=True)
         return response
 
+    def refusal(self, request: Request, refusal: Refusal) -> HTMLResponse:
+        """A page that says why a request could not be served, and what to do."""
+        code = refusal.code
+        response = self.page(
+            request,
+            "message.html",
+            status=code.http,
+            code=code,
+            text=code.zh if self.language(request) == "zh-CN" else code.en,
+        )
+        if code.temporary or refusal.retry_after_ms:
+            response.headers["Retry-After"] = str(max(1, -(-refusal.retry_after_ms // 1000)))
+        return response
+
 
 def make_environment() -> Environment:
     """A jinja2 environment as all our pages use it: everything is escaped, an unknown name is an error."""
     return Environment(
-        loader=FileSystemLoader(TEMPLATES_DIR), autoescape=True, undefined=StrictUndefined, extensions=["jinja2.ext.i18n"], trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(TEMPLATES_DIR),
+        autoescape=True,
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
 
 

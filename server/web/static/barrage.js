@@ -68,7 +68,7 @@
  * @property {Status} status
  * @property {{identity: Record<string, unknown> | null, limits: Record<string, number>}} hello  who the server takes us for
  * @property {{epoch: string, head: number, state: Record<string, unknown>, page: string}} joined
- * @property {{events: RoomEvent[]}} events  in order, without holes
+ * @property {{events: RoomEvent[], live: boolean}} events  in order, without holes; `live`: they happened just now
  * @property {{state: Record<string, unknown>}} state  mode and viewers of the room changed
  * @property {{from: number, to: number}} gap  a hole was noticed; it is being filled
  * @property {{from: number, to: number, page: string}} skipped  these events are not delivered; they stand on the pages from `page` on
@@ -94,6 +94,7 @@
  * @property {(timer: any) => void} clearTimeout
  * @property {() => number} now @property {() => number} random
  */
+/** @typedef {{epoch: string, head: number, state: Record<string, unknown>, page: string, events: RoomEvent[]}} Joined */
 /** @typedef {{key: string, message: object, resolve: (outcome: Outcome) => void, tries: number, sent: boolean, timers: Set<unknown>}} Pending */
 
 const BACKOFF_FIRST_MS = 500;
@@ -108,7 +109,8 @@ const WATCH_MS = 5_000;
 const ANSWER_MS = 8_000;
 const SETTLE_MS = 60_000;
 const TRIES_MOST = 6;
-const HISTORY_PAGE = 1000;
+const HISTORY_PAGE = 500;
+const HTTP_BAD_REQUEST = 400;
 const HISTORY_TRIES = 3;
 
 /** Closes after which the same client would only fail again; see the table of close codes in the protocol's documentation. */
@@ -117,6 +119,9 @@ const CLOSE_RESTARTING = 1012;
 
 /** Temporary refusals that concern the server's moment and not the author: these are sent again without asking. */
 const RETRIED = new Set(["overloaded", "storage_unavailable", "outcome_unknown", "shutting_down", "internal_error"]);
+
+/** Refusals of a token; the connection reads on without one. */
+const TOKEN_PROBLEMS = new Set(["bad_token", "token_expired", "too_many_connections"]);
 
 /** @returns {Surroundings} */
 function browser() {
@@ -153,6 +158,7 @@ export class Barrage extends EventTarget {
   #seen = 0; // the highest number heard of; parked events may have been dropped below it
   /** @type {RoomEvent[]} */ #parked = [];
   #filling = false;
+  #limit = `&limit=${HISTORY_PAGE}`;
   #generation = 0; // rises when a running fill has become void
 
   /** @type {Map<string, Pending>} */ #pending = new Map();
@@ -354,17 +360,15 @@ export class Barrage extends EventTarget {
     const after = this.#last < 0 ? "" : `?after=${this.#last}`;
     const stream = new this.around.EventSource(`${this.#api()}/stream${after}`);
     this.#stream = stream;
-    stream.onopen = () => this.#status({ state: "reading" });
-    stream.onmessage = ({ data }) => {
-      if (this.#stream === stream && !this.#joined) {
-        const event = /** @type {RoomEvent} */ (JSON.parse(data));
-        this.#last = this.#last < 0 ? event.seq - 1 : this.#last;
-        this.#take([event]);
-      }
+    const on = (/** @type {string} */ type, /** @type {(message: any) => void} */ action) => {
+      stream.addEventListener(type, (event) => action(JSON.parse(/** @type {MessageEvent} */ (event).data)));
     };
-    stream.addEventListener("gap", (event) => {
-      this.#need(JSON.parse(/** @type {MessageEvent} */ (event).data).to);
+    on("joined", (message) => {
+      this.#adopt(message, "reading");
+      this.#need(message.head);
     });
+    on("events", ({ events }) => this.#take(events, true));
+    on("gap", ({ to }) => this.#need(to));
   }
 
   #unfollow() {
@@ -384,7 +388,7 @@ export class Barrage extends EventTarget {
         this.#onJoined(message);
         break;
       case "events":
-        this.#take(message.events);
+        this.#take(message.events, true);
         break;
       case "gap":
         this.#need(message.to);
@@ -409,8 +413,21 @@ export class Barrage extends EventTarget {
     }
   }
 
-  /** @param {{epoch: string, head: number, state: Record<string, unknown>, page: string, events: RoomEvent[]}} message */
-  #onJoined({ epoch, head, state, page, events }) {
+  /** @param {Joined} message */
+  #onJoined(message) {
+    this.#joined = true;
+    this.#joinedAt = this.around.now();
+    this.#unfollow();
+    this.#adopt(message, "live");
+    this.#take(message.events, false);
+    this.#need(message.head);
+    for (const pending of this.#pending.values()) {
+      this.#send(pending);
+    }
+  }
+
+  /** Take over where the room's log stands. @param {Joined} message @param {"live" | "reading"} status */
+  #adopt({ epoch, head, state, page, events }, status) {
     const other = this.#last >= 0 && epoch !== this.#epoch;
     if (other || this.#last < 0) {
       this.#generation += 1;
@@ -420,25 +437,17 @@ export class Barrage extends EventTarget {
       this.#seen = this.#last;
     }
     this.#epoch = epoch;
-    this.#joined = true;
-    this.#joinedAt = this.around.now();
-    this.#unfollow();
     if (other) {
       this.#tell("reset", { epoch });
     }
-    this.#status({ state: "live" });
+    this.#status({ state: status });
     this.#tell("joined", { epoch, head, state, page });
-    this.#take(events);
-    this.#need(head);
-    for (const pending of this.#pending.values()) {
-      this.#send(pending);
-    }
   }
 
-  /** A message other than `say` and `recall` was refused. @param {any} message */
+  /** A message other than `say` and `recall` was refused: before `joined`, that is the joining unless it is the token. @param {any} message */
   #onError(message) {
     this.#tell("problem", message);
-    if (this.#joined || message.room !== this.room || this.#socket === null) {
+    if (this.#joined || TOKEN_PROBLEMS.has(message.code) || this.#socket === null) {
       return;
     }
     if (message.temporary) {
@@ -450,8 +459,8 @@ export class Barrage extends EventTarget {
 
   // -- events, in order, exactly once ----------------------------------------------------------------------------------
 
-  /** @param {RoomEvent[]} events  ascending */
-  #take(events) {
+  /** @param {RoomEvent[]} events  ascending @param {boolean} live */
+  #take(events, live) {
     if (events.length === 0) {
       return;
     }
@@ -465,18 +474,18 @@ export class Barrage extends EventTarget {
     while (count < fresh.length && fresh[count].seq === this.#last + count + 1) {
       count += 1;
     }
-    this.#deliver(fresh.slice(0, count));
+    this.#deliver(fresh.slice(0, count), live);
     if (count < fresh.length) {
       this.#parked = fresh.slice(count, count + this.fillMax);
       this.#fill(fresh[count].seq - 1);
     }
   }
 
-  /** @param {RoomEvent[]} events  contiguous, from the next one on */
-  #deliver(events) {
+  /** @param {RoomEvent[]} events  contiguous, from the next one on @param {boolean} live */
+  #deliver(events, live) {
     if (events.length > 0) {
       this.#last += events.length;
-      this.#tell("events", { events });
+      this.#tell("events", { events, live });
     }
   }
 
@@ -504,7 +513,7 @@ export class Barrage extends EventTarget {
       }
       if (events.length > 0) {
         failures = 0;
-        this.#deliver(events);
+        this.#deliver(events, false);
       } else {
         failures += 1;
         await new Promise((resolve) => {
@@ -521,7 +530,7 @@ export class Barrage extends EventTarget {
     const parked = this.#parked;
     this.#parked = [];
     this.#filling = false;
-    this.#take(parked);
+    this.#take(parked, true);
     this.#need(this.#seen); // parked events beyond the bound were dropped: what is missing now is a hole of its own
   }
 
@@ -532,12 +541,21 @@ export class Barrage extends EventTarget {
     this.#tell("skipped", { from, to, page: `${this.url}/rooms/${this.room}/comments/` });
   }
 
-  /** One page of the history after `after`, as far as it is contiguous; empty when it cannot be had. @param {number} after @returns {Promise<RoomEvent[]>} */
+  /**
+   * One page of the history after `after`, as far as it is contiguous; empty when it cannot be had.
+   * @param {number} after @returns {Promise<RoomEvent[]>}
+   */
   async #history(after) {
     try {
-      const response = await this.around.fetch(`${this.#api()}/events?after=${after}&limit=${HISTORY_PAGE}`);
-      const { events } = await response.json();
-      return events.filter((/** @type {RoomEvent} */ event, /** @type {number} */ index) => event.seq === after + index + 1);
+      const response = await this.around.fetch(`${this.#api()}/events?after=${after}${this.#limit}`);
+      if (response.status === HTTP_BAD_REQUEST) {
+        this.#limit = ""; // this server's pages are shorter than we asked for: take its own measure from now on
+        return [];
+      }
+      const { epoch, events } = await response.json();
+      return epoch === this.#epoch
+        ? events.filter((/** @type {RoomEvent} */ event, /** @type {number} */ index) => event.seq === after + index + 1)
+        : [];
     } catch {
       return [];
     }

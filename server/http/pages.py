@@ -1,0 +1,201 @@
+"""Pages for people: the list of rooms, a room's page, the static pages of its comments, and the app's own files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from anyio import to_thread
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from server.errors import Refusal
+from server.http.api import find_room
+from server.http.reports import ReportForm
+from server.http.requests import services
+from server.http.services import Services
+from server.store.base import RoomInfo
+from server.web.assets import Assets
+from server.web.rows import PageRows, script_config
+from server.web.security import origin_of, page_headers
+from server.web.views import Views
+from static_mirror import layout
+
+ROWS: Final = 100
+"""Newest entries on a room's page."""
+_HISTORY_LIMIT: Final = 1000
+_FOREVER: Final = "public, max-age=31536000, immutable"
+_OPEN_PAGE: Final = "no-cache"
+_SEALED_PAGE: Final = "public, max-age=10, stale-if-error=604800"
+"""A removal rewrites a sealed page: a stored copy is good for ten seconds, after that only if we cannot be reached."""
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class PageFile(NamedTuple):
+    """A file of the pages folder as it was read. ``etag`` names its version: appending changes the size, rewriting the inode."""
+
+    body: bytes
+    etag: str
+
+
+def read_page(path: Path) -> PageFile:
+    """Read a page, also while rows are appended to it: exactly the bytes of the size that the tag names. Raises OSError."""
+    with path.open("rb", buffering=0) as file:
+        status = os.fstat(file.fileno())
+        body = b""
+        while len(body) < status.st_size:
+            piece = file.read(status.st_size - len(body))
+            if not piece:
+                break  # cut by hand meanwhile: the tag is then that of another length, and nobody will have it
+            body += piece
+    return PageFile(body, f'"{status.st_ino:x}-{status.st_mtime_ns:x}-{len(body):x}"')
+
+
+class Pages:
+    """The handlers. Belongs to the event loop; files are read in worker threads."""
+
+    def __init__(self, found: Services) -> None:
+        """Raises OSError, jinja2.TemplateError, ValueError when templates, catalogues or settings are damaged."""
+        self._settings = found.settings
+        self._assets = Assets()
+        self.views = Views(found.settings, self._assets)
+        self._rows = PageRows(found.settings.time_zone)
+        self.reports = ReportForm(found.settings, self.views, self._rows)
+
+    async def index(self, request: Request) -> HTMLResponse:
+        """``/``: the rooms."""
+        found = services(request)
+        return self.views.page(request, "index.html", rooms=[(room, found.viewers(room.name)) for room in found.rooms()])
+
+    async def room(self, request: Request) -> HTMLResponse:
+        """``/rooms/{room}``: player, overlay and the newest comments, in one document that can be read without scripts."""
+        found = services(request)
+        room = find_room(request)
+        events = await found.newest(room.name, ROWS)
+        head = events[-1].seq if events else room.head
+        language = self.views.language(request)
+        folder = f"/rooms/{room.name}/comments"
+        older = f"{folder}/{layout.page_name(layout.page_of(events[0].seq))}#c{events[0].seq}" if events else ""
+        config = script_config(
+            room,
+            language,
+            head=head,
+            demo=self._settings.demo,
+            time_zone=self._settings.time_zone,
+            history_limit=min(_HISTORY_LIMIT, self._settings.history_limit_max),
+            messages=self.views.messages(language),
+        )
+        return self.views.page(
+            request,
+            "room.html",
+            media=origin_of(room.video_url),
+            room=room,
+            rows=self._rows.newest_first(room, events, language),
+            row_templates=self._rows.templates(room, language),
+            viewers=found.viewers(room.name),
+            older=older,
+            index=f"{folder}/{layout.INDEX_NAME}",
+            config=config,
+            max_chars=self._settings.comment_max_chars,
+            demo=self._settings.demo,
+        )
+
+    async def comments_folder(self, request: Request) -> Response:
+        """The folder's own address leads to its index."""
+        return RedirectResponse(f"{request.url.path}{layout.INDEX_NAME}", 308)
+
+    async def comments(self, request: Request) -> Response:
+        """``/rooms/{room}/comments/...``: the static pages, as any web server could serve them; a missing one is made again."""
+        found = services(request)
+        room = find_room(request)
+        name = request.path_params["name"]
+        number = layout.page_number(name)
+        if number is None and name != layout.INDEX_NAME and layout.block_number(name) is None:
+            raise Refusal("not_found")
+        page = await self._page(found, room, name, number)
+        sealed = number is not None and number < layout.open_page(room.head)
+        headers = page_headers(self._settings.frame_ancestors)
+        headers["Cache-Control"] = _SEALED_PAGE if sealed else _OPEN_PAGE
+        return _tagged(request, page.body, page.etag, "text/html; charset=utf-8", headers)
+
+    async def _page(self, found: Services, room: RoomInfo, name: str, number: int | None) -> PageFile:
+        """The file; when it cannot be read, once more after it was made again. Raises Refusal ``not_found`` and those of healing."""
+        path = layout.comments_folder(found.pages_dir, room.name) / name
+        try:
+            return await to_thread.run_sync(read_page, path)
+        except OSError:
+            # The index is made again with any page, so the open page stands for it.
+            healed = await found.heal_page(room.name, layout.open_page(room.head) if number is None else number)
+        if not healed:
+            raise Refusal("not_found")
+        try:
+            return await to_thread.run_sync(read_page, path)
+        except FileNotFoundError:
+            raise Refusal("not_found") from None
+        except OSError as error:
+            raise Refusal("storage_unavailable", "the page cannot be read", 1000) from error
+
+    async def asset(self, request: Request) -> Response:
+        """``/assets/...``: the app's own files, and the style of the static pages."""
+        path = request.path_params["path"]
+        # Other front ends may use the modules: they hold nothing that is not public.
+        headers = {"X-Content-Type-Options": "nosniff", "Access-Control-Allow-Origin": "*", "Cache-Control": "no-cache"}
+        found = self._assets.find(path)
+        if found is not None:
+            if found.immutable:
+                headers["Cache-Control"] = _FOREVER
+            return _tagged(request, found.asset.body, found.asset.etag, found.asset.content_type, headers)
+        if path != layout.STYLE_NAME:
+            raise Refusal("not_found")
+        try:
+            style = await to_thread.run_sync(read_page, services(request).pages_dir / "assets" / layout.STYLE_NAME)
+        except OSError:
+            raise Refusal("not_found") from None
+        return _tagged(request, style.body, style.etag, "text/css; charset=utf-8", headers)
+
+
+def _tagged(request: Request, body: bytes, etag: str, content_type: str, headers: dict[str, str]) -> Response:
+    """The body with its tag, or 304 when the reader has this very version."""
+    headers["ETag"] = etag
+    asked = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
+    if etag in asked or asked == ["*"]:
+        return Response(status_code=304, headers=headers)
+    return Response(body, headers=headers, media_type=content_type)
+
+
+def _pages(request: Request) -> Pages:
+    """The pages of the request's application, made at its first request."""
+    state = request.app.state
+    if not hasattr(state, "pages"):
+        state.pages = Pages(services(request))
+    found: Pages = state.pages
+    return found
+
+
+def _route(path: str, pick: Callable[[Pages], Handler], *methods: str) -> Route:
+    """A route whose refusals are pages, too."""
+
+    async def endpoint(request: Request) -> Response:
+        pages = _pages(request)
+        try:
+            return await pick(pages)(request)
+        except Refusal as refusal:
+            return pages.views.refusal(request, refusal)
+
+    return Route(path, endpoint, methods=list(methods) or ["GET"])
+
+
+routes: Final[list[BaseRoute]] = [
+    _route("/", lambda pages: pages.index),
+    _route("/rooms/{room}", lambda pages: pages.room),
+    _route("/rooms/{room}/comments/", lambda pages: pages.comments_folder),
+    _route("/rooms/{room}/comments/{name}", lambda pages: pages.comments),
+    _route("/rooms/{room}/report", lambda pages: pages.reports.form),
+    _route("/rooms/{room}/report", lambda pages: pages.reports.receive, "POST"),
+    _route("/reports/{receipt}", lambda pages: pages.reports.receipt),
+    _route("/assets/{path:path}", lambda pages: pages.asset),
+]

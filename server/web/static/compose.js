@@ -1,0 +1,211 @@
+/** Posting: the form, who one is, and what became of one's own comments. */
+
+import { t } from "./words.js";
+
+/** @typedef {import("./barrage.js").Barrage} Barrage */
+/** @typedef {import("./barrage.js").Outcome} Outcome */
+/** @typedef {{id: string, name: string, verified: boolean}} Identity */
+
+/** @param {string} id @returns {any} */
+const byId = (id) => document.getElementById(id);
+
+/** The server's sentence in the page's language. @param {{message?: string, message_zh?: string}} refusal @returns {string} */
+export function sentence({ message, message_zh }) {
+  return (document.documentElement.lang.startsWith("zh") ? message_zh : message) ?? "";
+}
+
+/** The token lives as long as the tab, so that a reload stays signed in. */
+const KEY = "barrage.token";
+
+/** @param {string} token */
+function keepToken(token) {
+  try {
+    if (token) {
+      sessionStorage.setItem(KEY, token);
+    } else {
+      sessionStorage.removeItem(KEY);
+    }
+  } catch {
+    // Storage is forbidden: signed in for this page only.
+  }
+}
+
+/** The token that the host page handed over in the address (`#token=...`, taken out of it at once), or that was kept. @returns {string} */
+export function takeToken() {
+  const fragment = new URLSearchParams(location.hash.slice(1));
+  const given = fragment.get("token");
+  if (given !== null) {
+    fragment.delete("token");
+    const rest = fragment.toString();
+    history.replaceState(history.state, "", location.pathname + location.search + (rest && `#${rest}`));
+    keepToken(given);
+    return given;
+  }
+  try {
+    return sessionStorage.getItem(KEY) ?? "";
+  } catch {
+    return "";
+  }
+}
+
+export class Compose {
+  /** @type {Identity | null} */ #identity = null;
+  #mode = "";
+
+  /**
+   * @param {Barrage} client
+   * @param {{demo: boolean, mode: string, position_ms: () => number | undefined}} options  `mode` of the room; `position_ms`: where in
+   *   the video, undefined when live
+   */
+  constructor(client, options) {
+    this.client = client;
+    this.options = options;
+    this.#mode = options.mode;
+    this.form = /** @type {HTMLFormElement} */ (byId("say"));
+    this.input = /** @type {HTMLInputElement} */ (byId("text"));
+    this.status = /** @type {HTMLElement} */ (byId("status"));
+    this.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#submit();
+    });
+    if (options.demo) {
+      byId("identity").addEventListener("submit", (/** @type {SubmitEvent} */ event) => {
+        event.preventDefault();
+        this.#introduce();
+      });
+    }
+    client.addEventListener("hello", (event) => this.#onHello(/** @type {CustomEvent} */ (event).detail));
+    client.addEventListener("problem", (event) => this.#onProblem(/** @type {CustomEvent} */ (event).detail));
+    this.#show();
+  }
+
+  /** The public id of whom we post as; empty when only reading. */
+  get id() {
+    return this.#identity?.id ?? "";
+  }
+
+  /** Tell something that concerns one's own doing. @param {string} text @param {"" | "good" | "bad"} [tone] */
+  tell(text, tone = "") {
+    this.status.textContent = text;
+    this.status.className = tone;
+  }
+
+  /** The room's mode, from the server. @param {string} mode */
+  setMode(mode) {
+    if (mode !== this.#mode) {
+      this.#mode = mode;
+      this.#show();
+      this.tell(t(`mode_${mode}`));
+    }
+  }
+
+  /** Take back one's own comment. @param {number} seq */
+  async recall(seq) {
+    this.#report(await this.client.recall(seq), t("recalled"));
+  }
+
+  // -- posting ---------------------------------------------------------------------------------------------------------
+
+  async #submit() {
+    const text = this.input.value.trim();
+    if (!text) {
+      this.tell(t("empty"));
+      return;
+    }
+    const style = new FormData(this.form);
+    const position = this.options.position_ms();
+    this.input.value = "";
+    this.tell(t("pending"));
+    const outcome = await this.client.say({
+      text,
+      mode: /** @type {import("./barrage.js").Mode} */ (style.get("mode")),
+      color: String(style.get("color")),
+      size: Number(style.get("size")),
+      ...(position !== undefined && { pos_ms: position }),
+    });
+    this.#report(outcome, t("acked"));
+    const mayTryAgain = outcome.outcome === "refused" || outcome.outcome === "failed";
+    if (mayTryAgain && this.input.value === "") {
+      this.input.value = text;
+    }
+  }
+
+  /** @param {Outcome} outcome @param {string} success */
+  #report(outcome, success) {
+    switch (outcome.outcome) {
+      case "acked":
+        this.tell(success, "good");
+        break;
+      case "held":
+        this.tell(sentence(outcome) || t("held"));
+        break;
+      case "refused":
+        this.tell(sentence(outcome), "bad");
+        break;
+      case "failed":
+        this.tell(t(outcome.code === "too_many_pending" ? "too_many" : "failed"), "bad");
+        break;
+      default:
+        this.tell(t("unknown"), "bad");
+    }
+  }
+
+  // -- who -------------------------------------------------------------------------------------------------------------
+
+  /** @param {{identity: Identity | null, limits: {text_max: number}}} hello */
+  #onHello({ identity, limits }) {
+    const before = this.#identity?.id;
+    this.#identity = identity;
+    this.input.maxLength = limits.text_max;
+    this.#show();
+    if (identity !== null && identity.id !== before) {
+      this.tell(t(identity.verified ? "posting_as" : "unverified", { name: identity.name }));
+    }
+  }
+
+  /** @param {{code: string, message: string, message_zh: string}} problem */
+  #onProblem(problem) {
+    if (problem.code === "bad_token" || problem.code === "token_expired") {
+      keepToken("");
+      this.client.token = "";
+      this.#identity = null;
+      this.#show();
+    }
+    this.tell(sentence(problem), "bad");
+  }
+
+  /** Only what works now is shown. */
+  #show() {
+    const mayPost = this.#identity?.verified === true;
+    this.form.hidden = !mayPost || this.#mode !== "open";
+    if (this.options.demo) {
+      byId("identity").hidden = this.#identity !== null;
+    }
+    byId("signin").hidden = this.options.demo || this.#identity !== null;
+  }
+
+  /** The demo hands a token to anyone who gives a name. */
+  async #introduce() {
+    const nickname = byId("nickname").value.trim();
+    if (!nickname) {
+      return;
+    }
+    try {
+      const response = await fetch("/demo/token", {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ nickname }),
+      });
+      const answer = await response.json();
+      if (!response.ok) {
+        this.tell(sentence(answer) || t("token_failed"), "bad");
+        return;
+      }
+      keepToken(answer.token);
+      this.client.setToken(answer.token);
+      this.input.focus();
+    } catch {
+      this.tell(t("token_failed"), "bad");
+    }
+  }
+}
