@@ -78,12 +78,20 @@ class Hello(msgspec.Struct, frozen=True, tag_field="op", tag="hello"):
     version: int
 
 
+class RoomState(msgspec.Struct, frozen=True, gc=False):
+    """What a viewer is told of a room. In a ``live`` room a comment's position is the present one."""
+
+    kind: str = "live"
+    viewers: int = 0
+
+
 class Joined(msgspec.Struct, frozen=True, tag_field="op", tag="joined"):
     """The room's newest events follow; ``head`` is the newest number that the client has after this message."""
 
     room: str
     epoch: str
     head: int
+    state: RoomState = RoomState()
     events: list[LogEvent] = []
 
 

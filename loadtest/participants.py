@@ -17,7 +17,7 @@ import msgspec
 
 from loadtest.clients import Client
 from loadtest.feed import Feed
-from loadtest.frames import Handshake, HandshakeError, ProtocolError
+from loadtest.frames import Handshake, HandshakeError, ProtocolError, frame
 from loadtest.ledger import Ledger, Submission
 from loadtest.messages import Answer, Fault, Joined, Refused
 from loadtest.site import Site
@@ -50,7 +50,8 @@ class Participant:
 
     ``stay``: come back after a lost connection. ``dice`` makes back-offs; ``receive_buffer_bytes`` bounds what the kernel takes
     in for a viewer that does not read (0: the system's choice). ``present``: the room is joined at the moment. ``losses`` says
-    why connections ended, and why new ones could not be had.
+    why connections ended, and why new ones could not be had. ``away_s`` is how long it stays away before it comes back;
+    ``settled`` is told of each comment whose fate is known; ``room_kind`` is ``live`` or ``vod`` after the first join.
     """
 
     __slots__ = (
@@ -58,6 +59,7 @@ class Participant:
         "_looks",
         "_rejoin",
         "_reopening",
+        "away_s",
         "client",
         "dice",
         "feed",
@@ -71,6 +73,8 @@ class Participant:
         "present",
         "random_mask",
         "receive_buffer_bytes",
+        "room_kind",
+        "settled",
         "site",
         "stay",
         "stream",
@@ -101,6 +105,9 @@ class Participant:
         self.dice = dice or random.Random(index)  # noqa: S311 -- back-offs are no secret
         self.random_mask = False
         self.receive_buffer_bytes = 0
+        self.away_s = 0.0
+        self.room_kind = ""
+        self.settled: Callable[[Participant, Submission], None] | None = None
         self.stream = Stream(name)
         self.client: Client | None = None
         self.leaving = False
@@ -156,6 +163,7 @@ class Participant:
     async def come_back(self) -> None:
         """Come back after a lost connection, with growing pauses; gives up after :data:`TRIES_MAX` tries."""
         pause_s = BACKOFF_FIRST_S
+        await asyncio.sleep(self.away_s)
         for _ in range(TRIES_MAX):
             await asyncio.sleep(pause_s * self.dice.uniform(0.5, 1.5))
             if self.leaving:
@@ -183,6 +191,13 @@ class Participant:
             self.client.abort()
 
     # -- posting ------------------------------------------------------------------------------------------------------
+
+    def compose(self, key: str, text: str, intended_s: float) -> bytes:
+        """Post a comment whose frame the caller writes, together with others; returns the frame."""
+        submission = self.ledger.add(self.name, key, text, intended_s)
+        self.open_submissions[key] = submission
+        self.ledger.sent(submission, perf_counter())
+        return frame(_encode(Say(self.site.room, key, text)))
 
     def say(self, key: str, text: str, intended_s: float, look: Look = PLAIN) -> Submission:
         """Post a comment now; without a connection it goes out after the next join. It stands in ``ledger``."""
@@ -228,6 +243,7 @@ class Participant:
     def on_joined(self, client: Client, message: Joined) -> None:
         """Send what was never answered again."""
         self.present = True
+        self.room_kind = message.state.kind
         if self._joined is not None and not self._joined.done():
             self._joined.set_result(None)
         for submission in self.open_submissions.values():
@@ -244,6 +260,8 @@ class Participant:
             return
         self.open_submissions.pop(submission.key, None)
         self._looks.pop(submission.key, None)
+        if self.settled is not None:
+            self.settled(self, submission)
 
     def on_fault(self, client: Client, message: Fault) -> None:
         """The join itself failed: the connection is of no use."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped]
 
@@ -14,6 +15,11 @@ HIGHEST_US: Final = 600_000_000
 DIGITS: Final = 3
 BIN_S: Final = 1e-4
 """Resolution of delivery latencies: arrivals and due times are counted in bins of this width."""
+
+
+Window = tuple[float, float]
+"""From and until, in seconds of the monotonic clock."""
+ALWAYS: Final[Window] = (float("-inf"), float("inf"))
 
 
 class Histogram:
@@ -51,7 +57,7 @@ def deliveries(
     batches: Iterable[Batch],
     due_s: Mapping[int, float],
     group: int = 0,
-    window: tuple[float, float] = (float("-inf"), float("inf")),
+    window: Window = ALWAYS,
 ) -> Histogram:
     """Latency from due time to arrival of every event at every viewer of ``group``.
 
@@ -76,12 +82,21 @@ def deliveries(
     return histogram
 
 
-def delivered(batches: Iterable[Batch], group: int = 0) -> tuple[int, int, int]:
-    """Deliveries (events times viewers), frames and bytes (headers included) that the viewers of ``group`` received live."""
-    events = received = size = 0
+class Traffic(NamedTuple):
+    """What viewers received live: ``deliveries`` are events times viewers, ``size`` bytes of frames with their headers."""
+
+    deliveries: int
+    frames: int
+    size: int
+
+
+def delivered(batches: Iterable[Batch], window: Window = ALWAYS) -> Traffic:
+    """What all viewers received within ``window``."""
+    deliveries = frames = size = 0
     for batch in batches:
-        viewers = len(batch.arrivals[group])
-        events += viewers * batch.count
-        received += viewers
-        size += viewers * batch.size
-    return events, received, size
+        for arrivals in batch.arrivals:
+            viewers = bisect_left(arrivals, window[1]) - bisect_left(arrivals, window[0])
+            deliveries += viewers * batch.count
+            frames += viewers
+            size += viewers * batch.size
+    return Traffic(deliveries, frames, size)

@@ -170,7 +170,8 @@ class Evidence:
 
     ``log`` holds the events from number ``first`` on, ``pages`` the rows from there on (None: pages were not read).
     ``same_text(sent, logged)`` says whether the log may show ``logged`` for ``sent``. ``streams`` that are in ``cut`` ended
-    before the log did. ``closed_world``: nobody but our senders posted in the room after ``first``.
+    before the log did. ``closed_world``: nobody but our senders posted in the room after ``first``; else only what bears one
+    of their names is held against them.
     """
 
     log: Sequence[LogEvent]
@@ -184,6 +185,11 @@ class Evidence:
     epoch: str = ""
     closed_world: bool = True
     same_text: Callable[[str, str], bool] = str.__eq__
+
+
+def same_or_masked(sent: str, logged: str) -> bool:
+    """The log may show a text with some of its characters masked by the screening."""
+    return len(sent) == len(logged) and all(shown in (char, "*") for char, shown in zip(sent, logged, strict=True))
 
 
 def check(evidence: Evidence) -> list[Violation]:
@@ -233,7 +239,7 @@ def _check_answers(evidence: Evidence, by_seq: dict[int, LogEvent]) -> Iterator[
 
 def _check_senders(evidence: Evidence) -> Iterator[Violation]:
     """Comments of the log that no acknowledgement explains must be ones whose outcome our senders do not know."""
-    if not evidence.submissions or not evidence.closed_world:
+    if not evidence.submissions:
         return
     acked = {submission.seq for submission in evidence.submissions if submission.outcome == "acked"}
     sent: dict[str, list[Submission]] = {}
@@ -243,6 +249,8 @@ def _check_senders(evidence: Evidence) -> Iterator[Violation]:
     used: set[str] = set()
     for event in evidence.log:
         if event.kind != "comment" or event.removed is not None or event.seq in acked:
+            continue
+        if not evidence.closed_world and event.author.name not in sent:
             continue
         own = [each for each in sent.get(event.author.name, ()) if evidence.same_text(each.text, event.text)]
         unknown = next((each for each in own if each.outcome == "open" and each.key not in used), None)

@@ -1,0 +1,30 @@
+"""Viewers read a room to which comments come at a steady rate, whatever the server does."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from loadtest.stage import Stage
+
+
+async def fanout(stage: Stage) -> dict[str, Any]:
+    """Post for ``warmup_s`` and ``seconds``; the clock stops when everybody has everything."""
+    plan = stage.plan
+    stage.notify("warming up")
+    posting = asyncio.create_task(stage.post(plan.warmup_s + plan.seconds))
+    await asyncio.sleep(plan.warmup_s)
+    async with stage.watch:
+        stage.notify("measuring")
+        await posting
+        drained = await stage.drain()
+    window = stage.window()
+    return {
+        "drained": drained,
+        "accepted_per_s": sum(window[0] <= each.answered_s < window[1] for each in stage.ledger if each.outcome == "acked")
+        / (window[1] - window[0]),
+        "delivery": stage.latency(window).summary(),
+        "acknowledgement": stage.ack_latency(window).summary(),
+        **stage.traffic_figures(window),
+        "gaps": sum(len(person.stream.gaps) for person in stage.people),
+    }

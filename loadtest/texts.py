@@ -1,0 +1,58 @@
+"""Comments to send: made up ones, of the length that viewers really write, each different; or the lines of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count, cycle
+from pathlib import Path
+from typing import Final
+
+_PHRASES: Final = (
+    "这一球传得太漂亮了",
+    "前方高能注意保护",
+    "哈哈哈哈笑死我了",
+    "主队加油再进一个",
+    "解说员激动得声音都变了",
+    "刚刚进来什么情况啊",
+    "这个镜头值得反复看",
+    "门将今天状态神勇",
+    "泪目了真的不容易",
+    "节奏起来了好紧张",
+    "坐等名场面",
+    "背景音乐叫什么名字",
+    "这配合教科书级别",
+    "大家晚上好呀",
+    "画面好清晰音质也棒",
+    "终于等到这一幕",
+    "what a save",
+    "let's go everyone",
+)
+_DIGITS: Final = "あいうえおかきくけこさしすせそたちつてとなにぬねのはひふへほまみむめもやゆよらりるれろわを"
+
+
+def serial(number: int) -> str:
+    """A number in syllables: no screening takes them for a contact, as it may digits."""
+    out = ""
+    while True:
+        number, digit = divmod(number, len(_DIGITS))
+        out = _DIGITS[digit] + out
+        if not number:
+            return out
+
+
+def made_up(start: int = 0) -> Iterator[str]:
+    """Endlessly many comments of about 10 to 20 characters, no two alike."""
+    phrases = cycle(_PHRASES)
+    return (f"{next(phrases)}{serial(number)}" for number in count(start))
+
+
+def from_file(path: Path, max_chars: int = 100) -> Iterator[str]:
+    """The lines of a text file over and over, those that are a comment. Raises ValueError when there are none."""
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read ({error.strerror}).") from None
+    lines = [line for line in lines if 0 < len(line) <= max_chars]
+    if not lines:
+        raise ValueError(f"{path} has no line that could be a comment.")
+    return cycle(lines)
