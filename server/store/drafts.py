@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
+
+from msgspec.structs import replace
 
 from server.store.base import (
     CommentDraft,
     Draft,
     NoticeDraft,
     RemovalDraft,
+    ReportDraft,
     RestorationDraft,
     ScreenedDraft,
 )
@@ -16,25 +20,33 @@ from server.wire import Event
 
 KeyedDraft = CommentDraft | ScreenedDraft | RemovalDraft | RestorationDraft | NoticeDraft
 
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _LEAST: Final = -(2**63)
 _MOST: Final = 2**63 - 1
 
 
 def fault(draft: Draft) -> str:
-    """The refusal code of a draft that no database can hold, empty for a good one.
+    """The refusal code of a draft that a database cannot hold, empty for a good one.
 
-    Lone surrogates have no UTF-8 form, and columns of numbers take 64 bits. One such draft must not fail the whole batch.
+    Lone surrogates have no UTF-8 form, NUL ends a text in many places, and columns of numbers take 64 bits. One such draft must
+    not fail the whole batch. The text of a held or refused comment and of a report is kept in any case (:func:`storable`).
     """
+    kept = isinstance(draft, ScreenedDraft | ReportDraft)
     for field in draft.__struct_fields__:
         value = getattr(draft, field)
         if isinstance(value, str):
-            try:
-                value.encode()
-            except UnicodeEncodeError:
+            if storable(value) != value and not (kept and field == "text"):
                 return "bad_text" if field == "text" else "bad_message"
         elif isinstance(value, int) and not _LEAST <= value <= _MOST:
             return "bad_message"
     return ""
+
+
+def storable(text: str) -> str:
+    """``text`` with U+FFFD in place of NUL and lone surrogates."""
+    if "\0" not in text and (text.isascii() or not _SURROGATE.search(text)):
+        return text
+    return _SURROGATE.sub("\ufffd", text.replace("\0", "\ufffd"))
 
 
 def identity(draft: KeyedDraft) -> tuple[str | int, ...]:
@@ -44,7 +56,7 @@ def identity(draft: KeyedDraft) -> tuple[str | int, ...]:
     differently, and the first answer stands.
     """
     if isinstance(draft, CommentDraft | ScreenedDraft):
-        return ("comment", draft.room, draft.text)
+        return ("comment", draft.room, storable(draft.text))
     if isinstance(draft, NoticeDraft):
         return ("notice", draft.room, draft.notice, draft.text, draft.room_mode)
     return ("removal" if isinstance(draft, RemovalDraft) else "restoration", draft.room, draft.target)
@@ -66,32 +78,12 @@ def comment(seq: int, draft: CommentDraft) -> Event:
     )
 
 
-def removal(seq: int, draft: RemovalDraft) -> Event:
-    """The removal's event."""
+def decision(seq: int, draft: RemovalDraft | RestorationDraft) -> Event:
+    """The event of a removal, or of a restoration without the comment's fields (see :func:`with_comment`)."""
     return Event(
         seq=seq,
-        kind="removal",
+        kind="removal" if isinstance(draft, RemovalDraft) else "restoration",
         at_ms=draft.at_ms,
-        target=draft.target,
-        code=draft.code,
-        basis=draft.basis,
-        role=draft.role,
-    )
-
-
-def restoration(seq: int, draft: RestorationDraft, restored: Event) -> Event:
-    """The restoration's event with the fields of the comment ``restored``."""
-    return Event(
-        seq=seq,
-        kind="restoration",
-        at_ms=draft.at_ms,
-        pos_ms=restored.pos_ms,
-        text=restored.text,
-        mode=restored.mode,
-        color=restored.color,
-        size=restored.size,
-        author_id=restored.author_id,
-        author_name=restored.author_name,
         target=draft.target,
         code=draft.code,
         basis=draft.basis,
@@ -102,3 +94,45 @@ def restoration(seq: int, draft: RestorationDraft, restored: Event) -> Event:
 def notice(seq: int, draft: NoticeDraft) -> Event:
     """The notice's event."""
     return Event(seq=seq, kind="notice", at_ms=draft.at_ms, text=draft.text, notice=draft.notice, room_mode=draft.room_mode)
+
+
+def obstacle(draft: RemovalDraft | RestorationDraft, author: str, at_ms: int, removed_by: int) -> str:
+    """The refusal code of a removal or restoration of a comment of ``author`` from ``at_ms``; empty when it can be done.
+
+    Whose comment it is comes first: a stranger learns nothing about it.
+    """
+    if isinstance(draft, RestorationDraft):
+        return "" if removed_by else "not_removed"
+    if draft.owner and draft.owner != author:
+        return "not_yours"
+    if removed_by:
+        return "already_removed"
+    return "too_late" if draft.owner and at_ms < draft.not_before_ms else ""
+
+
+def tombstone(written: Event, why: Event) -> Event:
+    """What readers see of the comment ``written`` while the removal ``why`` is in force."""
+    return replace(
+        written,
+        text="",
+        author_id="",
+        author_name="",
+        code=why.code,
+        basis=why.basis,
+        role=why.role,
+        removed_by=why.seq,
+    )
+
+
+def with_comment(restoration: Event, now: Event) -> Event:
+    """A restoration with the fields of its comment as that is ``now``: without text and author when it was removed again."""
+    return replace(
+        restoration,
+        pos_ms=now.pos_ms,
+        text=now.text,
+        mode=now.mode,
+        color=now.color,
+        size=now.size,
+        author_id=now.author_id,
+        author_name=now.author_name,
+    )

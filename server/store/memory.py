@@ -54,23 +54,10 @@ class _Room:
         """Event ``seq`` as readers see it now."""
         entry = self.log[seq - 1]
         if entry.removed_by:
-            return self._tombstone(entry)
-        if entry.event.kind == "restoration" and self.log[entry.event.target - 1].removed_by:
-            return replace(entry.event, text="", author_id="", author_name="")
+            return drafts.tombstone(entry.event, self.log[entry.removed_by - 1].event)
+        if entry.event.kind == "restoration":
+            return drafts.with_comment(entry.event, self.now(entry.event.target))
         return entry.event
-
-    def _tombstone(self, entry: _Entry) -> Event:
-        why = self.log[entry.removed_by - 1].event
-        return replace(
-            entry.event,
-            text="",
-            author_id="",
-            author_name="",
-            code=why.code,
-            basis=why.basis,
-            role=why.role,
-            removed_by=entry.removed_by,
-        )
 
 
 @dataclass(slots=True)
@@ -199,17 +186,11 @@ class MemoryStore:
             if not 0 < draft.target < seq or room.log[draft.target - 1].event.kind != "comment":
                 return Rejected("comment_not_found")
             target = room.log[draft.target - 1]
-            if isinstance(draft, RemovalDraft):
-                code = _unremovable(target, draft)
-                if code:
-                    return Rejected(code)
-                event = drafts.removal(seq, draft)
-                target.removed_by = seq
-            else:
-                if not target.removed_by:
-                    return Rejected("not_removed")
-                target.removed_by = 0
-                event = drafts.restoration(seq, draft, target.event)
+            code = drafts.obstacle(draft, target.author, target.event.at_ms, target.removed_by)
+            if code:
+                return Rejected(code)
+            event = drafts.decision(seq, draft)
+            target.removed_by = seq if event.kind == "removal" else 0
         room.log.append(_Entry(event, draft.author))
         self._keys[draft.author, draft.key] = _First(drafts.identity(draft), room, seq)
         return self._committed(room, seq, fresh=True)
@@ -225,7 +206,7 @@ class MemoryStore:
                 action=draft.action,
                 code=draft.code,
                 verdict=draft.verdict,
-                text=draft.text,
+                text=drafts.storable(draft.text),
             )
         )
         self._keys[draft.author, draft.key] = _First(drafts.identity(draft), room, screened=draft)
@@ -255,17 +236,7 @@ class MemoryStore:
                 seq=draft.seq,
                 at_ms=draft.at_ms,
                 reason=draft.reason,
-                text=draft.text,
+                text=drafts.storable(draft.text),
             )
         )
         return Recorded(fresh=True)
-
-
-def _unremovable(target: _Entry, draft: RemovalDraft) -> str:
-    if draft.owner and target.author != draft.owner:
-        return "not_yours"
-    if target.removed_by:
-        return "already_removed"
-    if draft.owner and target.event.at_ms < draft.not_before_ms:
-        return "too_late"
-    return ""

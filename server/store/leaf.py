@@ -1,0 +1,51 @@
+"""The canonical bytes of an event: what a transparency log over a room's log hashes.
+
+A leaf is the concatenation of netstrings (``<length in bytes, decimal>:<bytes>,``) of these fields; integers are written in
+decimal, hashes as lower-case hexadecimal digits, text as UTF-8:
+
+=============  ======================================================================================
+every event    ``barrage-leaf-1``, the log's epoch, ``seq``, ``kind``, ``at_ms``, ``text_hash``
+comment        then ``pos_ms``, ``mode``, ``color``, ``size``, ``author_id``
+removal        then ``target``, ``code``, ``basis``, ``role``
+restoration    then ``target``, ``code``, ``basis``, ``role``
+notice         then ``notice``, ``room_mode``
+=============  ======================================================================================
+
+``text_hash`` is SHA-256 over a random salt of 16 bytes and the text. When text and salt are erased the leaf stays as it was, and
+nobody can tell the text from it, not even by guessing. Left out on purpose: the nickname, which is personal data that its
+owner may change or withdraw (``author_id`` names the author), and ``removed_by``, which changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+from server.wire import Event, Kind
+
+SALT_BYTES: Final = 16
+
+_DECISION: Final = ("target", "code", "basis", "role")
+_FIELDS: Final[dict[Kind, tuple[str, ...]]] = {
+    "comment": ("pos_ms", "mode", "color", "size", "author_id"),
+    "removal": _DECISION,
+    "restoration": _DECISION,
+    "notice": ("notice", "room_mode"),
+}
+
+
+def text_hash(salt: bytes, text: str) -> bytes:
+    """The 32 bytes that stand for the text in a leaf. Raises UnicodeEncodeError for a lone surrogate."""
+    return hashlib.sha256(salt + text.encode()).digest()
+
+
+def leaf(epoch: str, event: Event, digest: bytes) -> bytes:
+    """The leaf of ``event``, as it was written: a tombstone lacks its ``author_id``, so it has no leaf.
+
+    ``digest`` is its ``text_hash``; empty for removals and restorations, which have no text of their own.
+    """
+    if event.removed_by:
+        raise ValueError(f"event {event.seq} is a tombstone; its leaf is that of the event as written")
+    fields = ["barrage-leaf-1", epoch, event.seq, event.kind, event.at_ms, digest.hex()]
+    fields += [getattr(event, name) for name in _FIELDS[event.kind]]
+    return b"".join(b"%d:%b," % (len(part), part) for part in (str(field).encode() for field in fields))

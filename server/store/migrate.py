@@ -1,0 +1,63 @@
+"""Bring a database to the schema of this version of the server, inside one transaction of the caller."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import Connection, inspect, text
+
+from server.errors import ConfigError
+from server.store import schema
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+SCRIPTS: Final = Path(__file__).parent / "migrations"
+
+
+def ensure(connection: Connection, name: str) -> None:
+    """Migrate the database called ``name`` to :data:`server.store.schema.REVISION`; quick when it is there already.
+
+    Raises ConfigError for a database of a newer server, and for one that is not ours.
+    """
+    found = revision(connection)
+    if found == schema.REVISION:
+        return
+    if not found and inspect(connection).get_table_names():
+        raise ConfigError(f"{name} is the database of another program; name another data folder")
+    if found > schema.REVISION:
+        raise ConfigError(
+            f"{name} has schema {found}, this server knows {schema.REVISION}: it was written by a newer version."
+            " Start that version, or restore a backup from before the upgrade"
+        )
+    upgrade(connection)
+
+
+def revision(connection: Connection) -> str:
+    """The schema that a database is at; empty for a new one."""
+    if not inspect(connection).has_table("alembic_version"):
+        return ""
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar() or ""
+
+
+def upgrade(connection: Connection, target: str = "head") -> None:
+    """Run the migrations up to ``target``."""
+    from alembic import command  # takes a third of a second, and is needed for new and old databases only
+
+    command.upgrade(_config(connection), target)
+
+
+def downgrade(connection: Connection, target: str) -> None:
+    """Undo the migrations down to ``target`` (``base``: all). What the newer tables held is lost."""
+    from alembic import command
+
+    command.downgrade(_config(connection), target)
+
+
+def _config(connection: Connection) -> Config:
+    from alembic.config import Config
+
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+    return config

@@ -1,0 +1,171 @@
+"""The tables, as the newest migration leaves them; a test compares the two.
+
+Three choices carry the speed of the log:
+
+- ``events`` and ``keys`` are clustered by their keys (``WITHOUT ROWID`` on SQLite): a room's page is read from neighbouring
+  disk pages, and there is no second tree beside the key.
+- ``keys`` begins with the key, not the author. Clients whose keys begin with the time (UUID version 7, as ours do) then add at
+  one end of the tree; with random keys every comment touches a disk page of its own.
+- The head of a room is the last entry of ``events``, not a column of ``rooms``: one truth, nothing to update.
+
+Numbers of other events (``target``, ``removed_by``) are no foreign keys: an insert of many rows would look for children of
+each new row, without an index.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+REVISION: Final = "0001"
+"""The newest migration: what a database must be at for this version of the server."""
+
+metadata: Final = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+# SQLite stores every integer in as many bytes as it needs and calls all of them INTEGER.
+Big: Final = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _text(name: str, default: str | None = "") -> Column[str]:
+    return Column(name, Text, nullable=False, server_default=default)
+
+
+rooms: Final = Table(
+    "rooms",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    _text("title"),
+    Column("kind", Text, CheckConstraint("kind IN ('live', 'vod')", name="kind"), nullable=False),
+    Column("mode", Text, CheckConstraint("mode IN ('open', 'read_only', 'closed')", name="mode"), nullable=False),
+    Column("epoch", Text, nullable=False),
+    Column("created_ms", Big, nullable=False),
+    Column("started_ms", Big, nullable=False),
+    _text("video_url"),
+    sqlite_strict=True,
+)
+
+# ``text`` is kept as evidence when a comment is removed (``removed_by``). Erasing makes ``text`` and ``salt`` NULL; ``text_hash``
+# stays for ever, so that an event's leaf (see leaf.py) outlives its text. ``author`` is the account that acts.
+events: Final = Table(
+    "events",
+    metadata,
+    Column("room_id", Integer, ForeignKey("rooms.id"), nullable=False),
+    Column("seq", Big, nullable=False),
+    Column(
+        "kind",
+        Text,
+        CheckConstraint("kind IN ('comment', 'removal', 'restoration', 'notice')", name="kind"),
+        nullable=False,
+    ),
+    Column("at_ms", Big, nullable=False),
+    Column("pos_ms", Big, nullable=False, server_default=text("0")),
+    _text("author", None),
+    _text("author_id"),
+    _text("author_name"),
+    _text("mode", "scroll"),
+    _text("color", "#ffffff"),
+    Column("size", Integer, nullable=False, server_default=text("25")),
+    Column("salt", LargeBinary),
+    Column("text_hash", LargeBinary),
+    Column("text", Text),
+    Column("target", Big),
+    _text("code"),
+    _text("basis"),
+    _text("role"),
+    Column("removed_by", Big),
+    _text("notice"),
+    _text("room_mode"),
+    Column("verdict", LargeBinary),
+    _text("connection"),
+    PrimaryKeyConstraint("room_id", "seq"),
+    sqlite_with_rowid=False,
+    sqlite_strict=True,
+)
+
+# Every (author, key) that was ever used. ``seq`` is the event; NULL: a screened comment.
+keys: Final = Table(
+    "keys",
+    metadata,
+    Column("key", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("room_id", Integer, nullable=False),
+    Column("seq", Big),
+    PrimaryKeyConstraint("key", "author"),
+    sqlite_with_rowid=False,
+    sqlite_strict=True,
+)
+
+screened: Final = Table(
+    "screened",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("room_id", Integer, ForeignKey("rooms.id"), nullable=False),
+    _text("author", None),
+    _text("key", None),
+    Column("at_ms", Big, nullable=False),
+    Column("action", Text, CheckConstraint("action IN ('held', 'refused')", name="action"), nullable=False),
+    _text("code", None),
+    Column("verdict", LargeBinary, nullable=False),
+    Column("pos_ms", Big, nullable=False),
+    _text("text", None),
+    _text("mode", None),
+    _text("color", None),
+    Column("size", Integer, nullable=False),
+    _text("author_id", None),
+    _text("author_name", None),
+    _text("connection"),
+    UniqueConstraint("key", "author"),
+    sqlite_autoincrement=True,
+    sqlite_strict=True,
+)
+
+connections: Final = Table(
+    "connections",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _text("author", None),
+    _text("address", None),
+    Column("port", Integer, nullable=False),
+    Column("opened_ms", Big, nullable=False),
+    Column("closed_ms", Big, nullable=False),
+    sqlite_with_rowid=False,
+    sqlite_strict=True,
+)
+
+reports: Final = Table(
+    "reports",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("receipt", Text, nullable=False, unique=True),
+    Column("room_id", Integer, ForeignKey("rooms.id"), nullable=False),
+    Column("seq", Big, nullable=False),
+    Column("at_ms", Big, nullable=False),
+    _text("reason", None),
+    _text("text", None),
+    _text("address", None),
+    Column("port", Integer, nullable=False),
+    sqlite_autoincrement=True,
+    sqlite_strict=True,
+)

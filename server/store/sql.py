@@ -1,0 +1,354 @@
+"""The store in a SQL database, by SQLAlchemy Core: SQLite, embedded, in one file.
+
+One connection writes, a small pool reads. A batch is one transaction: gather what the drafts refer to, decide
+(:mod:`server.store.plan`), write, commit. After any error the writing connection and everything remembered about the
+database are dropped, and the next append starts from the database again; so a fault that ended needs no restart.
+
+What only SQLite needs is in :mod:`server.store.sqlite`.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import msgspec
+import orjson
+from sqlalchemy import Connection, Select, exists, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from server.errors import ConfigError, Refusal, StoreUnavailable
+from server.store import drafts, migrate, queries, schema, sqlite
+from server.store import plan as planning
+from server.store.base import (
+    CommentDraft,
+    ConnectionDraft,
+    Draft,
+    Outcome,
+    Rejected,
+    RemovalDraft,
+    ReportDraft,
+    ReportRecord,
+    RestorationDraft,
+    RoomInfo,
+    RoomKind,
+    ScreenedRecord,
+)
+from server.store.plan import Known, Place, Plan, Room
+from server.wire import Event
+
+T = TypeVar("T")
+
+_DATABASE_ERRORS: Final = (SQLAlchemyError, sqlite3.Error)
+_UNSTORABLE: Final = (UnicodeError, OverflowError, orjson.JSONEncodeError)
+_HEADS: Final = 65_536  # rooms remembered by the writer; beyond that it forgets all of them
+
+
+class SqlStore:
+    """See :class:`server.store.base.Store`. Made by :meth:`open`."""
+
+    def __init__(self, path: Path, busy_ms: int) -> None:
+        self._path: Final = path
+        self._closed = False
+        self._readers: Final = sqlite.reader_engine(path, busy_ms)
+        # The writer's own; the lock only keeps close() out of a running append.
+        self._lock: Final = threading.Lock()
+        self._writers: Final = sqlite.writer_engine(path, busy_ms)
+        self._writer: Connection | None = None
+        self._file = sqlite.identity(path)
+        self._heads: dict[str, tuple[int, int]] = {}
+
+    @classmethod
+    def open(cls, path: str | Path, *, busy_ms: int = 2_000) -> SqlStore:
+        """Open the database file ``path``, or make it, and bring it to the newest schema.
+
+        ``busy_ms`` is how long an append waits for another process that holds the write lock. Raises ConfigError for an
+        address or a database that this server cannot use, StoreUnavailable for one that it cannot reach or read.
+        """
+        file = _file_of(path)
+        if sqlite3.sqlite_version_info < sqlite.LEAST_VERSION:
+            raise ConfigError(f"SQLite {sqlite3.sqlite_version} is too old; install Python with at least 3.38")
+        engine = sqlite.writer_engine(file, busy_ms, create=True)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with engine.begin() as connection:
+                migrate.ensure(connection, str(file))
+        except OSError as error:
+            raise StoreUnavailable(f"{file.parent}: the data folder cannot be made [{error}]") from error
+        except _DATABASE_ERRORS as error:
+            raise sqlite.failure(error, file) from error
+        finally:
+            engine.dispose()
+        return cls(file, busy_ms)
+
+    def close(self) -> None:
+        """Release everything; idempotent. Waits for a running append."""
+        with self._lock:
+            self._closed = True
+            self._drop()
+        self._readers.dispose()
+
+    # ------------------------------------------------------------------------------------------------------- reading
+
+    def rooms(self) -> list[RoomInfo]:
+        """All rooms with their heads, by name."""
+        return self._read(queries.ROOMS, {}, queries.DECODE_ROOMS)
+
+    def read(self, room: str, after: int, limit: int) -> list[Event]:
+        """Events after ``after`` as they are now. Raises Refusal ``room_not_found``."""
+        found = self._read(queries.EVENTS, {"room": room, "after": after, "limit": max(limit, 0)}, queries.DECODE_EVENTS)
+        if not found and not self._read(queries.ROOM_EXISTS, {"room": room}, queries.DECODE_ROOM_EXISTS):
+            raise Refusal("room_not_found", room)
+        return found
+
+    def screened(self, after: int, limit: int, action: str = "") -> list[ScreenedRecord]:
+        """Held and refused comments after ``after``."""
+        found = self._read(
+            queries.SCREENED, {"after": after, "limit": max(limit, 0), "action": action}, queries.DECODE_SCREENED
+        )
+        return [queries.screened_record(row) for row in found]
+
+    def reports(self, after: int, limit: int) -> list[ReportRecord]:
+        """Reports after ``after``."""
+        return self._read(queries.REPORTS, {"after": after, "limit": max(limit, 0)}, queries.DECODE_REPORTS)
+
+    def _read(self, query: Select[str], values: dict[str, Any], decoder: msgspec.json.Decoder[T]) -> T:
+        """Run one statement, which sees one state of the database, on a connection of the pool."""
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
+        try:
+            with self._readers.connect() as connection:
+                try:
+                    return decoder.decode(connection.execute(query, values).scalar_one())
+                except BaseException:
+                    connection.invalidate()  # it may be the connection that is broken
+                    raise
+        except PoolTimeout as error:
+            raise StoreUnavailable("too many reads at once; try again") from error
+        except _DATABASE_ERRORS as error:
+            raise sqlite.failure(error, self._path) from error
+
+    # ------------------------------------------------------------------------------------------------------- writing
+
+    def create_room(self, name: str, title: str, kind: RoomKind, at_ms: int, video_url: str = "") -> RoomInfo:
+        """Create a room with a new random epoch. Raises Refusal ``room_exists``."""
+        info = RoomInfo(
+            name=name,
+            title=title,
+            kind=kind,
+            mode="open",
+            epoch=secrets.token_hex(8),
+            created_ms=at_ms,
+            started_ms=at_ms if kind == "live" else 0,
+            head=0,
+            video_url=video_url,
+        )
+        values = msgspec.structs.asdict(info)
+        del values["head"]
+        with self._transaction() as connection:
+            if connection.scalar(select(exists().where(schema.rooms.c.name == name))):
+                raise Refusal("room_exists", name)
+            connection.execute(insert(schema.rooms).values(values))
+        return info
+
+    def append(self, batch: Sequence[Draft]) -> list[Outcome]:
+        """Write a batch in one durable transaction; one outcome for each draft."""
+        if not batch:
+            return []
+        try:
+            return self._append(batch)
+        except _UNSTORABLE:
+            # Nothing was written. Draft by draft is too slow for every batch, so only one that failed is looked through.
+            codes = [drafts.fault(draft) for draft in batch]
+            if not any(codes):
+                raise
+        good = iter(self.append([draft for draft, code in zip(batch, codes, strict=True) if not code]))
+        return [Rejected(code) if code else next(good) for code in codes]
+
+    def _append(self, batch: Sequence[Draft]) -> list[Outcome]:
+        with self._transaction() as connection:
+            known = self._gather(connection, batch)
+            plan = planning.make(batch, known)
+            self._write(connection, plan)
+        if len(self._heads) > _HEADS:
+            self._heads.clear()
+        for name, room in known.rooms.items():
+            self._heads[name] = (room.id, room.head)
+        return plan.outcomes
+
+    def _gather(self, connection: Connection, batch: Sequence[Draft]) -> Known:
+        """What the database has of the things that ``batch`` names."""
+        names: set[str] = set()
+        keys: list[tuple[str, str]] = []
+        decisions: list[RemovalDraft | RestorationDraft] = []
+        receipts: list[str] = []
+        connections: list[str] = []
+        for draft in batch:
+            if isinstance(draft, CommentDraft):
+                names.add(draft.room)
+                keys.append((draft.author, draft.key))
+            elif isinstance(draft, ConnectionDraft):
+                connections.append(draft.id)
+            else:
+                names.add(draft.room)
+                if isinstance(draft, ReportDraft):
+                    receipts.append(draft.receipt)
+                    continue
+                keys.append((draft.author, draft.key))
+                if isinstance(draft, RemovalDraft | RestorationDraft):
+                    decisions.append(draft)
+        known = Known(self._rooms(connection, names))
+        screened, places = self._first(connection, known, keys)
+        for decision in decisions:
+            room = known.rooms.get(decision.room)
+            if room is not None and 0 < decision.target <= room.base:
+                places.add((room.id, decision.target))
+        if screened:
+            for row in _rows(connection, queries.FIRST_SCREENED, screened, queries.DECODE_FIRST_SCREENED):
+                known.first[row.author, row.key] = row
+        self._events(connection, known, places)
+        if receipts:
+            known.receipts.update(row[0] for row in _rows(connection, queries.RECEIPTS, receipts, queries.DECODE_RECEIPTS))
+        if connections:
+            known.connections = dict(_rows(connection, queries.CONNECTIONS, connections, queries.DECODE_CONNECTIONS))
+        return known
+
+    def _rooms(self, connection: Connection, names: set[str]) -> dict[str, Room]:
+        missing = [name for name in names if name not in self._heads]
+        found = self._heads
+        if missing:
+            found = dict(self._heads)
+            for name, room_id, head in _rows(connection, queries.HEADS, missing, queries.DECODE_HEADS):
+                found[name] = (room_id, head)
+        return {name: Room(found[name][0], found[name][1], found[name][1]) for name in names if name in found}
+
+    def _first(
+        self, connection: Connection, known: Known, keys: list[tuple[str, str]]
+    ) -> tuple[list[tuple[str, str]], set[Place]]:
+        """Look up the keys: those of screened comments, and the places of the events of the others."""
+        screened: list[tuple[str, str]] = []
+        places: set[Place] = set()
+        if keys:
+            for author, key, room_id, seq in _rows(connection, queries.KEYS, keys, queries.DECODE_KEYS):
+                if seq is None:
+                    screened.append((author, key))
+                else:
+                    known.first[author, key] = (room_id, seq)
+                    places.add((room_id, seq))
+        return screened, places
+
+    def _events(self, connection: Connection, known: Known, places: set[Place]) -> None:
+        """Load events and, in at most three more rounds, those that they refer to."""
+        while places:
+            rows = _rows(connection, queries.ROWS, sorted(places), queries.DECODE_ROWS)
+            known.events.update({(row.room_id, row.seq): row for row in rows})
+            linked = {(row.room_id, seq) for row in rows for seq in (row.target, row.removed_by) if seq}
+            places = linked - known.events.keys()
+
+    def _write(self, connection: Connection, plan: Plan) -> None:
+        for bulk, values in (
+            (queries.INSERT_COMMENTS, plan.comments),
+            (queries.INSERT_OTHERS, plan.others),
+            (queries.INSERT_KEYS, plan.keys),
+            (queries.INSERT_SCREENED, plan.screened),
+            (queries.INSERT_REPORTS, plan.reports),
+        ):
+            if values:
+                bulk.run(connection, values)
+        if plan.connections:
+            queries.UPSERT_CONNECTIONS.run(connection, [value for row in plan.connections.values() for value in row])
+        if plan.removed:
+            changes = [(*place, removed_by) for place, removed_by in plan.removed.items()]
+            connection.execute(queries.SET_REMOVED, {"given": orjson.dumps(changes).decode()})
+        for room_id, mode in plan.modes.items():
+            connection.execute(update(schema.rooms).where(schema.rooms.c.id == room_id).values(mode=mode))
+
+    # -------------------------------------------------------------------------------------------------- transactions
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        """One durable transaction on the writing connection; errors come out as the contract names them.
+
+        Before the COMMIT every error means that nothing was written, whatever its kind. An error of the COMMIT itself means
+        that nobody knows, but for the few that SQLite gives only when the last page of the log was not written.
+        """
+        with self._lock:
+            connection = self._connection()
+            try:
+                transaction = connection.begin()
+                yield connection
+            except Refusal:
+                transaction.rollback()
+                raise
+            except BaseException as error:
+                self._drop()
+                if isinstance(error, _DATABASE_ERRORS):
+                    raise sqlite.failure(error, self._path) from error
+                raise
+            try:
+                transaction.commit()
+            except BaseException as error:
+                self._drop()
+                if isinstance(error, _DATABASE_ERRORS):
+                    raise sqlite.failure(error, self._path, committing=True) from error
+                raise
+
+    def _connection(self) -> Connection:
+        """The writing connection, made again when it was dropped or another file stands in the place of the database."""
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
+        file = sqlite.identity(self._path)
+        if file is None:
+            # The connection stays: the file may have been moved away, and may come back.
+            raise StoreUnavailable(f"{self._path}: the database is gone: put it, or the last backup, back in its place")
+        if file != self._file:
+            self._drop()
+            self._readers.dispose()
+            self._file = file
+        if self._writer is None:
+            try:
+                self._writer = self._writers.connect()
+                with self._writer.begin():
+                    found = migrate.revision(self._writer)
+            except _DATABASE_ERRORS as error:
+                self._drop()
+                raise sqlite.failure(error, self._path) from error
+            if found != schema.REVISION:
+                self._drop()
+                raise StoreUnavailable(f"{self._path} has schema {found or 'none'}, not {schema.REVISION}: restart the server")
+        return self._writer
+
+    def _drop(self) -> None:
+        """Forget the writing connection, its transaction, and what was remembered of the database."""
+        self._heads.clear()
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            with suppress(Exception):
+                writer.invalidate()
+            with suppress(Exception):
+                writer.close()
+
+
+def _rows(connection: Connection, query: Select[str], given: Sequence[Any], decoder: msgspec.json.Decoder[T]) -> T:
+    """Run a statement that takes rows as JSON and gives rows as JSON: one step either way."""
+    text = orjson.dumps(given)
+    if b"\\u0000" in text:
+        raise UnicodeError("NUL ends a text in SQLite's JSON functions")
+    return decoder.decode(connection.execute(query, {"given": text.decode()}).scalar_one())
+
+
+def _file_of(path: str | Path) -> Path:
+    text = str(path)
+    if text.startswith("sqlite:///"):
+        text = text.removeprefix("sqlite:///")
+    elif "://" in text:
+        raise ConfigError(f"{text.split('://')[0]}: this server keeps its log in SQLite; give the path of a file")
+    if text in ("", ":memory:"):
+        raise ConfigError("the store needs a file; give its path")
+    return Path(text)
