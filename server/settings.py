@@ -227,7 +227,7 @@ def _given(
             yield variable.removeprefix(PREFIX).lower(), env[variable], f"environment variable {variable}", True
     for name, value in overrides.items():
         if value is not None:
-            yield name, value, f"command line --{name.replace('_', '-')}", isinstance(value, str)
+            yield name, value, "command line", isinstance(value, str)
 
 
 def _split(kind: Any, text: str) -> Any:

@@ -1,0 +1,173 @@
+"""Commands of operators: rooms, removals, pages, records. They work on the running server, or on the data folder when none runs."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+import click
+import orjson
+
+from server.cli import run, with_settings
+from server.core.reasons import REASONS
+from server.operations import Announce, CreateRoom, Operations, Remove, Restore, SetMode
+from server.settings import Settings
+
+_json = click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
+
+
+def _show(rows: Iterable[dict[str, Any]], line: Callable[[dict[str, Any]], str], as_json: bool) -> None:
+    for row in rows:
+        click.echo(orjson.dumps(row).decode() if as_json else line(row))
+
+
+def _do(settings: Settings, work: Callable[[Operations], Awaitable[dict[str, Any]]], line: str, create: bool = False) -> None:
+    """Run one operation and say what it did; ``line`` is filled with its answer."""
+    done = run(settings, work, create)
+    again = "" if done.get("fresh", True) else " (it was done before)"
+    click.echo(line.format_map(done) + again)
+
+
+def _when(at_ms: int) -> str:
+    return dt.datetime.fromtimestamp(at_ms / 1000, dt.UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+@click.group()
+def room() -> None:
+    """Create, list and steer rooms."""
+
+
+@room.command("create")
+@click.argument("name")
+@click.option("--title", default="", help="Title for people; the name where it is not given.")
+@click.option("--kind", type=click.Choice(["live", "vod"]), default="live", show_default=True)
+@click.option("--video", default="", help="Address of the video.")
+@with_settings()
+def create(name: str, title: str, kind: Any, video: str, settings: Settings) -> None:
+    """Create the room NAME."""
+    request = CreateRoom(name=name, title=title, kind=kind, video_url=video)
+    _do(settings, lambda found: found.create_room(request), "created room {room} ({kind}): /rooms/{room}", create=True)
+
+
+@room.command("list")
+@_json
+@with_settings()
+def list_rooms(as_json: bool, settings: Settings) -> None:
+    """List all rooms: name, kind, mode, events, viewers, title."""
+    rows = run(settings, lambda found: found.list_rooms())
+    _show(rows, lambda row: "{room}\t{kind}\t{mode}\t{head} events\t{viewers} viewers\t{title}".format_map(row), as_json)
+
+
+@room.command("mode")
+@click.argument("name")
+@click.argument("mode", type=click.Choice(["open", "read_only", "closed"]))
+@with_settings()
+def set_mode(name: str, mode: Any, settings: Settings) -> None:
+    """Set the MODE of the room NAME; its viewers and pages are told."""
+    request = SetMode(room=name, mode=mode)
+    _do(
+        settings,
+        lambda found: found.set_mode(request),
+        f"room {{room}} is {mode} (event {{seq}})",
+    )
+
+
+@room.command("announce")
+@click.argument("name")
+@click.argument("text")
+@with_settings()
+def announce(name: str, text: str, settings: Settings) -> None:
+    """Tell the viewers of the room NAME something; it stands on its pages too."""
+    request = Announce(room=name, text=text)
+    _do(
+        settings,
+        lambda found: found.announce(request),
+        "announced in room {room} (event {seq})",
+    )
+
+
+@click.command()
+@click.argument("room")
+@click.argument("seq", type=click.IntRange(min=1))
+@click.option("--code", required=True, help="Reason code; `barrage reasons` lists them.")
+@click.option(
+    "--basis", required=True, help="Law or rule that it rests on, and the facts, in one line. It is shown to everyone."
+)
+@with_settings()
+def remove(room: str, seq: int, code: str, basis: str, settings: Settings) -> None:
+    """Remove comment SEQ of ROOM: its text leaves all pages, its number stays with the reason."""
+    request = Remove(room=room, seq=seq, code=code, basis=basis)
+    line = "removed comment {target} of room {room} (event {seq}): {page}#c{target}"
+    _do(settings, lambda found: found.remove(request), line)
+
+
+@click.command()
+@click.argument("room")
+@click.argument("seq", type=click.IntRange(min=1))
+@click.option("--code", required=True, help="Reason code of family R; `barrage reasons` lists them.")
+@click.option("--basis", required=True, help="What the restoration rests on, in one line. It is shown to everyone.")
+@with_settings()
+def restore(room: str, seq: int, code: str, basis: str, settings: Settings) -> None:
+    """Restore the removed comment SEQ of ROOM."""
+    request = Restore(room=room, seq=seq, code=code, basis=basis)
+    line = "restored comment {target} of room {room} (event {seq}): {page}#c{target}"
+    _do(settings, lambda found: found.restore(request), line)
+
+
+@click.command()
+@click.argument("room", required=False)
+@_json
+@with_settings()
+def rebuild(room: str | None, as_json: bool, settings: Settings) -> None:
+    """Make the static pages of ROOM, or of all rooms, again from the log."""
+
+    async def work(found: Operations) -> list[dict[str, Any]]:
+        names = [room] if room is not None else [row["room"] for row in await found.list_rooms()]
+        return [await found.rebuild(name) for name in names]
+
+    rows = run(settings, work)
+    _show(rows, lambda row: "rebuilt " + ", ".join(f"{name} {value}" for name, value in row.items()), as_json)
+
+
+@click.command()
+@click.option("--after", type=click.IntRange(min=0), default=0, help="Only records with larger ids.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
+@click.option("--action", type=click.Choice(["held", "refused"]), help="Only these.")
+@_json
+@with_settings()
+def screened(after: int, limit: int, action: str | None, as_json: bool, settings: Settings) -> None:
+    """List held and refused comments: id, time, room, action, code, text."""
+    rows = run(settings, lambda found: found.screened(after, limit, action or ""))
+    _show(
+        rows,
+        lambda row: f"{row['id']}\t{_when(row['at_ms'])}\t{row['room']}\t{row['action']}\t{row['code']}\t{row['text']!r}",
+        as_json,
+    )
+
+
+@click.command()
+@click.option("--after", type=click.IntRange(min=0), default=0, help="Only reports with larger ids.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
+@_json
+@with_settings()
+def reports(after: int, limit: int, as_json: bool, settings: Settings) -> None:
+    """List reports of the public: id, time, receipt, room, comment, reason, text."""
+    rows = run(settings, lambda found: found.reports(after, limit))
+    _show(
+        rows,
+        lambda row: (
+            f"{row['id']}\t{_when(row['at_ms'])}\t{row['receipt']}\t{row['room']}\t{row['seq']}\t{row['reason']}\t{row['text']!r}"
+        ),
+        as_json,
+    )
+
+
+@click.command()
+def reasons() -> None:
+    """List the reason codes of removals and restorations."""
+    for reason in REASONS.values():
+        click.echo(f"{reason.code}\t{reason.zh}\t{reason.en}")
+
+
+COMMANDS = (room, remove, restore, rebuild, screened, reports, reasons)
