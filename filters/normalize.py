@@ -1,11 +1,19 @@
 """Forms of a text in which terms are looked for, and the way back from a form's offsets to the original's.
 
-Every form is made by replacing single characters, so it is a plain ``str.translate`` on the hot path, and the offsets are
-worked out only when something was found (:class:`Offsets`).
+===========  ==========================================================================================================
+surface      the text as it came
+folded       width, case, compatibility forms, traditional characters, marks and invisible characters evened out
+sounds       of the folded text: every ideograph by its toneless syllable (one private character each), noise dropped; a second
+             form holds the second reading of characters that have one
+===========  ==========================================================================================================
+
+Each is made by replacing single characters, so it is one ``str.translate`` on the hot path, and the offsets are worked out only
+when something was found (:class:`Offsets`).
 """
 
 from __future__ import annotations
 
+import unicodedata
 from bisect import bisect_right
 from itertools import accumulate
 from typing import Final
@@ -15,11 +23,37 @@ from filters import tables
 Table = dict[int, str]
 
 FOLD: Final[Table] = {ord(key): value for key, value in tables.pairs("fold").items()}
+READINGS: Final[dict[str, tuple[str, ...]]] = {char: tuple(found.split()) for char, found in tables.pairs("readings").items()}
+SYLLABLES: Final = sorted({syllable for found in READINGS.values() for syllable in found})
+# One private character stands for one syllable; the same code points in a comment are moved out of the way.
+CODE_OF: Final = {syllable: chr(0xE000 + number) for number, syllable in enumerate(SYLLABLES)}
+SYLLABLE_OF: Final = {code: syllable for syllable, code in CODE_OF.items()}
+_TAKEN: Final = dict.fromkeys(range(0xE000, 0xF900), "\ufffc")
+
+
+def _noise() -> frozenset[str]:
+    """Spaces, punctuation and the plainer symbols, which split a word without changing it."""
+    found = set()
+    for code in (*range(0x20, 0x2300), *range(0x3000, 0x3040), *range(0xFE30, 0xFE70), 0x30FB, 0x25CF, 0x2605, 0x2606):
+        if unicodedata.category(chr(code))[0] in "PZS":
+            found.add(chr(code))
+    return frozenset(found - {"#", "+", "@"})
+
+
+NOISE: Final = _noise()
+_DROPPED: Final[Table] = dict.fromkeys(map(ord, NOISE), "")
+SOUNDS: Final[Table] = {**_TAKEN, **{ord(char): CODE_OF[found[0]] for char, found in READINGS.items()}, **_DROPPED}
+SECOND_SOUNDS: Final[Table] = {**SOUNDS, **{ord(char): CODE_OF[found[1]] for char, found in READINGS.items() if len(found) > 1}}
 
 
 def fold(text: str) -> str:
-    """Width, case, compatibility forms, traditional characters, marks and invisible characters evened out. Idempotent."""
+    """The folded form. Idempotent."""
     return text.translate(FOLD)
+
+
+def is_han(char: str) -> bool:
+    """Whether ``char`` is an ideograph."""
+    return "\u3400" <= char <= "\u9fff" or "\U00020000" <= char <= "\U0003ffff"
 
 
 class Offsets:

@@ -51,9 +51,10 @@ class Pipeline:
             return self._single(
                 candidate, Action.REFUSE, "bad_text", "text.characters", span=bad, detail=f"U+{ord(text[bad[0]]):04X}"
             )
-        if not fold(text).strip():
+        folded = fold(text)
+        if not folded.strip():
             return self._single(candidate, Action.REFUSE, "text_empty", "text.empty")
-        hits = self._lexicon.find(text)
+        hits = self._lexicon.find(text, folded)
         if not hits:
             return Verdict(action=Action.ACCEPT, text=text, rules=self._hash)
         return self._judge(candidate, hits)
@@ -79,21 +80,7 @@ class Pipeline:
         return None
 
     def _judge(self, candidate: Candidate, hits: list[Hit]) -> Verdict:
-        reasons = tuple(
-            Reason(
-                action=ACTIONS[hit.rule.tier],
-                code=CODE_OF[ACTIONS[hit.rule.tier]],
-                rule=hit.rule.code,
-                basis=hit.rule.basis,
-                category=hit.rule.category,
-                term=hit.term,
-                view=hit.view,
-                start=hit.start,
-                end=hit.end,
-                observer=hit.rule.observer,
-            )
-            for hit in hits
-        )
+        reasons = tuple(map(reason_of, hits))
         action = max((reason.action for reason in reasons if not reason.observer), default=Action.ACCEPT)
         text = candidate.text
         if action is Action.MASK:
@@ -113,6 +100,29 @@ class Pipeline:
     ) -> Verdict:
         reason = Reason(action=action, code=code, rule=rule, start=span[0], end=span[1], detail=detail)
         return Verdict(action=action, text=candidate.text, rules=self._hash, reasons=(reason,), retry_after_ms=retry_after_ms)
+
+
+def reason_of(hit: Hit) -> Reason:
+    """The reason that a hit gives. A soft hit refuses nothing by itself: it holds."""
+    action = ACTIONS[hit.rule.tier]
+    if hit.cancelled:
+        action = Action.ACCEPT
+    elif hit.score and action is Action.REFUSE:
+        action = Action.HOLD
+    return Reason(
+        action=action,
+        code=CODE_OF.get(action, ""),
+        rule=hit.rule.code,
+        basis=hit.rule.basis,
+        category=hit.rule.category,
+        term=hit.term,
+        view=hit.view,
+        start=hit.start,
+        end=hit.end,
+        score=round(hit.score, 1),
+        observer=hit.rule.observer,
+        detail=hit.cancelled or hit.detail,
+    )
 
 
 def mask(text: str, spans: list[tuple[int, int]]) -> str:

@@ -56,6 +56,7 @@ class RuleSet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     name: Name
     version: str
     rule: tuple[Rule, ...]
+    harmless: tuple[Phrase, ...] = ()
 
     @property
     def hash(self) -> str:

@@ -16,3 +16,9 @@ def text(name: str) -> str:
 def pairs(name: str) -> dict[str, str]:
     """A table of key and value. The caller must not change it."""
     return dict(line.split("\t", 1) for line in text(name).split("\n") if line)
+
+
+def words(name: str) -> list[str]:
+    """The words of a plain list, which is kept readable; lines that begin with ``#`` are remarks."""
+    content = resources.files(__package__).joinpath(f"{name}.txt").read_text(encoding="utf-8")
+    return [word for line in content.splitlines() if not line.startswith("#") for word in line.split()]

@@ -1,0 +1,166 @@
+"""Terms prepared for searching: plain bytes and arrays, so that a helper process can make them and hand them over.
+
+Preparing 100,000 terms takes seconds; loading what was prepared takes milliseconds (:class:`filters.lexicon.Lexicon`).
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Sequence
+from itertools import product
+from typing import Final
+
+import msgspec
+from daachorse import CharwiseDoubleArrayAhoCorasick
+
+from filters.normalize import CODE_OF, NOISE, READINGS, SYLLABLE_OF, fold, is_han
+from filters.rules import Rule, RuleSet
+
+LONGEST_SOFT: Final = 8
+MAX_READINGS: Final = 4
+# Rule number of a harmless phrase that cancels the hits of every rule.
+EVERY_RULE: Final = 0xFFFF
+# Weight of a character that is in no term: no sum of weights reaches it.
+FOREIGN: Final = 1 << 62
+
+
+class Index(msgspec.Struct, frozen=True):
+    """Sorted keys, and for key ``i`` the terms ``terms[first[i]:first[i + 1]]``; ``automaton`` is serialised (empty: none)."""
+
+    keys: str
+    first: array[int]
+    terms: array[int]
+    automaton: bytes
+
+
+class Compiled(msgspec.Struct, frozen=True):
+    """All terms of a rule set. ``terms`` and ``folded`` hold one a line; ``rule`` is the rule's number, per term.
+
+    Terms from ``harmless`` on are phrases that cancel. ``sums`` and ``sum_terms`` are the bags of characters, in order of sums.
+    """
+
+    terms: str
+    folded: str
+    rule: array[int]
+    harmless: int
+    exact: Index
+    sounds: Index
+    initials: Index
+    sums: array[int]
+    sum_terms: array[int]
+    dropped: tuple[tuple[str, str], ...]
+
+
+def weight(char: str) -> int:
+    """A fixed pseudo-random number of 56 bits for a character (splitmix64)."""
+    mixed = (ord(char) * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
+    mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
+    mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
+    return mixed >> 8
+
+
+def codes_of(folded: str) -> list[str]:
+    """The syllable codes of a term, for each combination of its readings (a bounded number); noise dropped."""
+    options: list[tuple[str, ...]] = []
+    for char in folded:
+        if char in READINGS:
+            options.append(tuple(CODE_OF[found] for found in READINGS[char][:2]))
+        elif char not in NOISE:
+            options.append((char,))
+    out = []
+    for combination in product(*options):
+        out.append("".join(combination))
+        if len(out) == MAX_READINGS:
+            break
+    return out
+
+
+def initials_of(folded: str) -> str:
+    """First letters of a term's syllables; empty when one of its characters has none."""
+    letters = [SYLLABLE_OF[code][0] if code in SYLLABLE_OF else code for code in codes_of(folded)[0]]
+    return "".join(letters) if all("a" <= letter <= "z" for letter in letters) else ""
+
+
+def is_soft(rule: Rule, folded: str) -> bool:
+    """Whether a term is also looked for in other forms than as it is written."""
+    if not 2 <= len(folded) <= LONGEST_SOFT or ("skeleton" not in rule.views and "phonetic" not in rule.views):
+        return False
+    return any(map(is_han, folded))
+
+
+def compile_rules(rules: RuleSet) -> Compiled:
+    """Prepare every term of ``rules``. Terms that fold to fewer characters than their rule asks for are dropped, and listed."""
+    terms: list[str] = []
+    folded_terms: list[str] = []
+    numbers: array[int] = array("H")
+    dropped: list[tuple[str, str]] = []
+    exact: dict[str, list[int]] = {}
+    sounds: dict[str, list[int]] = {}
+    initials: dict[str, list[int]] = {}
+    bags: list[tuple[int, int]] = []
+
+    def add(term: str, number: int) -> int:
+        folded = fold(term).strip()
+        exact.setdefault(folded, []).append(len(terms))
+        terms.append(term)
+        folded_terms.append(folded)
+        numbers.append(number)
+        return len(terms) - 1
+
+    for number, rule in enumerate(rules.rule):
+        for term in rule.terms:
+            folded = fold(term).strip()
+            if len(folded) < rule.min_chars:
+                dropped.append((rule.code, term))
+                continue
+            added = add(term, number)
+            if not is_soft(rule, folded):
+                continue
+            for code in codes_of(folded):
+                if len(code) > 1:
+                    sounds.setdefault(code, []).append(added)
+            letters = initials_of(folded)
+            if len(letters) > 1 and any(map(is_han, folded)):
+                initials.setdefault(letters, []).append(added)
+            if len(set(folded)) > 1:
+                bags.append((sum(map(weight, folded)), added))
+    harmless = len(terms)
+    for number, rule in enumerate(rules.rule):
+        for phrase in rule.harmless:
+            add(phrase, number)
+    for phrase in rules.harmless:
+        add(phrase, EVERY_RULE)
+    bags.sort()
+    return Compiled(
+        terms="\n".join(terms),
+        folded="\n".join(folded_terms),
+        rule=numbers,
+        harmless=harmless,
+        exact=_index(exact, searched=True),
+        sounds=_index(sounds, searched=True),
+        initials=_index(initials, searched=False),
+        sums=array("q", (total for total, _ in bags)),
+        sum_terms=array("I", (term for _, term in bags)),
+        dropped=tuple(dropped),
+    )
+
+
+def _index(entries: dict[str, list[int]], *, searched: bool) -> Index:
+    keys = sorted(entries)
+    first: array[int] = array("I", [0])
+    terms: array[int] = array("I")
+    for key in keys:
+        terms.extend(entries[key])
+        first.append(len(terms))
+    automaton = CharwiseDoubleArrayAhoCorasick(keys).serialize() if searched and keys else b""
+    return Index("\n".join(keys), first, terms, automaton)
+
+
+def split(lines: str) -> Sequence[str]:
+    """The entries of a field that holds one a line."""
+    return lines.split("\n") if lines else []
+
+
+def terms_in(rules: Iterable[Rule]) -> int:
+    """How many terms ``rules`` have."""
+    return sum(len(rule.terms) for rule in rules)
