@@ -38,16 +38,17 @@ class Wheel(Generic[T]):
             self._slots[slot].discard(item)
 
     def advance(self, now_s: int) -> Iterator[T]:
-        """Yield what came due up to ``now_s``. Items may be put again while iterating."""
-        # A process that slept longer than one turn finds every slot due once.
-        steps = min(now_s - self._now, len(self._slots))
-        first = self._now + 1 if steps < len(self._slots) else now_s - steps + 1
-        for second in range(first, first + steps):
+        """Yield what came due up to ``now_s``. Items may be put again while iterating.
+
+        When the caller stops early, what it did not get comes due at the next call.
+        """
+        # The present second is looked at again: its slot is empty unless a caller stopped early. A process that slept longer
+        # than one turn finds every slot due once.
+        first = max(self._now, now_s - len(self._slots) + 1)
+        for second in range(first, now_s + 1):
             self._now = second
-            slot = second % len(self._slots)
-            due, self._slots[slot] = self._slots[slot], set()
-            for item in due:
-                if self._at.get(item) == slot:
-                    del self._at[item]
-                    yield item
-        self._now = max(self._now, now_s)
+            slot = self._slots[second % len(self._slots)]
+            while slot:
+                item = slot.pop()
+                del self._at[item]
+                yield item
