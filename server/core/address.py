@@ -39,6 +39,8 @@ def _is_trusted(address: str, trusted: Sequence[Network]) -> bool:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return False
+    if parsed.version == 6 and parsed.ipv4_mapped is not None:  # an IPv4 peer of a socket that listens on both families
+        parsed = parsed.ipv4_mapped
     return any(parsed in network for network in trusted)
 
 
