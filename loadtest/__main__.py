@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import sys
@@ -90,6 +91,7 @@ def _pin(cpu: int | None) -> None:
 
 def _finish(work: Coroutine[Any, Any, T]) -> T:
     """Run to the end; what cannot work is said in one sentence."""
+    gc.set_threshold(100_000, 50, 100)  # thousands of clients live through the whole run
     try:
         return uvloop.run(work)
     except (OSError, HandshakeError, ProtocolError, ReadbackError, ValueError) as error:

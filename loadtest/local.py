@@ -33,11 +33,11 @@ UNBOUND: Final[dict[str, str]] = {
 }
 """Settings under which the limits for honest people do not bind: a few accounts and addresses stand for a whole crowd."""
 
-_LISTENING: Final = re.compile(r"Barrage listening on (http://\S+)")
+_LISTENING: Final = re.compile(r"Barrage listening on (http://\S+:(\d+))")
 
 
 class LocalServer:
-    """One server process after the other on the same data folder. Use as a context manager, or start and stop by hand.
+    """One server process after the other on the same data folder and port. Use as a context manager, or start and stop by hand.
 
     ``cpu`` pins it to one core (None: not pinned). ``settings`` become environment variables; those of this process do not
     reach it. ``entry`` are the interpreter's arguments before ``serve``.
@@ -54,6 +54,7 @@ class LocalServer:
         self.data_dir = folder / "data"
         self.output = folder / "server.log"
         self.url = ""
+        self.port = 0  # the first start takes a free one
         self._cpu = cpu
         self._settings = dict(settings or {})
         self._entry = tuple(entry)
@@ -71,7 +72,7 @@ class LocalServer:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("BARRAGE_")}
         environment.update({f"BARRAGE_{name.upper()}": value for name, value in self._settings.items()})
         environment["PYTHONUNBUFFERED"] = "1"
-        command = [sys.executable, *self._entry, "serve", "--host", "127.0.0.1", "--port", "0"]
+        command = [sys.executable, *self._entry, "serve", "--host", "127.0.0.1", "--port", str(self.port)]
         with self.output.open("ab") as output:
             seen = output.tell()
             self._process = subprocess.Popen(  # noqa: S603 -- our own interpreter and our own arguments
@@ -86,7 +87,7 @@ class LocalServer:
             text = self.output.read_bytes()[seen:].decode(errors="replace")
             match = _LISTENING.search(text)
             if match:
-                self.url = match[1]
+                self.url, self.port = match[1], int(match[2])
                 return
             if self._process.poll() is not None:
                 break

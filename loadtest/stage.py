@@ -131,6 +131,11 @@ class Stage:
                 histogram.record_s(each.answered_s - each.intended_s)
         return histogram
 
+    def accepted_per_s(self, start_s: float, seconds: float) -> float:
+        """Acknowledgements per second."""
+        end_s = start_s + seconds
+        return sum(start_s <= each.answered_s < end_s for each in self.ledger if each.outcome == "acked") / seconds
+
     def comment_figures(self) -> dict[str, Any]:
         """Counts of the whole run."""
         return {
@@ -143,9 +148,9 @@ class Stage:
             "connections_lost": sum(len(person.losses) for person in self.people),
         }
 
-    def traffic_figures(self, window: Window) -> dict[str, Any]:
-        """What went out to viewers in a window, and what it cost the server."""
-        seconds = window[1] - window[0]
+    def traffic_figures(self, window: Window, seconds: float) -> dict[str, Any]:
+        """What went out to viewers in a window, and what it cost the server. Rates are over the ``seconds`` in which comments
+        came; the window also holds the draining, so that nothing under way is left out."""
         traffic = delivered(self.feed.batches, window)
         figures: dict[str, Any] = {
             "deliveries": traffic.deliveries,

@@ -30,7 +30,6 @@ async def churn(stage: Stage) -> dict[str, Any]:
         drained = await stage.drain()
         filled = await fill_gaps(stage)
     gaps = [last - first + 1 for person in stage.people for first, last in person.stream.gaps]
-    window = stage.window()
     return {
         "cuts": len(cuts),
         "all_came_back": back,
@@ -38,7 +37,7 @@ async def churn(stage: Stage) -> dict[str, Any]:
         "gaps": len(gaps),
         "gap_events": sum(gaps),
         "gap_events_filled": filled,
-        **stage.traffic_figures(window),
+        **stage.traffic_figures(stage.window(), plan.seconds),
     }
 
 

@@ -21,10 +21,9 @@ async def fanout(stage: Stage) -> dict[str, Any]:
     window = stage.window()
     return {
         "drained": drained,
-        "accepted_per_s": sum(window[0] <= each.answered_s < window[1] for each in stage.ledger if each.outcome == "acked")
-        / (window[1] - window[0]),
+        "accepted_per_s": stage.accepted_per_s(window[0], plan.seconds),
         "delivery": stage.latency(window).summary(),
         "acknowledgement": stage.ack_latency(window).summary(),
-        **stage.traffic_figures(window),
+        **stage.traffic_figures(window, plan.seconds),
         "gaps": sum(len(person.stream.gaps) for person in stage.people),
     }

@@ -54,15 +54,15 @@ async def ingest(stage: Stage) -> dict[str, Any]:
     window = stage.window()
     windows.open = False
     drained = await stage.drain()
-    accepted = sum(window[0] <= each.answered_s < window[1] for each in stage.ledger if each.outcome == "acked")
+    accepted_per_s = stage.accepted_per_s(window[0], window[1] - window[0])
     figures: dict[str, Any] = {
         "drained": drained,
-        "accepted_per_s": accepted / (window[1] - window[0]),
+        "accepted_per_s": accepted_per_s,
         "acknowledgement": stage.ack_latency(window).summary(),
-        **stage.traffic_figures(window),
+        **stage.traffic_figures(window, window[1] - window[0]),
         "gaps": sum(len(person.stream.gaps) for person in stage.people),
     }
     usage = stage.watch.between(*window)
-    if usage is not None and accepted:
-        figures["server_cpu_us_per_comment"] = usage.cpu_s / accepted * 1e6
+    if usage is not None and accepted_per_s:
+        figures["server_cpu_us_per_comment"] = usage.cpu_share / accepted_per_s * 1e6
     return figures

@@ -58,7 +58,7 @@ async def stall(stage: Stage) -> dict[str, Any]:
         "stalled_still_there": sum(person.present for person in stalled),
         "stalled_with_gap": sum(bool(person.stream.gaps) for person in stalled),
         "gap_events": {"least": min(gaps, default=0), "most": max(gaps, default=0)},
-        **stage.traffic_figures((marks[0], marks[3])),
+        **stage.traffic_figures((marks[0], marks[3]), 2 * plan.seconds + plan.stall_s),
     }
     for name, start, end in (("before", 0, 1), ("during", 1, 2), ("after", 2, 3)):
         usage = stage.watch.between(marks[start], marks[end])
