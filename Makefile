@@ -1,0 +1,70 @@
+# Needs Python 3.11 or newer, make and a C compiler; everything else is put into .venv.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+ARGS ?=
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --quiet --disable-pip-version-check --no-input
+# Installed beside the locked packages: this folder itself, without a build, and the command.
+INSTALL_SELF = $(PY) -c 'import pathlib, sysconfig; \
+	pathlib.Path(sysconfig.get_path("purelib"), "barrage.pth").write_text(str(pathlib.Path.cwd()) + "\n")' \
+	&& printf '\#!/bin/sh\nexec "$$(dirname "$$0")/python" -m server "$$@"\n' > $(VENV)/bin/barrage \
+	&& chmod +x $(VENV)/bin/barrage
+
+.PHONY: run test lint format bench docs lock clean help
+
+help: ## List the targets.
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+
+run: $(VENV)/.run ## Start a demo server; the data is kept in ./data. Options: ARGS="--port 9000".
+	@$(PY) -m server serve --demo --data data --set log_format=console $(ARGS)
+
+test: $(VENV)/.dev ## Run all tests. Some: ARGS="tests/filters -k rate".
+	@$(PY) -m pytest -q $(ARGS)
+
+lint: $(VENV)/.dev ## Check style, format, types and import rules.
+	@$(VENV)/bin/ruff check --quiet .
+	@$(VENV)/bin/ruff format --quiet --check .
+	@$(VENV)/bin/mypy --no-error-summary
+	@$(VENV)/bin/lint-imports --no-logo
+
+format: $(VENV)/.dev ## Put the code into form.
+	@$(VENV)/bin/ruff check --quiet --fix .
+	@$(VENV)/bin/ruff format --quiet .
+
+bench: $(VENV)/.run ## Measure a server of this machine (docs/performance.md).
+	@$(PY) -m loadtest bench $(ARGS)
+
+docs: $(VENV)/.run ## Make docs/settings.md from the table of settings.
+	@$(PY) -c 'from server.settings import document; print(document(), end="")' > docs/settings.md
+
+lock: $(VENV)/.uv ## Choose versions anew and lock them with hashes.
+	@$(VENV)/bin/uv pip compile --quiet --upgrade --generate-hashes --universal --no-emit-index-url --no-header \
+		--python-version 3.11 pyproject.toml -o requirements.lock
+	@$(VENV)/bin/uv pip compile --quiet --upgrade --generate-hashes --universal --no-emit-index-url --no-header \
+		--python-version 3.11 --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+clean: ## Remove what can be made again; the data stays.
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* htmlcov dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(PY):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Barrage needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+		|| { rm -rf $(VENV); echo "This Python cannot make virtual environments (Debian: apt-get install python3-venv)." >&2; exit 1; }
+
+$(VENV)/.run: requirements.lock | $(PY)
+	@echo "Installing the packages of requirements.lock (once) ..."
+	@$(PIP) install --require-hashes -r requirements.lock
+	@$(INSTALL_SELF)
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock | $(PY)
+	@echo "Installing the packages of requirements-dev.lock (once) ..."
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(INSTALL_SELF)
+	@touch $@ $(VENV)/.run
+
+$(VENV)/.uv: | $(PY)
+	@$(PIP) install 'uv>=0.9,<1'
+	@touch $@

@@ -1,0 +1,46 @@
+"""What holds for all tests: a missing tool skips a test on a developer's machine, and fails it in CI.
+
+A test that needs a tool which ``.ci/run`` installs (a browser, Java, npm packages) is skipped with a reason that begins with
+``needs ``; with ``BARRAGE_CI=1`` in the environment such a skip is a failure, so that CI never passes by not looking. Skips for
+what a clean clone cannot have (a folder of data, a size of machine) are worded otherwise and stay skips.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+
+import pytest
+
+NEEDS = "needs "
+
+
+def missing_tool(report: pytest.TestReport | pytest.CollectReport) -> str:
+    """The reason of a skip for lack of a tool, or an empty string."""
+    if not report.skipped or not isinstance(report.longrepr, tuple):
+        return ""
+    reason = report.longrepr[2].removeprefix("Skipped: ")
+    return reason if reason.startswith(NEEDS) else ""
+
+
+def _fail_in_ci(report: pytest.TestReport | pytest.CollectReport) -> None:
+    reason = missing_tool(report)
+    if reason and os.environ.get("BARRAGE_CI") == "1":
+        report.outcome = "failed"
+        report.longrepr = f"skipped in CI: {reason}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Skips of single tests."""
+    report = yield
+    _fail_in_ci(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Skips of whole modules."""
+    report = yield
+    _fail_in_ci(report)
+    return report
