@@ -165,6 +165,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     # Pages
     pages_open_max: Annotated[int, _pages("Page files kept open for appending.", "files", ge=1, le=100_000)] = 256
+    page_check_s: Annotated[float, _pages(
+        "How often the page files of each room are looked at; what is missing or damaged is made again.", "s", ge=1)] = 10.0
     # fmt: on
 
 
