@@ -31,6 +31,7 @@ from server.errors import ConfigError
 from server.flush import Flusher, Viewer
 from server.history import History
 from server.http import api, demo, errors, health, operator, pages, stream
+from server.http.edge import http_class
 from server.logs import configure
 from server.metrics import Exposition, Stats
 from server.pages import PAGE_FAULTS, PageWork
@@ -306,9 +307,9 @@ async def _serve(settings: Settings, sock: socket.socket, lock: DataLock, ready:
         stopping = asyncio.Event()
         server = _Server(
             uvicorn.Config(
-                web_app(parts.site), http="httptools", ws=connection_class(parts.conversation), lifespan="off", log_config=None,
+                web_app(parts.site), http=http_class(settings), ws=connection_class(parts.conversation), lifespan="off", log_config=None,
                 access_log=False, proxy_headers=False, server_header=False, timeout_graceful_shutdown=5,
-                h11_max_incomplete_event_size=settings.body_max_bytes, backlog=_BACKLOG,
+                backlog=_BACKLOG,
             ),
             lambda: loop.call_soon_threadsafe(stopping.set),
         )  # fmt: skip
