@@ -85,7 +85,7 @@ class Views:
 
 def make_environment() -> Environment:
     """A jinja2 environment as all our pages use it: everything is escaped, an unknown name is an error."""
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(TEMPLATES_DIR),
         autoescape=True,
         undefined=StrictUndefined,
@@ -93,6 +93,8 @@ def make_environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "sort_keys": True}
+    return environment
 
 
 def _query(request: Request) -> str:

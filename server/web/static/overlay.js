@@ -16,7 +16,7 @@ import { MovingPlane, StandingPlane } from "./lanes.js";
  * @property {boolean} on
  * @property {"auto" | "fly" | "list"} motion  `auto`: stand still where the system asks for reduced motion
  * @property {"few" | "normal" | "many"} density
- * @property {number} speed  1: through the stage in 8 s @property {number} opacity  0 to 1
+ * @property {number} speed  1: through the stage in 7 s @property {number} opacity  0 to 1
  * @property {number} area  part of the stage's height in use @property {number} scale  factor of the text's size
  */
 /** @typedef {{shown: number, dropped: number, active: number, waiting: number}} Counts */
@@ -33,7 +33,7 @@ const WAITING_MOST = 60;
 const WAIT_MS = 1_200;
 const WAIT_OWN_MS = 8_000;
 const RETRY_MS = 60;
-const CROSSING_MS = 8_000;
+const CROSSING_MS = 7_000;
 const STANDING_MS = 4_500;
 const LIST_MOST = 6;
 const LIST_EVERY_MS = 500;
@@ -187,7 +187,7 @@ export class Overlay {
   /** Lanes for the stage as it is now. What flies goes on; it was placed for another width, so the screen is emptied on a change. */
   #measureStage() {
     const { clientWidth, clientHeight } = this.layer;
-    const unit = Math.min(30, Math.max(15, clientHeight / 16)) * this.#preferences.scale;
+    const unit = Math.min(28, Math.max(15, clientHeight / 20)) * this.#preferences.scale;
     const lanes = Math.max(1, Math.floor((clientHeight * this.#preferences.area) / (unit * LINE)));
     const standing = Math.max(1, Math.floor(clientHeight / (unit * LINE)));
     if (this.#items.size > 0 && (clientWidth !== this.width || unit !== this.unit)) {

@@ -25,6 +25,8 @@ export class Player extends EventTarget {
     this.picture = null;
     if (!video.hasAttribute("src")) {
       this.picture = new Picture();
+      byId("poster").remove();
+      video.hidden = false;
       video.srcObject = this.picture.stream();
       if (!matchMedia("(prefers-reduced-motion: reduce)").matches) {
         this.play();

@@ -146,7 +146,6 @@ if (vod) {
 client.addEventListener("status", (event) => {
   const { state, retry_ms = 0 } = /** @type {CustomEvent<import("./barrage.js").Status>} */ (event).detail;
   const label = byId("connection");
-  label.hidden = false;
   label.dataset.state = state;
   label.textContent = t(state, { s: Math.ceil(retry_ms / 1000) });
 });
@@ -209,6 +208,7 @@ function showCounts({ dropped }) {
 connectSettings(overlay, { panel: byId("settings"), fly: byId("fly"), hold: byId("hold") });
 connectPopups();
 byId("bar").hidden = false;
+byId("state").hidden = false;
 client.connect();
 
 /** For scripts of the host page on the same origin, for example to sign in: `barrage.setToken(token)`. */
