@@ -6,6 +6,7 @@ encoded once for all viewers (:func:`encode_event`). Positions and times are int
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
@@ -113,6 +114,7 @@ class Ping(msgspec.Struct, frozen=True, tag_field="op", tag="ping"):
 
 ClientMessage = Auth | Join | Say | Recall | Leave | Ping
 
+_CONTENT: Final = re.compile(r"(?<=value) .*(?= - at )", re.DOTALL)  # how msgspec quotes the offending value
 _decoder: Final[msgspec.json.Decoder[ClientMessage]] = msgspec.json.Decoder(ClientMessage)
 
 
@@ -124,7 +126,7 @@ def decode(data: bytes) -> ClientMessage:
     try:
         return _decoder.decode(data)
     except msgspec.ValidationError as error:
-        raise Refusal("bad_message", str(error)) from None
+        raise Refusal("bad_message", _CONTENT.sub("", str(error))) from None
     except (msgspec.DecodeError, RecursionError) as error:
         raise Refusal("bad_json", str(error)) from None
 
