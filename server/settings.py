@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import math
 import tomllib
 import zoneinfo
 from collections.abc import Callable, Iterator, Mapping
@@ -92,13 +93,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     connections_per_address: Annotated[int, _connections(
         "Connections from one address; IPv6 counts by /64. Many people can stand behind one.", ge=1)] = 256
     connections_per_account: Annotated[int, _connections("Connections of one account.", ge=1)] = 16
-    joins_per_s: Annotated[float, _connections("Handshakes and joins from one address.", "1/s", gt=0)] = 20.0
+    joins_per_s: Annotated[float, _connections("Handshakes and joins from one address.", "1/s", ge=0.001, le=1e6)] = 20.0
     joins_burst: Annotated[int, _connections("Handshakes and joins from one address at once.", ge=1)] = 256
     rooms_per_connection: Annotated[int, _connections("Rooms that one connection may join.", ge=1, le=1024)] = 8
     frame_max_bytes: Annotated[int, _connections(
         "Largest message from a client, inflated.", "bytes", ge=512, le=1_048_576)] = 8192
     fragments_max: Annotated[int, _connections("Frames that one message may consist of.", ge=1, le=65_536)] = 64
-    frames_per_s: Annotated[float, _connections("Frames that a connection may send.", "1/s", gt=0)] = 20.0
+    frames_per_s: Annotated[float, _connections("Frames that a connection may send.", "1/s", ge=0.001, le=1e6)] = 20.0
     frames_burst: Annotated[int, _connections("Frames that a connection may send at once.", ge=1)] = 100
     handshake_timeout_s: Annotated[float, _connections(
         "A connection that has not finished its request by then is closed.", "s", gt=0, le=300)] = 10.0
@@ -125,11 +126,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     # Comments
     comment_max_chars: Annotated[int, _comments("Longest comment, in characters (code points).", "chars", ge=1, le=1000)] = 100
-    rate_account_per_s: Annotated[float, _comments("Comments of one account.", "1/s", gt=0)] = 1.0
+    rate_account_per_s: Annotated[float, _comments("Comments of one account.", "1/s", ge=0.001, le=1e6)] = 1.0
     rate_account_burst: Annotated[int, _comments("Comments of one account at once.", ge=1)] = 5
-    rate_room_per_s: Annotated[float, _comments("Comments of one account in one room.", "1/s", gt=0)] = 0.5
+    rate_room_per_s: Annotated[float, _comments("Comments of one account in one room.", "1/s", ge=0.001, le=1e6)] = 0.5
     rate_room_burst: Annotated[int, _comments("Comments of one account in one room at once.", ge=1)] = 4
-    rate_address_per_s: Annotated[float, _comments("Comments from one address.", "1/s", gt=0)] = 20.0
+    rate_address_per_s: Annotated[float, _comments("Comments from one address.", "1/s", ge=0.001, le=1e6)] = 20.0
     rate_address_burst: Annotated[int, _comments("Comments from one address at once.", ge=1)] = 100
     recall_window_s: Annotated[int, _comments("For how long authors may take back their own comments.", "s", ge=0)] = 120
     rules_file: Annotated[Path | None, _comments("Lexicon and rules of the screening; empty: the built-in ones.")] = None
@@ -157,9 +158,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         "A request whose body has not arrived by then is refused.", "s", gt=0, le=300)] = 10.0
     metrics_networks: Annotated[tuple[str, ...], _http("Networks that may read `/metrics`.", max_length=256)] = (
         "127.0.0.0/8", "::1", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
-    demo_tokens_per_s: Annotated[float, _http("Demo tokens that one address gets.", "1/s", gt=0)] = 1.0
+    demo_tokens_per_s: Annotated[float, _http("Demo tokens that one address gets.", "1/s", ge=0.001, le=1e6)] = 1.0
     demo_tokens_burst: Annotated[int, _http("Demo tokens that one address gets at once.", ge=1)] = 20
-    reports_per_s: Annotated[float, _http("Reports that one address may send.", "1/s", gt=0)] = 0.1
+    reports_per_s: Annotated[float, _http("Reports that one address may send.", "1/s", ge=0.001, le=1e6)] = 0.1
     reports_burst: Annotated[int, _http("Reports that one address may send at once.", ge=1)] = 10
     report_max_chars: Annotated[int, _http("Longest text of a report.", "chars", ge=0, le=5000)] = 500
 
@@ -199,6 +200,8 @@ def load(env: Mapping[str, str], toml_path: Path | None = None, overrides: Mappi
             continue
         try:
             value = msgspec.convert(_split(field.type, given) if lax else given, field.type, strict=not lax, dec_hook=_path)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise msgspec.ValidationError
         except msgspec.ValidationError:
             problems.append(f"{name} ({source}): {given!r} is not accepted. Accepted: {_accepted(field.type)}.")
         else:
