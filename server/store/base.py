@@ -211,7 +211,10 @@ class Store(Protocol):
         """All rooms with their heads, by name. Raises StoreUnavailable."""
 
     def create_room(self, name: str, title: str, kind: RoomKind, at_ms: int, video_url: str = "") -> RoomInfo:
-        """Create a room with a new random epoch. Raises Refusal ``room_exists``; StoreUnavailable."""
+        """Create a room with a new random epoch, open, ``started_ms`` being ``at_ms`` for a live room and 0 for a video.
+
+        Raises Refusal ``room_exists``; StoreUnavailable; StoreUnknown, after which :meth:`rooms` tells.
+        """
 
     def append(self, batch: Sequence[Draft]) -> list[Outcome]:
         """Write a batch in one durable transaction and return one outcome for each draft, in order.
@@ -221,13 +224,21 @@ class Store(Protocol):
         its first answer with ``fresh`` false, also within one batch; the same key with another room or text gets Rejected
         ``key_reused``. Rejected drafts take no number. When it returns, everything is durable (power loss included).
 
+        Events in outcomes are what :meth:`read` would give at that point of the batch: the first answer to a comment that has been
+        removed since names its number, and carries its tombstone.
+
+        Rejected codes: ``room_not_found``; ``key_reused``; ``comment_not_found`` (a target that is no comment, a report about a
+        number beyond the head); ``not_yours``, ``already_removed``, ``too_late``, ``not_removed``; ``bad_text`` and ``bad_message`` for NUL,
+        lone surrogates and integers of more than 64 bits, which no database holds. (The text of screened comments and of reports
+        is kept in any case, with U+FFFD for such characters.)
+
         Raises StoreUnavailable when nothing was written, StoreUnknown when that cannot be told; the caller may then append
         the same drafts again.
         """
 
     def read(self, room: str, after: int, limit: int) -> list[Event]:
         """Events with numbers after ``after``, at most ``limit``, in order, as they are *now*: removed comments are tombstones
-        without text. Raises Refusal ``room_not_found``; StoreUnavailable."""
+        without text, and so are the fields of a restoration whose comment was removed again. Raises Refusal ``room_not_found``; StoreUnavailable."""
 
     def screened(self, after: int, limit: int, action: str = "") -> list[ScreenedRecord]:
         """Held and refused comments with ids after ``after``, in order. Raises StoreUnavailable."""

@@ -216,7 +216,8 @@ class SqlStore:
         if receipts:
             known.receipts.update(row[0] for row in _rows(connection, queries.RECEIPTS, receipts, queries.DECODE_RECEIPTS))
         if connections:
-            known.connections = dict(_rows(connection, queries.CONNECTIONS, connections, queries.DECODE_CONNECTIONS))
+            rows = _rows(connection, queries.CONNECTIONS, connections, queries.DECODE_CONNECTIONS)
+            known.connections = dict(rows)
         return known
 
     def _rooms(self, connection: Connection, names: set[str]) -> dict[str, Room]:
@@ -284,7 +285,8 @@ class SqlStore:
                 transaction = connection.begin()
                 yield connection
             except Refusal:
-                transaction.rollback()
+                with suppress(*_DATABASE_ERRORS):
+                    transaction.rollback()
                 raise
             except BaseException as error:
                 self._drop()
@@ -338,9 +340,14 @@ class SqlStore:
 def _rows(connection: Connection, query: Select[str], given: Sequence[Any], decoder: msgspec.json.Decoder[T]) -> T:
     """Run a statement that takes rows as JSON and gives rows as JSON: one step either way."""
     text = orjson.dumps(given)
-    if b"\\u0000" in text:
+    if b"\\u0000" in text and _has_nul(given):  # the bytes alone may be a backslash that the text itself has
         raise UnicodeError("NUL ends a text in SQLite's JSON functions")
     return decoder.decode(connection.execute(query, {"given": text.decode()}).scalar_one())
+
+
+def _has_nul(given: Sequence[Any]) -> bool:
+    rows = (row if isinstance(row, tuple) else (row,) for row in given)
+    return any("\0" in value for row in rows for value in row if isinstance(value, str))
 
 
 def _file_of(path: str | Path) -> Path:

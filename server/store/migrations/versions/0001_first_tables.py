@@ -87,7 +87,6 @@ def _events() -> None:
         _text("connection"),
         sa.PrimaryKeyConstraint("room_id", "seq", name="pk_events"),
         sa.ForeignKeyConstraint(["room_id"], ["rooms.id"], name="fk_events_room_id"),
-        sqlite_with_rowid=False,
         sqlite_strict=True,
     )
     op.create_table(
