@@ -6,6 +6,7 @@ logged and answered with ``internal_error``, and disturbs nobody else.
 
 from __future__ import annotations
 
+import math
 import random
 import secrets
 import time
@@ -71,6 +72,7 @@ class Conversation:
     """Handlers of all connections, and the timer wheel that looks after them. Belongs to the event loop.
 
     ``rooms`` are the stored rooms by name (kept current by the app), ``warm`` fills a room's ring from the store and calls back.
+    ``clock`` gives seconds of a monotonic clock; :meth:`second` reads it, so that tests can move time.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Conversation:
         stats: Stats,
         rooms: dict[str, RoomInfo],
         warm: Callable[[Room[Viewer], Callable[[], None]], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
         self.stats = stats
@@ -93,9 +96,10 @@ class Conversation:
         self._tokens = tokens
         self._rooms = rooms
         self._warm = warm
+        self.clock = clock
         self.limits = Connections(settings.connections_max, settings.connections_per_address, settings.connections_per_account)
         self._joins = Gcra(max(1, round(1000 / settings.joins_per_s)), settings.joins_burst, _KEYS)
-        self.now_s = int(time.monotonic())
+        self.now_s = int(clock())
         self._wheel: Wheel[Connection] = Wheel(self.now_s)
         self.connections: set[Connection] = set()
         self._dirty: list[Connection] = []
@@ -109,9 +113,14 @@ class Conversation:
 
     def admit(self, conn: Connection, request: Request) -> tuple[HTTPStatus, str] | None:
         """May this request become a connection? Returns status and text of the refusal, or None."""
-        if urlsplit(request.path).path != "/ws":
+        try:
+            path, _, _ = _target(request.path)
+        except ValueError:
+            return HTTPStatus.BAD_REQUEST, "This address cannot be read.\n"
+        if path != "/ws":
             return HTTPStatus.NOT_FOUND, "The WebSocket endpoint is /ws.\n"
         if self.draining:
+            self.stats.refuse_connection("shutting_down")
             return HTTPStatus.SERVICE_UNAVAILABLE, CODES["shutting_down"].en + "\n"
         if not self._origin_allowed(request):
             self.stats.refuse_connection("forbidden")
@@ -132,23 +141,23 @@ class Conversation:
         try:
             origin = request.headers.get("Origin")
             host = request.headers.get("Host", "")
-        except MultipleValuesError:
+            if origin is None or "*" in self.settings.allowed_origins or origin in self.settings.allowed_origins:
+                return True
+            netloc = urlsplit(origin).netloc.lower()
+        except (MultipleValuesError, ValueError):
             return False
-        if origin is None or "*" in self.settings.allowed_origins or origin in self.settings.allowed_origins:
-            return True
-        netloc = urlsplit(origin).netloc.lower()
         return bool(netloc) and netloc in (host.lower(), self._same_origin.lower())
 
     def opened(self, conn: Connection, target: str) -> None:
         """The handshake is done: say hello, sign in and join as the address asks."""
         self._counter += 1
         conn.id = f"{self._process}-{self._counter}"
-        conn.opened_ms = self._now_ms()
-        conn.seen_s = self.now_s
+        conn.opened_s = conn.seen_s = self.now_s
         self.stats.connections_total += 1
-        self._wheel.put(conn, random.randint(1, max(1, int(self.settings.ping_interval_s))))  # noqa: S311 # spreads load
-        query = parse_qs(urlsplit(target).query, max_num_fields=8)
-        self._guard(conn, lambda: self._greet(conn, query.get("token", [""])[0], query.get("room", [""])[0]))
+        first_s = int(min(self.settings.ping_interval_s, self.settings.idle_timeout_s, self.settings.join_timeout_s))
+        self._wheel.put(conn, random.randint(1, max(1, first_s)))  # noqa: S311 # spreads load
+        _, token, room = _target(target)
+        self._guard(conn, lambda: self._greet(conn, token, room))
 
     def _greet(self, conn: Connection, token: str, room: str) -> None:
         problem: Refusal | None = None
@@ -220,6 +229,8 @@ class Conversation:
 
     def on_message(self, conn: Connection, data: bytes) -> None:
         """One text message, checked as UTF-8."""
+        self.stats.frames_in += 1
+        self.stats.bytes_in += len(data)
         try:
             message = wire.decode(data)
         except Refusal as refusal:
@@ -270,7 +281,8 @@ class Conversation:
             raise Refusal("too_many_connections", "this account has too many connections")
         self._sign_out(conn)
         conn.identity = identity
-        conn.session_ms = self._now_ms()
+        # With the connection's id it names the record of this sign-in, so no two of a connection have the same.
+        conn.session_ms = max(self._now_ms(), conn.session_ms + 1)
         self._record(self._connection_record(conn, identity, 0))
 
     def _sign_out(self, conn: Connection) -> None:
@@ -325,6 +337,11 @@ class Conversation:
 
     def _joined(self, conn: Connection, room: Room[Viewer], since: wire.Since | None) -> None:
         if conn.closing:
+            return
+        if room not in conn.rooms and len(conn.rooms) >= self.settings.rooms_per_connection:
+            # Asked again, since several rooms may have been waiting for their rings.
+            self.stats.error("too_many_rooms")
+            conn.send(wire.encode_error("too_many_rooms", room=room.name))
             return
         after = since.seq if since is not None and since.epoch == room.epoch and since.seq >= 0 else None
         resume = room.resume(after, self.settings.join_recent, self.settings.resume_max)
@@ -403,6 +420,9 @@ class Conversation:
         else:
             detail = next((reason.detail for reason in verdict.reasons if reason.code == code), "")
             self._refuse(conn, say.room, say.key, Refusal(code, detail, verdict.retry_after_ms))
+            if CODES[code].temporary:
+                # The author is asked to send it again with this key, so the record must not take it. Keys have no space.
+                draft = msgspec.structs.replace(draft, key=f"{say.key} {now_ms}")
             self._record(draft)
 
     def _recall(self, conn: Connection, recall: wire.Recall) -> None:
@@ -473,7 +493,7 @@ class Conversation:
 
     def second(self) -> None:
         """Called about once a second: pings, idle and slow connections, deadlines."""
-        self.now_s = int(time.monotonic())
+        self.now_s = int(self.clock())
         for conn in self._wheel.advance(self.now_s):
             self._look_after(conn)
 
@@ -494,13 +514,16 @@ class Conversation:
         if quiet_s >= settings.idle_timeout_s:
             conn.close("idle")
             return
-        unjoined_s = (self._now_ms() - conn.opened_ms) / 1000
+        unjoined_s = self.now_s - conn.opened_s
         if not conn.rooms and unjoined_s >= settings.join_timeout_s:
             conn.close("no_room")
             return
         if quiet_s >= settings.ping_interval_s / 2:
             conn.write(PING)
-        self._wheel.put(conn, int(settings.ping_interval_s))
+        wait_s = min(settings.ping_interval_s, settings.idle_timeout_s - quiet_s)
+        if not conn.rooms:
+            wait_s = min(wait_s, settings.join_timeout_s - unjoined_s)
+        self._wheel.put(conn, math.ceil(wait_s))
 
     def tell_counts(self) -> None:
         """Send the state of rooms whose mode or approximate number of viewers changed."""
@@ -513,18 +536,22 @@ class Conversation:
                     viewer.write(frame)
 
     def close_some(self, count: int) -> int:
-        """Close up to ``count`` connections with ``restarting``, for a drain; returns how many are left."""
-        for conn in list(self.connections)[:count]:
-            if conn.closing:
-                self.connections.discard(conn)
-                self.limits.close(limit_key(conn.address))
-            else:
-                conn.close("restarting")
-        return len(self.connections)
+        """Close up to ``count`` connections with ``restarting``, for a drain; returns how many are left to close."""
+        left = [conn for conn in self.connections if not conn.closing]
+        for conn in left[:count]:
+            conn.close("restarting")
+        return max(0, len(left) - count)
 
     @staticmethod
     def _now_ms() -> int:
         return time.time_ns() // 1_000_000
+
+
+def _target(target: str) -> tuple[str, str, str]:
+    """Path, token and room of a request's address. Raises ValueError."""
+    parts = urlsplit(target)
+    query = parse_qs(parts.query, max_num_fields=8)
+    return parts.path, query.get("token", [""])[0], query.get("room", [""])[0]
 
 
 def _record_of(verdict: Verdict) -> bytes:

@@ -3,8 +3,12 @@
 One :class:`Connection` per socket, made by uvicorn's ``ws=`` hook; no task and no queue stands behind it. The Sans-I/O core of
 websockets parses frames and keeps the closing handshake. What it leaves to us is done here, to the letter of RFC 6455 and 7692:
 text is checked as UTF-8 frame by frame, also inside fragmented and compressed messages (1007); the number of fragments is
-bounded (1009); the rate of frames is bounded before they are parsed; an unknown version gets 426 with ``Sec-WebSocket-Version``;
-nothing is sent before the 101. Inflating is bounded by the core (it never yields more than ``frame_max_bytes``).
+bounded (1009) and so is the rate of frames (4002); an unknown version gets 426 with ``Sec-WebSocket-Version``; nothing is sent before
+the 101. Inflating is bounded by the core (it never yields more than ``frame_max_bytes``).
+
+Two ways to close. A peer that broke the protocol or a bound is *failed* (RFC 6455, 7.1.7): close frame, end of stream, and nothing of
+what it sends is looked at any more. Any other is asked: close frame, then its own close frame is awaited, then the end of stream. In
+both cases the timer wheel cuts the transport when the peer does not end it.
 
 Outgoing frames of the hot path are built once for all viewers (:mod:`server.core.frames`) and written to the transport directly.
 """
@@ -15,20 +19,23 @@ import asyncio
 import codecs
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from websockets.exceptions import InvalidHeader
-from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
+import structlog
+from websockets.exceptions import InvalidHeader, InvalidMessage, NegotiationError
+from websockets.extensions import Extension
+from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
-from websockets.protocol import OPEN
+from websockets.protocol import CONNECTING, OPEN
 from websockets.server import ServerProtocol
+from websockets.typing import ExtensionParameter
 
 from server.core import frames
 from server.core.address import client_address
-from server.errors import CLOSES, CODES
+from server.errors import CLOSES
 
 if TYPE_CHECKING:
     from server.accounts.identity import Identity
@@ -37,18 +44,39 @@ if TYPE_CHECKING:
     from server.errors import Refusal
     from server.store.base import Draft, Outcome
 
-_DEFLATE: Final = [
-    ServerPerMessageDeflateFactory(
-        server_no_context_takeover=True,
-        client_no_context_takeover=True,
-        compress_settings={"memLevel": 5},
-    )
-]
 _CLOSE_WAIT_S: Final = 5
 """How long the peer has for its part of the closing handshake before the transport is cut."""
+_FAILING: Final = frozenset({"protocol_error", "invalid_utf8", "too_big", "too_many_frames", "internal_error"})
+"""Closes after which the peer is not listened to any more; see the module's text."""
+_CLOSE_NAMES: Final = {close.code: close.name for close in CLOSES.values()}
+_CONTROL_MAX: Final = 125
+_SLICE: Final = 2048
+"""Bytes parsed at once. A large read may hold 40,000 empty frames; most of them must not cost more than their bytes."""
 
+log = structlog.get_logger("ws")
 _quiet = logging.getLogger("server.ws.core")
-_quiet.setLevel(logging.CRITICAL)  # the core logs each opening and closing; our metrics count them
+_quiet.setLevel(logging.ERROR)  # the core logs each opening and closing; our metrics count them
+
+
+class _SharedDeflate(ServerPerMessageDeflateFactory):
+    """Agrees to the one form of permessage-deflate that shared frames have: no context takeover, windows of 32 KiB.
+
+    An offer that demands a smaller window of the server is declined (RFC 7692, 7.1.2.1); the client's next offer, or plain frames,
+    serve as well. A client's hint at its own window is not taken up (7.1.2.2): it may use any, since ours for inflating is full.
+    """
+
+    def process_request_params(
+        self, params: Sequence[ExtensionParameter], accepted_extensions: Sequence[Extension]
+    ) -> tuple[list[ExtensionParameter], PerMessageDeflate]:
+        window = str(frames.WINDOW_BITS)
+        if any(name == "server_max_window_bits" and value != window for name, value in params):
+            raise NegotiationError(f"server_max_window_bits: {window} only")
+        agreed, _ = super().process_request_params(params, accepted_extensions)
+        agreed = [(name, value) for name, value in agreed if name != "client_max_window_bits"]
+        return agreed, PerMessageDeflate(True, True, frames.WINDOW_BITS, frames.WINDOW_BITS)
+
+
+_DEFLATE: Final = [_SharedDeflate(server_no_context_takeover=True, client_no_context_takeover=True)]
 
 
 class Connection(asyncio.Protocol):
@@ -70,7 +98,7 @@ class Connection(asyncio.Protocol):
         "deflate",
         "id",
         "identity",
-        "opened_ms",
+        "opened_s",
         "port",
         "rate_tat",
         "rooms",
@@ -96,7 +124,7 @@ class Connection(asyncio.Protocol):
         self.deflate = False
         self.id = ""
         self.identity: Identity | None = None
-        self.opened_ms = 0
+        self.opened_s = 0
         self.rate_tat = 0.0
         self.rooms: tuple[Room[Any], ...] = ()
         self.seen_s = 0
@@ -110,11 +138,16 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The request has been read by the HTTP side; the transport is ours from now on."""
         self.transport = cast(asyncio.Transport, transport)
+        # The HTTP side does this after the handshake only; what the handshake sends may fill the buffer already.
+        self.transport.set_protocol(self)
         self.write: Callable[[bytes], object] = self.transport.write
         settings = self.conversation.settings
         self.transport.set_write_buffer_limits(high=settings.write_high_bytes, low=settings.write_low_bytes)
+        # The core counts the control frames inside a fragmented message for its size; the room for one is given on top, and
+        # _on_fragment keeps the exact bound.
+        size = settings.frame_max_bytes
         self._core = ServerProtocol(
-            extensions=_DEFLATE if settings.deflate else None, max_size=settings.frame_max_bytes, logger=_quiet
+            extensions=_DEFLATE if settings.deflate else None, max_size=(size + _CONTROL_MAX, size), logger=_quiet
         )
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -139,32 +172,42 @@ class Connection(asyncio.Protocol):
         """The buffer drained: tell the exact gap and go on."""
         self.conversation.resumed(self)
 
-    def shutdown(self) -> None:
-        """Called by uvicorn when its own shutting down begins, after our drain: cut what is left."""
-        self.transport.close()
-
     # -- reading ------------------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
+        """The request's head first (from the HTTP side, whole), then frames. A fault of ours ends this connection and no other."""
         core = self._core
-        if core is None or self.closing:
+        if core is None:
             return
+        try:
+            if core.state is CONNECTING and not self.closing:
+                self._on_head(core, data)
+            elif len(data) <= _SLICE:
+                self._receive(core, data)
+            else:
+                for start in range(0, len(data), _SLICE):
+                    if self._core is not None:
+                        self._receive(core, data[start : start + _SLICE])
+        except Exception:
+            log.exception("a connection could not be served", connection=self.id)
+            self.fault()
+
+    def _receive(self, core: ServerProtocol, data: bytes) -> None:
         self.seen_s = self.conversation.now_s
         core.receive_data(data)
-        events = core.events_received()
-        for event in events:
-            if isinstance(event, Request):
-                self._on_request(event)
-            else:
-                self._on_frame(cast(Frame, event))
+        for event in core.events_received():
+            self._on_frame(cast(Frame, event))
         if core.writes:
             self._flush_core()
 
     def _on_frame(self, frame: Frame) -> None:
-        if self.closing:
-            return
         if not self._admit():
-            self.close("too_many_frames")
+            if self.closing:
+                self.abort()
+            else:
+                self.close("too_many_frames")
+            return
+        if self.closing:
             return
         opcode = frame.opcode
         if opcode is Opcode.TEXT and frame.fin:
@@ -192,20 +235,21 @@ class Connection(asyncio.Protocol):
                 self.conversation.on_error(self, "binary_unsupported")
         elif opcode is Opcode.CLOSE:
             self.closing = True
+            self.conversation.stats.close("normal")
             self.conversation.closing(self, _CLOSE_WAIT_S)
 
     def _on_fragment(self, frame: Frame) -> None:
-        """A part of a text message: its UTF-8 is checked at once, its size is bounded by the core."""
+        """A part of a text message: its UTF-8 and the size so far are checked at once."""
         assert self._utf8 is not None
         assert self._text is not None
         data = bytes(frame.data)
-        try:
-            self._utf8.decode(data, final=frame.fin)
-        except UnicodeDecodeError:
+        if not _is_utf8_so_far(self._utf8, data, frame.fin):
             self.close("invalid_utf8")
             return
         self._text.append(data)
-        if frame.fin:
+        if sum(map(len, self._text)) > self.conversation.settings.frame_max_bytes:
+            self.close("too_big")
+        elif frame.fin:
             message = b"".join(self._text)
             self._text = self._utf8 = None
             self.conversation.on_message(self, message)
@@ -223,9 +267,18 @@ class Connection(asyncio.Protocol):
 
     # -- handshake ----------------------------------------------------------------------------------------------------
 
-    def _on_request(self, request: Request) -> None:
-        core = self._core
-        assert core is not None
+    def _on_head(self, core: ServerProtocol, head: bytes) -> None:
+        core.receive_data(head)
+        events = core.events_received()
+        if events:
+            self._on_request(core, cast(Request, events[0]))
+            return
+        # The core cannot read it. Too long a line it has answered itself, to all else it would only end the stream.
+        if isinstance(core.handshake_exc, InvalidMessage):
+            self.write(core.reject(HTTPStatus.BAD_REQUEST, "This is not a request for a WebSocket.\n").serialize())
+        self._flush_core()
+
+    def _on_request(self, core: ServerProtocol, request: Request) -> None:
         peer = self.transport.get_extra_info("peername") or ("", 0)
         forwarded = request.headers.get_all("X-Forwarded-For")
         self.address, self.port = client_address(peer[0], peer[1], forwarded, self.conversation.trusted_proxies)
@@ -237,6 +290,7 @@ class Connection(asyncio.Protocol):
             response = core.accept(request)
         if isinstance(core.handshake_exc, InvalidHeader) and core.handshake_exc.name == "Sec-WebSocket-Version":
             response = core.reject(HTTPStatus.UPGRADE_REQUIRED, "This server speaks version 13 of the WebSocket protocol.\n")
+            response.headers["Connection"] = "Upgrade"
             response.headers["Upgrade"] = "websocket"
             response.headers["Sec-WebSocket-Version"] = "13"
         if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
@@ -246,8 +300,6 @@ class Connection(asyncio.Protocol):
         if core.state is OPEN:
             self.deflate = bool(core.extensions)
             self.conversation.opened(self, request.path)
-        else:
-            self.closing = True
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
@@ -276,36 +328,50 @@ class Connection(asyncio.Protocol):
                 self._bound_buffer()
 
     def _bound_buffer(self) -> None:
-        """One that asks and never reads: four times the bound of the transport's buffer is the end."""
+        """One that asks and never reads: four times the bound of the transport's buffer is the end, without a close frame."""
         if self.transport.get_write_buffer_size() > 4 * self.conversation.settings.write_high_bytes:
+            self.conversation.stats.close("too_slow")
             self.abort()
 
     def close(self, name: str, reason: str = "") -> None:
-        """Close with a code of :data:`server.errors.CLOSES`; the peer has some seconds for its part."""
+        """Close with a code of :data:`server.errors.CLOSES`; see the module's text for the two ways."""
         core = self._core
         if core is None or self.closing:
             return
         self.closing = True
         self.conversation.stats.close(name)
         entry = CLOSES[name]
-        if core.state is OPEN:
+        if name in _FAILING:
+            core.fail(entry.code, reason or entry.name)
+        elif core.state is OPEN:
             core.send_close(entry.code, reason or entry.name)
         self._flush_core()
         self.conversation.closing(self, _CLOSE_WAIT_S)
 
+    def fault(self) -> None:
+        """A fault of ours, logged by the caller: end the connection with 1011, or at once where no frame can be sent."""
+        if self._core is not None and self._core.state is OPEN:
+            self.close("internal_error")
+        else:
+            self.abort()
+
     def abort(self) -> None:
         """Cut the transport; what is in its buffer is lost."""
         self.closing = True
+        self._core = None
         self.transport.abort()
 
     def _flush_core(self) -> None:
         """Write what the core has to say: the handshake, pongs, closing frames, the end of the stream."""
         core = self._core
-        assert core is not None
+        if core is None:
+            return
         for data in core.data_to_send():
             if data:
                 self.write(data)
             else:
+                if not self.closing and core.close_sent is not None:  # the core failed the connection
+                    self.conversation.stats.close(_CLOSE_NAMES[core.close_sent.code])
                 self.closing = True
                 self.conversation.closing(self, _CLOSE_WAIT_S)
                 if self.transport.can_write_eof():
@@ -322,6 +388,12 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-def refusal_text(code: str) -> str:
-    """The body of a refused handshake."""
-    return CODES[code].en + "\n"
+def _is_utf8_so_far(decoder: codecs.IncrementalDecoder, data: bytes, final: bool) -> bool:
+    """Can what ``decoder`` has seen, with ``data``, still become UTF-8?"""
+    try:
+        decoder.decode(data, final)
+    except UnicodeDecodeError:
+        return False
+    # CPython waits for the third byte of a surrogate, though ED A0 can begin no character.
+    held = decoder.getstate()[0]
+    return not (held[:1] == b"\xed" and held[1:2] > b"\x9f")

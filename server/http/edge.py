@@ -2,14 +2,17 @@
 
 A connection that does not finish a request's head in time, sends a head that is too large, or does not take its answer, is
 closed. Between requests uvicorn's own keep-alive timer runs; bodies are bounded where they are read (``server.http.requests``);
-once a connection is a WebSocket, ``server.ws`` looks after it.
+once a connection is a WebSocket, ``server.ws`` looks after it. Uvicorn passes on the head of that request alone, so what it
+leaves out is looked at here: the HTTP version, bytes behind the head, and an earlier request whose answer is not finished.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import Any
 
+from httptools import HttpParserUpgrade
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from server.settings import Settings
@@ -17,6 +20,10 @@ from server.settings import Settings
 _TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: text/plain; charset=utf-8\r\n"
     b"content-length: 30\r\nconnection: close\r\n\r\nThe request head is too large."
+)
+_OLD_VERSION = (
+    b"HTTP/1.1 505 HTTP Version Not Supported\r\ncontent-type: text/plain; charset=utf-8\r\n"
+    b"content-length: 31\r\nconnection: close\r\n\r\nA WebSocket begins in HTTP/1.1."
 )
 
 
@@ -39,6 +46,7 @@ class BoundedHttp(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._in_head:
             self._head_bytes += len(data)
+        self._received = len(data)
         super().data_received(data)
         # The bytes of a body that came with the end of its head do not count; those of an unfinished head do.
         if self._in_head and self._head_bytes > self.settings.head_max_bytes and not self.transport.is_closing():
@@ -70,7 +78,21 @@ class BoundedHttp(HttpToolsProtocol):
             super().send_400_response(msg)
 
     def handle_websocket_upgrade(self) -> None:
+        """Called while the parser's exception is handled, which says where the head ended."""
         self._stop_head_timer()
+        stopped = sys.exception()
+        assert isinstance(stopped, HttpParserUpgrade)
+        if self.cycle is not None and not self.cycle.response_complete:  # type: ignore[redundant-expr] # None at first
+            self.transport.close()  # the earlier answer would be written into the frames
+            return
+        if self.scope["http_version"] != "1.1":
+            self.transport.write(_OLD_VERSION)
+            self.transport.close()
+            return
+        if stopped.args[0] < self._received:
+            # A client waits for the 101 before it sends frames (RFC 6455, 4.1); dropped, they would leave the two out of step.
+            self.send_400_response("Frames were sent before the WebSocket was open.")
+            return
         super().handle_websocket_upgrade()
         # The parser holds this object in a cycle; undone, both go at once instead of waiting for the collector (per viewer 6 KB).
         self.parser = None  # type: ignore[assignment] # as uvicorn does when the connection is lost
