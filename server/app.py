@@ -10,7 +10,7 @@ import resource
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import FrameType
@@ -46,6 +46,8 @@ from static_mirror import Mirror
 
 _SWEEP_S = 30
 _DRAIN_STEP_S = 0.1
+_DRAIN_LAST_S = 1.0
+"""How long the viewers that were told last have to answer; a connection still open then is cut."""
 _BACKLOG = 4096
 
 log = structlog.get_logger("app")
@@ -165,15 +167,23 @@ class Parts:
         self.site.draining.set()
         await self.publisher.drain()
         await self._flush_all()
+        await self._close_viewers()
+        await self.publisher.drain()  # when each signed-in connection ended is recorded too
+
+    async def _close_viewers(self) -> None:
+        connections = self.conversation.connections
         steps = max(1, round(self.settings.drain_s / _DRAIN_STEP_S))
         for step in range(steps):
-            left = len(self.conversation.connections)
+            left = self.conversation.close_some(math.ceil(len(connections) / (steps - step)))
             if not left:
                 break
-            self.conversation.close_some(math.ceil(left / (steps - step)))
-            await asyncio.sleep(_DRAIN_STEP_S * random.uniform(0.5, 1.5) if self.settings.drain_s else 0)  # noqa: S311 # jitter
-        self.conversation.close_some(len(self.conversation.connections))
-        await asyncio.sleep(_DRAIN_STEP_S)  # the last close frames leave
+            await asyncio.sleep(_DRAIN_STEP_S * random.uniform(0.5, 1.5))  # noqa: S311 # jitter
+        deadline = time.monotonic() + _DRAIN_LAST_S
+        while connections and time.monotonic() < deadline:  # noqa: ASYNC110 # a few turns; nobody else waits for this
+            await asyncio.sleep(_DRAIN_STEP_S / 10)
+        for conn in list(connections):
+            conn.abort()
+        await asyncio.sleep(_DRAIN_STEP_S / 10)  # each is told that it is lost, and hands in its record
 
     async def _flush_all(self) -> None:
         for room in self.hub.rooms.values():
@@ -247,14 +257,18 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, on_signal: Callable[[], object]) -> None:
         super().__init__(config)
         self._on_signal = on_signal
-        self._signals = 0
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._signals += 1
-        if self._signals == 1:
-            self._on_signal()
-        else:
-            self.should_exit = self.force_exit = True
+        self._on_signal()
+
+
+def uvicorn_config(parts: Parts) -> uvicorn.Config:
+    """uvicorn as we use it: our HTTP and WebSocket edges over its loop, and the routes."""
+    return uvicorn.Config(
+        web_app(parts.site), http=http_class(parts.settings), ws=connection_class(parts.conversation), lifespan="off",
+        log_config=None, access_log=False, proxy_headers=False, server_header=False, timeout_graceful_shutdown=5,
+        backlog=_BACKLOG,
+    )  # fmt: skip
 
 
 def connection_class(conversation: Conversation) -> type[asyncio.Protocol]:
@@ -304,15 +318,10 @@ async def _serve(settings: Settings, sock: socket.socket, lock: DataLock, ready:
         parts = await stack.enter_async_context(build(settings))
         if settings.demo:
             await parts.ensure_demo_room()
-        stopping = asyncio.Event()
+        stopping, forced = asyncio.Event(), asyncio.Event()
         server = _Server(
-            uvicorn.Config(
-                web_app(parts.site), http=http_class(settings), ws=connection_class(parts.conversation), lifespan="off", log_config=None,
-                access_log=False, proxy_headers=False, server_header=False, timeout_graceful_shutdown=5,
-                backlog=_BACKLOG,
-            ),
-            lambda: loop.call_soon_threadsafe(stopping.set),
-        )  # fmt: skip
+            uvicorn_config(parts), lambda: loop.call_soon_threadsafe((forced if stopping.is_set() else stopping).set)
+        )
         tasks = [
             _named(loop, "look after", parts.look_after()),
             _named(loop, "patrol pages", parts.patrol_pages()),
@@ -325,16 +334,25 @@ async def _serve(settings: Settings, sock: socket.socket, lock: DataLock, ready:
         lock.announce(url, parts.site.now_ms())
         _settle_memory()
         ready(url)
-        stop = loop.create_task(stopping.wait())
-        await asyncio.wait([stop, serving], return_when=asyncio.FIRST_COMPLETED)
+        await _first(stopping.wait(), asyncio.shield(serving))
         log.info("draining", connections=len(parts.conversation.connections))
-        await parts.drain()
+        await _first(_named(loop, "drain", parts.drain()), forced.wait())
         server.should_exit = True
+        server.force_exit = forced.is_set()
         await serving
-        for task in (*tasks, stop):
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, stop, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         log.info("stopped")
+
+
+async def _first(*works: Awaitable[object]) -> None:
+    """Return when one of ``works`` has ended, the others are cancelled. What a work raises is for others to report."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    _, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _named(loop: asyncio.AbstractEventLoop, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
