@@ -22,6 +22,9 @@ _ADVICE: Final = {
     errno.ENOENT: "a folder was removed while the server runs",
 }
 
+# Nothing that stands in a page's place by mistake is followed (a link) or waited for (a pipe).
+_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
 
 class MirrorError(Exception):
     """A page is not as it should be on disk, or could not be written.
@@ -93,7 +96,7 @@ def make_folder(folder: Path) -> None:
 def read_tail(path: Path, limit: int) -> tuple[bytes, int]:
     """The last ``limit`` bytes of a file (all, when it has fewer) and its size; ``(b"", 0)`` when it cannot be read."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fd = os.open(path, _READ)
     except OSError:
         return b"", 0
     try:
@@ -108,11 +111,15 @@ def read_tail(path: Path, limit: int) -> tuple[bytes, int]:
 def read_file(path: Path) -> bytes | None:
     """A whole file; None when it cannot be read. Pages are at most some hundred kilobytes."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fd = os.open(path, _READ)
     except OSError:
         return None
-    with open(fd, "rb") as file:
-        try:
-            return file.read()
-        except OSError:
-            return None
+    try:
+        chunks = []
+        while chunk := os.read(fd, 1 << 20):
+            chunks.append(chunk)
+        return b"".join(chunks)
+    except OSError:
+        return None
+    finally:
+        os.close(fd)

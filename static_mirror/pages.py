@@ -30,7 +30,7 @@ _FORBIDDEN: Final = re.compile(
     + "]"
 )
 _TIMES: Final = 4096  # formatted seconds kept; the least recently used one is dropped
-_LAST_SECOND: Final = 253_402_128_000  # 9999-12-31 UTC; later times are shown as this
+_LAST_SECOND: Final = 253_402_128_000  # 9999-12-30 UTC, within the years of every zone; later times are shown as this
 _SEAL: Final = re.compile(
     rb"<!-- barrage-seal v=1 room=([A-Za-z0-9_-]{1,64}) page=(\d{1,12}) rows=(\d{1,4}) from=(-?\d{1,19}) to=(-?\d{1,19})"
     rb" pos=(?:(-?\d{1,19})\.\.(-?\d{1,19})|none) bytes=(\d{1,12}) sha256=([0-9a-f]{64}) -->\n\Z"
