@@ -23,6 +23,7 @@ from joserfc.jwk import ECKey, Key, OctKey, OKPKey, RSAKey
 from server.errors import ConfigError
 
 SECRET_MIN_BYTES: Final = 32
+RSA_MIN_BITS: Final = 2048
 JWKS_MAX_BYTES: Final = 256 * 1024
 JWKS_MAX_KEYS: Final = 64
 REFRESH_GAP_S: Final = 10.0
@@ -131,9 +132,9 @@ def _public_key(entry: Any) -> VerifyKey | None:
 
 def _import_public(entry: dict[str, Any]) -> tuple[frozenset[str], Key | None]:
     match entry.get("kty"), entry.get("crv"):
-        case "RSA", _:
+        case "RSA", _ if len(entry["n"]) * 6 >= RSA_MIN_BITS:  # before the library warns of a weak key
             rsa = RSAKey.import_key(entry)
-            return frozenset({"RS256"}), rsa if rsa.public_key.key_size >= 2048 else None
+            return frozenset({"RS256"}), rsa if rsa.public_key.key_size >= RSA_MIN_BITS else None
         case "EC", "P-256":
             return frozenset({"ES256"}), ECKey.import_key(entry)
         case "OKP", "Ed25519":
