@@ -228,9 +228,9 @@ class Store(Protocol):
         removed since names its number, and carries its tombstone.
 
         Rejected codes: ``room_not_found``; ``key_reused``; ``comment_not_found`` (a target that is no comment, a report about a
-        number beyond the head); ``not_yours``, ``already_removed``, ``too_late``, ``not_removed``; ``bad_text`` and ``bad_message`` for NUL,
-        lone surrogates and integers of more than 64 bits, which no database holds. (The text of screened comments and of reports
-        is kept in any case, with U+FFFD for such characters.)
+        number beyond the head); ``not_yours``, ``already_removed``, ``too_late``, ``not_removed``; ``bad_text`` and ``bad_message``
+        for NUL, lone surrogates and integers of more than 64 bits, which no database holds. (The text of screened comments and
+        of reports is kept in any case, with U+FFFD for such characters.)
 
         Raises StoreUnavailable when nothing was written, StoreUnknown when that cannot be told; the caller may then append
         the same drafts again.
@@ -238,7 +238,8 @@ class Store(Protocol):
 
     def read(self, room: str, after: int, limit: int) -> list[Event]:
         """Events with numbers after ``after``, at most ``limit``, in order, as they are *now*: removed comments are tombstones
-        without text, and so are the fields of a restoration whose comment was removed again. Raises Refusal ``room_not_found``; StoreUnavailable."""
+        without text, and a restoration whose comment was removed again has none either. Raises Refusal ``room_not_found``;
+        StoreUnavailable."""
 
     def screened(self, after: int, limit: int, action: str = "") -> list[ScreenedRecord]:
         """Held and refused comments with ids after ``after``, in order. Raises StoreUnavailable."""

@@ -137,7 +137,6 @@ class Plan:
 
 _NO_ROOM: Final = Rejected("room_not_found")
 _REUSED: Final = Rejected("key_reused")
-_BAD_TEXT: Final = Rejected("bad_text")
 _NO_COMMENT: Final = Rejected("comment_not_found")
 
 
@@ -167,8 +166,8 @@ class _Planner:
                 outcomes.append(_NO_ROOM)
                 continue
             author, text = draft.author, draft.text
-            if "\0" in text:
-                outcomes.append(_BAD_TEXT)
+            if "\0" in text or "\0" in draft.author_name:
+                outcomes.append(Rejected(drafts.fault(draft)))
                 continue
             key = (author, draft.key)
             if key in first:
@@ -189,6 +188,9 @@ class _Planner:
         return plan
 
     def _other(self, draft: Draft) -> Outcome:
+        code = drafts.fault(draft)
+        if code:
+            return Rejected(code)
         if isinstance(draft, ConnectionDraft):
             return self._connection(draft)
         room = self.known.rooms.get(draft.room)
