@@ -44,14 +44,9 @@ class PageFile(NamedTuple):
 
 def read_page(path: Path) -> PageFile:
     """Read a page, also while rows are appended to it: exactly the bytes of the size that the tag names. Raises OSError."""
-    with path.open("rb", buffering=0) as file:
+    with path.open("rb") as file:
         status = os.fstat(file.fileno())
-        body = b""
-        while len(body) < status.st_size:
-            piece = file.read(status.st_size - len(body))
-            if not piece:
-                break  # cut by hand meanwhile: the tag is then that of another length, and nobody will have it
-            body += piece
+        body = file.read(status.st_size)
     return PageFile(body, f'"{status.st_ino:x}-{status.st_mtime_ns:x}-{len(body):x}"')
 
 
@@ -139,6 +134,10 @@ class Pages:
         except OSError as error:
             raise Refusal("storage_unavailable", "the page cannot be read", 1000) from error
 
+    async def favicon(self, request: Request) -> Response:
+        """``/favicon.ico``: what browsers ask for by themselves, on pages that name no icon."""
+        return RedirectResponse(self._assets.url("icon.svg"), 302, {"Cache-Control": "public, max-age=3600"})
+
     async def asset(self, request: Request) -> Response:
         """``/assets/...``: the app's own files, and the style of the static pages."""
         path = request.path_params["path"]
@@ -197,5 +196,6 @@ routes: Final[list[BaseRoute]] = [
     _route("/rooms/{room}/report", lambda pages: pages.reports.form),
     _route("/rooms/{room}/report", lambda pages: pages.reports.receive, "POST"),
     _route("/reports/{receipt}", lambda pages: pages.reports.receipt),
+    _route("/favicon.ico", lambda pages: pages.favicon),
     _route("/assets/{path:path}", lambda pages: pages.asset),
 ]

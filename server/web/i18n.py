@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from babel.core import parse_locale
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
@@ -77,8 +76,4 @@ def _preferences(accept: str) -> list[str]:
 
 def _match(tag: str) -> str:
     """Our language for a browser's tag (any Chinese reads zh-CN); empty when we have none."""
-    try:
-        language = parse_locale(tag, sep="-")[0]
-    except ValueError:
-        return ""
-    return {"zh": "zh-CN", "en": "en"}.get(language, "")
+    return {"zh": "zh-CN", "en": "en"}.get(tag.partition("-")[0].lower(), "")

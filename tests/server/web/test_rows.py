@@ -1,0 +1,81 @@
+"""server/web/rows.py"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from server.store.base import RoomInfo
+from server.web import rows
+from server.web.assets import STATIC_DIR
+from server.web.rows import PageRows, localise, script_config, script_labels
+from server.wire import Event
+
+ROOM = RoomInfo(
+    name="demo", title="<Demo>", kind="live", mode="open", epoch="e1", created_ms=0, started_ms=0, head=3, video_url=""
+)  # fmt: skip
+EVENTS = [
+    Event(seq=1, kind="comment", at_ms=0, removed_by=3, code="L5", basis="b", role="reviewer"),
+    Event(seq=2, kind="comment", at_ms=0, text='<span lang="en">x</span>', author_name="n"),
+    Event(seq=3, kind="removal", at_ms=0, target=1, code="L5", basis="b", role="reviewer"),
+]
+
+
+def test_rows_come_newest_first() -> None:
+    """The newest row stands first; an empty list is empty."""
+    made = PageRows("UTC")
+    html = made.newest_first(ROOM, EVENTS, "zh-CN")
+    assert re.findall(r'id="c(\d)"', html) == ["3", "2", "1"]
+    assert made.newest_first(ROOM, [], "zh-CN") == ""
+
+
+@pytest.mark.parametrize(("language", "there", "gone"), [("zh-CN", "举报", "Report"), ("en", "Report", "举报")])
+def test_rows_speak_one_language(language: str, there: str, gone: str) -> None:
+    """Words of the pages stand in the reader's language only; what people wrote is left as it is."""
+    html = PageRows("UTC").newest_first(ROOM, EVENTS, language)
+    assert there in html
+    assert gone not in html
+    assert '&lt;span lang="en"&gt;x&lt;/span&gt;' in html
+    assert 'lang="en"' not in html.replace('&lt;span lang="en"&gt;', "")
+
+
+def test_localising_keeps_what_stands_around() -> None:
+    """Only the pair of words changes, with its leading space kept."""
+    html = '<dd><bdi>L5</bdi> 违法内容 <span lang="en">unlawful content</span></dd>'
+    assert localise(html, "zh-CN") == "<dd><bdi>L5</bdi> 违法内容</dd>"
+    assert localise(html, "en") == "<dd><bdi>L5</bdi> unlawful content</dd>"
+    assert localise("<p>a b</p>", "en") == "<p>a b</p>"
+
+
+def test_templates_cover_each_kind_of_row() -> None:
+    """The script gets a template for each kind of event, with the sample numbers that it replaces, at the start of a page."""
+    html = PageRows("UTC").templates(ROOM, "en")
+    assert re.findall(r'data-kind="(\w+)"', html) == [
+        "comment", "tombstone", "removal", "restoration", "announcement", "mode",
+    ]  # fmt: skip
+    code = (STATIC_DIR / "rows.js").read_text()
+    assert f"seq: {rows._SEQ}, target: {rows._TARGET}" in code
+    assert (rows._SEQ - 1) % 256 == (rows._TARGET - 1) % 256 == 0
+
+
+def test_labels_are_known_words() -> None:
+    """Each name that the script may meet has a word, in one language."""
+    for language in ("zh-CN", "en"):
+        for group in script_labels(language).values():
+            for name, word in group.items():
+                assert word
+                assert "<" not in word
+                assert word.isascii() == (language == "en"), name
+
+
+def test_the_configuration_names_the_room() -> None:
+    """What the script needs of the room, and what the caller adds."""
+    config = script_config(ROOM, "en", head=3)
+    assert (config["room"], config["kind"], config["epoch"], config["mode"], config["head"]) == (
+        "demo",
+        "live",
+        "e1",
+        "open",
+        3,
+    )
