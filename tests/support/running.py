@@ -1,0 +1,252 @@
+"""A whole server in this process, for tests that look inside: every part but the command line, on a loop in a thread of its own.
+
+The timer wheel's time moves by :meth:`RunningServer.advance` only. Whatever is logged at level error, and whatever an event loop
+catches, fails the test at the end unless the test took it with :meth:`RunningServer.take_errors`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import threading
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import structlog.testing
+import uvicorn
+import uvloop
+
+from server.accounts.identity import Tokens
+from server.app import Parts, listen, screening_config, uvicorn_config
+from server.screening import Screening
+from server.settings import Settings, load
+from server.store.base import Store
+from server.store.memory import MemoryStore
+from server.store.sql import SqlStore
+from tests.support.wsclient import RawClient
+
+T = TypeVar("T")
+
+_WAIT_S = 20.0
+
+
+class FakeClock:
+    """Seconds that pass only when told."""
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class RunningServer:
+    """See the module's text. ``parts`` belong to the server's loop: touch them by :meth:`call` and :meth:`run` only."""
+
+    def __init__(self, settings: Settings, store: Store, rooms: Sequence[str], send_buffer: int, logs: list[Any]) -> None:
+        self.settings = settings
+        self.port = 0
+        self.parts: Parts
+        self.clock: FakeClock
+        self._store = store
+        self._rooms = rooms
+        self._send_buffer = send_buffer
+        self._logs = logs
+        self._loop: asyncio.AbstractEventLoop
+        self._stop: asyncio.Event
+        self._ready = threading.Event()
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._work, name="server")
+
+    # -- asking it ----------------------------------------------------------------------------------------------------
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the server's loop and return its result."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(_WAIT_S)
+
+    def call(self, function: Callable[[], T]) -> T:
+        """Call a function on the server's loop and return its result."""
+
+        async def once() -> T:
+            return function()
+
+        return self.run(once())
+
+    def advance(self, seconds: int) -> None:
+        """Let seconds pass for the timer wheel, one after the other."""
+
+        def pass_seconds() -> None:
+            for _ in range(seconds):
+                self.clock.now += 1
+                self.parts.conversation.second()
+
+        self.call(pass_seconds)
+
+    def eventually(self, condition: Callable[[], object]) -> None:
+        """Wait until a condition holds on the server's loop. Raises AssertionError when it never does."""
+
+        async def wait() -> None:
+            for _ in range(2000):
+                if condition():
+                    return
+                await asyncio.sleep(0.005)
+            raise AssertionError("it never came true")
+
+        self.run(wait())
+
+    def token(
+        self,
+        subject: str = "alice",
+        nickname: str = "小明",
+        *,
+        ttl_s: int = 3600,
+        verified: bool = True,
+        now_ms: int | None = None,
+    ) -> str:
+        """A token that this server accepts."""
+        return self.parts.tokens.issue(subject, nickname, ttl_s, verified=verified, now_ms=now_ms)
+
+    @property
+    def url(self) -> str:
+        """``http://127.0.0.1:PORT``."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def ws_url(self, room: str = "demo", token: str = "") -> str:
+        """Address that joins ``room`` at once, signed in where a token is given."""
+        return f"ws://127.0.0.1:{self.port}/ws?room={room}" + (f"&token={token}" if token else "")
+
+    def connect(
+        self, room: str = "demo", account: str = "", *, extensions: str = "", timeout_s: float = 5.0, receive_buffer: int = 0
+    ) -> RawClient:
+        """A raw client that has said its greetings (``hello``, and ``joined`` where a room is named); ``account`` signs in."""
+        client = RawClient(self.port, timeout_s=timeout_s, receive_buffer=receive_buffer)
+        token = f"&token={self.token(account)}" if account else ""
+        client.handshake(f"/ws?room={room}{token}" if room else f"/ws?{token}", extensions=extensions)
+        assert client.read()["op"] == "hello"
+        if room:
+            assert client.read_until("joined")["room"] == room
+        return client
+
+    # -- what it logged -----------------------------------------------------------------------------------------------
+
+    def logged(self, level: str) -> list[Any]:
+        """What was logged at this level."""
+        return [entry for entry in self._logs if entry["log_level"] == level]
+
+    def take_errors(self) -> list[Any]:
+        """What was logged at level error, and is expected by the caller."""
+        errors = self.logged("error") + self.logged("critical")
+        self._logs[:] = [entry for entry in self._logs if entry not in errors]
+        return errors
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Return when it listens."""
+        self._thread.start()
+        assert self._ready.wait(_WAIT_S)
+        if self._failure is not None:
+            raise self._failure
+
+    def stop(self) -> None:
+        """End it without a drain."""
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(_WAIT_S)
+        assert not self._thread.is_alive()
+        if self._failure is not None:
+            raise self._failure
+
+    def _work(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(self._serve())
+        except BaseException as error:
+            self._failure = error
+        finally:
+            self._ready.set()
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(self._on_fault)
+        self._stop = asyncio.Event()
+        settings = self.settings
+        screening = Screening(settings.rules_file, screening_config(settings))
+        self.parts = parts = Parts(settings, Tokens.open(settings), self._store, screening)
+        self.clock = FakeClock(parts.conversation.now_s)
+        parts.conversation.clock = self.clock
+        sock = listen("127.0.0.1", 0)
+        if self._send_buffer:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._send_buffer)  # accepted sockets inherit it
+        try:
+            await parts.load()
+            for room in self._rooms:
+                if room not in parts.infos:
+                    await parts.site.create_room(room, room, "vod" if room.startswith("vod") else "live")
+            server = uvicorn.Server(uvicorn_config(parts))
+            serving = asyncio.create_task(server.serve(sockets=[sock]))
+            while not server.started:  # noqa: ASYNC110 # uvicorn has no event for it
+                await asyncio.sleep(0.001)
+            self.port = sock.getsockname()[1]
+            self._ready.set()
+            await self._stop.wait()
+            for conn in list(parts.conversation.connections):
+                conn.abort()
+            server.should_exit = True
+            await serving
+            await parts.publisher.drain()
+            await parts.flusher.settle()
+        finally:
+            sock.close()
+            parts.close()
+
+    def _on_fault(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        self._logs.append({"log_level": "error", "logger": "asyncio", **context})
+
+
+class _Collector(logging.Handler):
+    """Puts what libraries log beside what we log."""
+
+    def __init__(self, logs: list[Any]) -> None:
+        super().__init__(logging.INFO)
+        self._logs = logs
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._logs.append({"log_level": record.levelname.lower(), "logger": record.name, "event": record.getMessage()})
+
+
+@contextmanager
+def running(
+    data: Path,
+    *,
+    rooms: Sequence[str] = ("demo",),
+    store: Store | None = None,
+    sql: bool = False,
+    send_buffer: int = 0,
+    **settings: Any,
+) -> Iterator[RunningServer]:
+    """A running server over ``data``.
+
+    ``rooms`` are made where they are missing (those whose name begins with ``vod`` for a video), the store is ``store``, or SQLite
+    with ``sql``, or memory. ``send_buffer`` is what the kernel holds for a client that does not read (bytes; 0: much). Anything
+    else is a setting.
+    """
+    root = logging.getLogger()
+    with structlog.testing.capture_logs() as logs:
+        collector = _Collector(logs)
+        root.addHandler(collector)
+        if store is None:
+            store = SqlStore.open(data / "barrage.db") if sql else MemoryStore()
+        server = RunningServer(load({}, None, {"data_dir": str(data), **settings}), store, rooms, send_buffer, logs)
+        try:
+            server.start()
+            try:
+                yield server
+            finally:
+                server.stop()
+        finally:
+            root.removeHandler(collector)
+        assert not server.take_errors()
