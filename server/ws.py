@@ -79,6 +79,15 @@ class _SharedDeflate(ServerPerMessageDeflateFactory):
 _DEFLATE: Final = [_SharedDeflate(server_no_context_takeover=True, client_no_context_takeover=True)]
 
 
+class _Core(ServerProtocol):
+    """The core, but for one thing: a closing frame between the fragments of a message is legal (RFC 6455, 5.4) and ends both."""
+
+    def recv_frame(self, frame: Frame) -> None:
+        if frame.opcode is Opcode.CLOSE:
+            self.current_size = None
+        super().recv_frame(frame)
+
+
 class Connection(asyncio.Protocol):
     """One WebSocket connection.
 
@@ -113,7 +122,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, conversation: Conversation) -> None:
         self.conversation = conversation
-        self._core: ServerProtocol | None = None
+        self._core: _Core | None = None
         self._fragments = 0
         self._utf8: codecs.IncrementalDecoder | None = None
         self._text: list[bytes] | None = None
@@ -146,7 +155,7 @@ class Connection(asyncio.Protocol):
         # The core counts the control frames inside a fragmented message for its size; the room for one is given on top, and
         # _on_fragment keeps the exact bound.
         size = settings.frame_max_bytes
-        self._core = ServerProtocol(
+        self._core = _Core(
             extensions=_DEFLATE if settings.deflate else None, max_size=(size + _CONTROL_MAX, size), logger=_quiet
         )
 
