@@ -59,6 +59,7 @@ class LocalServer:
         self._settings = dict(settings or {})
         self._entry = tuple(entry)
         self._process: subprocess.Popen[bytes] | None = None
+        self._seen = 0  # bytes of output that earlier processes wrote
 
     @property
     def pid(self) -> int:
@@ -69,12 +70,17 @@ class LocalServer:
 
     def start(self) -> None:
         """Start a process and wait until it listens. Raises RuntimeError with the end of its output when it does not."""
+        self.launch()
+        self.wait()
+
+    def launch(self) -> None:
+        """Start a process, and do not wait for it."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("BARRAGE_")}
         environment.update({f"BARRAGE_{name.upper()}": value for name, value in self._settings.items()})
         environment["PYTHONUNBUFFERED"] = "1"
         command = [sys.executable, *self._entry, "serve", "--host", "127.0.0.1", "--port", str(self.port)]
         with self.output.open("ab") as output:
-            seen = output.tell()
+            self._seen = output.tell()
             self._process = subprocess.Popen(  # noqa: S603 -- our own interpreter and our own arguments
                 [*command, "--data", str(self.data_dir), "--demo"],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment,
@@ -82,10 +88,12 @@ class LocalServer:
             )  # fmt: skip
         if self._cpu is not None:
             os.sched_setaffinity(self._process.pid, {self._cpu})
+
+    def wait(self) -> None:
+        """Wait until the process listens. Raises RuntimeError with the end of its output when it does not."""
         end = time.monotonic() + START_TIMEOUT_S
-        while time.monotonic() < end:
-            text = self.output.read_bytes()[seen:].decode(errors="replace")
-            match = _LISTENING.search(text)
+        while time.monotonic() < end and self._process is not None:
+            match = _LISTENING.search(self.output.read_bytes()[self._seen :].decode(errors="replace"))
             if match:
                 self.url, self.port = match[1], int(match[2])
                 return

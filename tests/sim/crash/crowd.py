@@ -1,0 +1,113 @@
+"""A crowd that posts without end while its server is killed again and again, and what must be true at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from itertools import count
+from pathlib import Path
+
+from loadtest.arrivals import Pacer
+from loadtest.feed import Feed
+from loadtest.ledger import Ledger
+from loadtest.local import UNBOUND, LocalServer
+from loadtest.participants import Participant, enter_all, leave_all, until
+from loadtest.site import Mint, Site
+from loadtest.texts import made_up
+from loadtest.truth import Violation
+from tests.support.checker import judge, live_is_static
+
+ROOM = "demo"
+USERS = 20
+VIEWERS = 5
+RATE_PER_S = 250.0
+UP_MAX_S = 0.8
+STARTING_MAX_S = 0.5
+"""Every third kill strikes a server a second time while it starts."""
+
+
+class KilledServer:
+    """``rounds`` kills of the server in ``folder`` at moments drawn from ``seed``, under load all the while.
+
+    ``entry`` composes the server (see LocalServer). :meth:`run` may be called once.
+    """
+
+    def __init__(self, folder: Path, seed: int, rounds: int, entry: Sequence[str] = ("-m", "server")) -> None:
+        self._dice = random.Random(seed)
+        self._rounds = rounds
+        self._server = LocalServer(folder, settings=UNBOUND, entry=entry)
+        self._ledger = Ledger()
+        self._feed = Feed(ROOM)
+        self._people: list[Participant] = []
+        self._violations: list[Violation] = []
+        self.acknowledged = 0
+        self.seen_live = 0
+
+    async def run(self) -> list[Violation]:
+        """Everything that was ever wrong: on the disk right after a kill, to any viewer, or at the end."""
+        await asyncio.to_thread(self._server.start)
+        try:
+            self._people = self._gather()
+            await enter_all(self._people, per_s=200)
+            posting = asyncio.create_task(self._post())
+            for _ in range(self._rounds):
+                await self._round()
+            posting.cancel()
+            await asyncio.gather(posting, return_exceptions=True)
+            self._violations += await self._end()
+        finally:
+            await leave_all(self._people)
+            self._server.kill()
+        return self._violations
+
+    def _gather(self) -> list[Participant]:
+        site = Site.of(self._server.url, ROOM, deflate=self._dice.random() < 0.5)
+        mint = Mint.of(self._server.data_dir)
+        people = []
+        for index in range(USERS + VIEWERS):
+            name = f"user-{index}" if index < USERS else f"viewer-{index}"
+            token = mint.token(name, name) if index < USERS else None
+            dice = random.Random(self._dice.random())
+            people.append(Participant(site, self._feed, name, index, token=token, ledger=self._ledger, stay=True, dice=dice))
+        return people
+
+    async def _post(self) -> None:
+        """At a steady rate, also while nobody listens: those comments go out when their author is back."""
+        texts = made_up()
+        pacer = Pacer()
+
+        def fire(number: int, due_s: float) -> None:
+            user = self._people[self._dice.randrange(USERS)]
+            user.say(f"key-{number}", next(texts), due_s)
+
+        await pacer.run((number / RATE_PER_S for number in count()), fire)
+
+    async def _round(self) -> None:
+        await until(lambda: all(person.present for person in self._people), 20.0)
+        await asyncio.sleep(self._dice.uniform(0.0, UP_MAX_S))
+        self._server.kill()
+        # What the kernel still holds for the clients arrives before they notice the end.
+        await until(lambda: not any(person.present for person in self._people), 10.0)
+        self._violations += live_is_static(self._feed.contents, self._server.data_dir, ROOM)
+        if self._dice.random() < 1 / 3:
+            self._server.launch()
+            await asyncio.sleep(self._dice.uniform(0.0, STARTING_MAX_S))
+            self._server.kill()
+        await asyncio.to_thread(self._server.start)
+
+    async def _end(self) -> list[Violation]:
+        def settled() -> bool:
+            last = [person.stream.last for person in self._people]
+            present = all(person.present for person in self._people)
+            return present and not self._ledger.count("open") and min(last) == max(last)
+
+        await until(settled, 30.0)
+        await asyncio.sleep(0.3)
+        await until(settled, 10.0)
+        self.acknowledged = self._ledger.count("acked")
+        self.seen_live = len(self._feed.contents.events)
+        found = await judge(self._server.url, ROOM, self._people, self._ledger, self._feed.contents)
+        if not settled():
+            found.append(Violation("stream_short", "the crowd did not settle: somebody waits for an answer or an event"))
+        return found
