@@ -12,7 +12,8 @@ before the first viewer is served.
 A commit has three outcomes. *Committed*: the answers go out. *Failed* (StoreUnavailable): nothing was written, authors are
 told so. *Unknown* (StoreUnknown): the same drafts are appended again, which by their keys writes nothing twice and tells what the
 first attempt did; that is the same code that serves retries of authors. When the attempts are used up the authors hear
-``outcome_unknown``, and before anything else is committed the rooms concerned are read again from the log (:meth:`_reconcile`).
+``outcome_unknown``, and before anything else is committed the rooms concerned are read again from the log (:meth:`_reconcile`);
+when nothing else comes, that is done all the same, so that what stands in the log becomes static and live by itself.
 """
 
 from __future__ import annotations
@@ -103,6 +104,9 @@ class Publisher:
     def submit(self, draft: Draft, sink: Sink) -> None:
         """Queue a draft that :meth:`check` let pass; its sink is answered later. Never blocks."""
         self._queue.append((draft, sink))
+        self._start()
+
+    def _start(self) -> None:
         if self._running is None:
             # The task starts in the next turn of the loop, so that all messages read in this turn share the commit.
             self._running = asyncio.get_running_loop().create_task(self._run())
@@ -124,24 +128,36 @@ class Publisher:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("commit loop failed", exc_info=error)
         if self._queue and not task.cancelled():
-            draft, sink = self._queue.popleft()
-            self.submit(draft, sink)
+            self._start()
 
     # -- group commit -------------------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
-        """Commit until the queue is empty; what arrives during a commit forms the next batch."""
-        while self._queue:
-            batch = [self._queue.popleft() for _ in range(min(len(self._queue), self._batch_max))]
+        """Commit until the queue is empty and no room is in doubt; what arrives during a commit forms the next batch."""
+        while self._queue or (self._doubtful and not self._draining):
+            if not self._queue:
+                await self._clear_doubt()
+                continue
+            batch = deque(self._queue.popleft() for _ in range(min(len(self._queue), self._batch_max)))
             try:
                 await self._commit(batch)
-            except BaseException:
+            except BaseException as error:
                 # A fault of our own: nobody may wait for ever, and the rooms are read again before the next commit.
                 self._doubtful.update(draft.room for draft, _ in batch if hasattr(draft, "room"))
                 self._refuse(batch, "outcome_unknown")
-                raise
+                if not isinstance(error, Exception):
+                    raise
+                log.error("a commit failed", exc_info=error)
 
-    async def _commit(self, batch: list[tuple[Draft, Sink]]) -> None:
+    async def _clear_doubt(self) -> None:
+        """Nobody waits for a commit: read rooms in doubt again, and after a failure once more in a while."""
+        try:
+            await self._reconcile()
+        except StoreUnavailable as error:
+            self._broken(error)
+            await asyncio.sleep(_BREAKER_S)
+
+    async def _commit(self, batch: deque[tuple[Draft, Sink]]) -> None:
         drafts = [draft for draft, _ in batch]
         unknown = False
         for delay in (*_UNKNOWN_DELAYS_S, 0.0):
@@ -187,30 +203,38 @@ class Publisher:
         self.trouble = ""
         self._broken_until = 0.0
 
-    def _refuse(self, batch: Sequence[tuple[Draft, Sink]], code: str) -> None:
+    def _refuse(self, batch: deque[tuple[Draft, Sink]], code: str) -> None:
+        """Answer all of the batch that have no answer yet."""
         refusal = Refusal(code, retry_after_ms=1000)
-        for draft, sink in batch:
+        while batch:
+            draft, sink = batch.popleft()
             sink.answer(draft, refusal)
         self._after_batch()
 
     # -- after a commit -----------------------------------------------------------------------------------------------
 
-    def _committed(self, batch: Sequence[tuple[Draft, Sink]], outcomes: Sequence[Outcome]) -> None:
-        """Synchronous on purpose: nothing comes between the ring, the answers and marking the rooms due."""
+    def _committed(self, batch: deque[tuple[Draft, Sink]], outcomes: Sequence[Outcome]) -> None:
+        """Synchronous on purpose: nothing comes between the ring, the answers and marking the rooms due.
+
+        Who was answered leaves ``batch``: no fault of ours leads to a second answer.
+        """
         due: dict[str, Room[Viewer]] = {}
-        for (draft, sink), outcome in zip(batch, outcomes, strict=True):
-            if type(outcome) is Committed:
-                room = self._hub.rooms[outcome.room]
-                # A retry of what is known already has a number up to head; one that only now turns out written is applied.
-                if outcome.event.seq == room.head + 1:
-                    self._apply(room, outcome)
-                    due[room.name] = room
-                elif outcome.event.seq > room.head:
-                    self._doubtful.add(room.name)
-            sink.answer(draft, outcome)
-        self._after_batch()
-        for room in due.values():
-            self._flusher.due(room)
+        try:
+            for outcome in outcomes:
+                if type(outcome) is Committed:
+                    room = self._hub.rooms[outcome.room]
+                    # A retry of what is known already has a number up to head; one that only now turns out written is applied.
+                    if outcome.event.seq == room.head + 1:
+                        self._apply(room, outcome)
+                        due[room.name] = room
+                    elif outcome.event.seq > room.head:
+                        self._doubtful.add(room.name)
+                draft, sink = batch.popleft()
+                sink.answer(draft, outcome)
+        finally:
+            self._after_batch()
+            for room in due.values():
+                self._flusher.due(room)
 
     def _apply(self, room: Room[Viewer], outcome: Committed) -> None:
         event = outcome.event

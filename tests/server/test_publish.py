@@ -1,0 +1,680 @@
+"""server/publish.py"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.errors import Refusal
+from server.flush import Viewer
+from server.store.base import Draft, Outcome
+from server.store.faults import Fault, FaultyStore
+from server.store.memory import MemoryStore
+from server.wire import Event, encode_event
+from tests.support.drafts import announcement, comment, connection, held, removal, restoration, room_mode
+from tests.support.pipeline import Answers, Pipeline
+from tests.support.simulation import Lane, simulate
+from tests.support.viewers import FakeViewer
+
+COMMIT_S = 0.010
+LOST = [Fault.LOSE] * 6
+KEPT = [Fault.WRITE_THEN_FAIL] * 6
+
+
+class Batches(FaultyStore):
+    """Notes the keys of each batch, then does as the faults say."""
+
+    def __init__(self) -> None:
+        super().__init__(MemoryStore(), sleep=lambda seconds: None)
+        self.batches: list[list[str]] = []
+
+    def append(self, batch: Sequence[Draft]) -> list[Outcome]:
+        self.batches.append([str(getattr(draft, "key", "-")) for draft in batch])
+        return super().append(batch)
+
+
+class World:
+    """A pipeline with room ``a`` over a store that fails on command; a commit takes COMMIT_S, a flush happens at once."""
+
+    def __init__(self, root: Path, **options: Any) -> None:
+        self.store = Batches()
+        self.store.create_room("a", "Room A", "live", 1)
+        self.store.create_room("b", "Room B", "live", 1)
+        self.writer = Lane(COMMIT_S)
+        self.parts = Pipeline(
+            self.store, root, writer=self.writer, workers=Lane(), readers=Lane(), **({"tick_ms": 0} | options)
+        )
+        self.parts.load()
+        self.answers = Answers()
+        self.publisher = self.parts.publisher
+        self.room = self.parts.room
+
+    def submit(self, *drafts: Draft) -> None:
+        """Submit drafts in one turn of the loop."""
+        for draft in drafts:
+            self.publisher.submit(draft, self.answers)
+
+    async def settle(self) -> None:
+        """Until everything is answered and flushed, and nothing more would happen by itself."""
+        await asyncio.sleep(60)
+
+    def log(self, room: str = "a") -> list[Event]:
+        """The log as it is now, whatever the faults."""
+        return self.store.inner.read(room, 0, 10_000)
+
+    def assert_whole(self, room: str = "a") -> None:
+        """Ring, pages and log say the same, and all of it is visible."""
+        held_room = self.parts.hub.rooms[room]
+        log = self.log(room)
+        assert [event.seq for event in log] == list(range(1, len(log) + 1))
+        assert (held_room.head, held_room.visible) == (len(log), len(log))
+        newest = held_room.newest(10_000)
+        assert [entry.event for entry in newest] == log[held_room.first - 1 :]
+        assert [entry.data for entry in newest] == [encode_event(entry.event) for entry in newest]
+        assert self.parts.rows(room) == len(log)
+
+
+Scenario = Callable[[World], Coroutine[Any, Any, None]]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., World]:
+    """Runs a scenario in virtual time over a new world, to which ``options`` go."""
+
+    def _run(scenario: Scenario, **options: Any) -> World:
+        async def whole() -> World:
+            world = World(tmp_path, **options)
+            await scenario(world)
+            return world
+
+        return simulate(whole)
+
+    return _run
+
+
+def keys(number: int, prefix: str = "k") -> list[str]:
+    """Keys in order."""
+    return [f"{prefix}{index}" for index in range(number)]
+
+
+# -- group commit -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_commits_at_once_and_those_that_come_meanwhile_form_the_next_batch(run: Callable[..., World]) -> None:
+    """After a pause nothing waits; during a commit drafts gather."""
+
+    async def scenario(world: World) -> None:
+        world.submit(comment("k0"))
+        for key in ("k1", "k2", "k3"):
+            await asyncio.sleep(COMMIT_S / 5)
+            world.submit(comment(key))
+        assert world.answers.all == []
+        await asyncio.sleep(COMMIT_S)
+        assert world.answers.by_key == {"k0": 1}
+        await world.settle()
+
+    world = run(scenario)
+    assert world.store.batches == [["k0"], ["k1", "k2", "k3"]]
+    assert world.answers.by_key == {"k0": 1, "k1": 2, "k2": 3, "k3": 4}
+    world.assert_whole()
+
+
+def test_drafts_of_one_turn_share_a_commit(run: Callable[..., World]) -> None:
+    """Messages that were read together are committed together, whatever their rooms."""
+
+    async def scenario(world: World) -> None:
+        world.submit(comment("k0"), comment("k1", room="b"), comment("k2"))
+        await world.settle()
+
+    world = run(scenario)
+    assert world.store.batches == [["k0", "k1", "k2"]]
+    assert world.answers.by_key == {"k0": 1, "k1": 1, "k2": 2}
+    world.assert_whole("a")
+    world.assert_whole("b")
+
+
+def test_a_batch_has_its_bound_and_keeps_the_order(run: Callable[..., World]) -> None:
+    """More than a batch is committed in several, in the order of submission."""
+
+    async def scenario(world: World) -> None:
+        world.submit(*[comment(key) for key in keys(250)])
+        await world.settle()
+
+    world = run(scenario, batch_max=100)
+    assert [len(batch) for batch in world.store.batches] == [100, 100, 50]
+    assert world.answers.by_key == {key: number for number, key in enumerate(keys(250), 1)}
+    assert world.parts.batches == 3
+    world.assert_whole()
+
+
+def test_the_queue_has_its_bound(run: Callable[..., World]) -> None:
+    """When the queue is full a draft is refused at once, with a time to wait; what was taken is committed."""
+
+    async def scenario(world: World) -> None:
+        for key in keys(5):
+            world.publisher.check("a")
+            world.submit(comment(key))
+        assert world.publisher.queued == 5
+        with pytest.raises(Refusal) as refusal:
+            world.publisher.check("a")
+        assert (refusal.value.code.name, refusal.value.code.temporary) == ("overloaded", True)
+        assert refusal.value.retry_after_ms > 0
+        await world.settle()
+        world.publisher.check("a")
+        assert world.publisher.queued == 0
+
+    assert run(scenario, queue_max=5).answers.by_key == {key: number for number, key in enumerate(keys(5), 1)}
+
+
+def test_drafts_that_come_between_two_runs_keep_their_order(run: Callable[..., World]) -> None:
+    """Drafts submitted in the instant in which the last commit ends are committed in their order."""
+
+    async def scenario(world: World) -> None:
+        def submit_more(draft: Draft, outcome: Outcome | Refusal) -> None:
+            if draft == comment("k0"):
+                asyncio.get_running_loop().call_soon(world.submit, comment("k1"), comment("k2"), comment("k3"))
+
+        world.answers.then = submit_more
+        world.submit(comment("k0"))
+        await world.settle()
+
+    world = run(scenario)
+    assert world.answers.by_key == {"k0": 1, "k1": 2, "k2": 3, "k3": 4}
+
+
+def test_answers_of_a_batch_end_with_one_call(run: Callable[..., World]) -> None:
+    """``after_batch`` comes after the last answer of each batch, so that they can be written together."""
+
+    async def scenario(world: World) -> None:
+        seen: list[tuple[int, int]] = []
+        world.answers.then = lambda draft, outcome: seen.append((len(world.answers.all), world.parts.batches))
+        world.submit(comment("k0"), comment("k1"))
+        await asyncio.sleep(COMMIT_S / 2)
+        world.submit(comment("k2"))
+        await world.settle()
+        assert seen == [(1, 0), (2, 0), (3, 1)]
+        assert world.parts.batches == 2
+
+    run(scenario)
+
+
+# -- what follows a commit --------------------------------------------------------------------------------------------------
+
+
+def test_the_ring_is_ahead_of_the_answer_and_the_page_behind_it(run: Callable[..., World]) -> None:
+    """When an author hears of the number, the event is in the ring, pending, and not yet live."""
+
+    async def scenario(world: World) -> None:
+        viewer = FakeViewer()
+        viewer.join(world.room)
+        seen: list[tuple[int, int, int]] = []
+        world.answers.then = lambda draft, outcome: seen.append((world.room.head, world.room.visible, len(viewer.frames)))
+        world.submit(comment("k0"), comment("k1"))
+        await world.settle()
+        assert seen == [(1, 0, 0), (2, 0, 0)]
+        assert (viewer.received, viewer.faults) == ([1, 2], [])
+
+    run(scenario)
+
+
+def test_a_retry_gets_the_first_answer_and_nothing_happens_twice(run: Callable[..., World]) -> None:
+    """The same key gives the same number, also within one batch; another text for it is told so."""
+
+    async def scenario(world: World) -> None:
+        viewer = FakeViewer()
+        viewer.join(world.room)
+        world.submit(comment("k0"), comment("k0"))
+        await world.settle()
+        world.submit(comment("k0"), comment("k0", text="other"), comment("k1"))
+        await world.settle()
+        assert world.answers.words == [1, 1, 1, "key_reused", 2]
+        assert viewer.received == [1, 2]
+
+    run(scenario).assert_whole()
+
+
+def test_rejected_drafts_take_no_number(run: Callable[..., World]) -> None:
+    """A draft that cannot be is answered with its code, the rest of the batch is written."""
+
+    async def scenario(world: World) -> None:
+        world.submit(comment("k0"), removal(9, "rm"), comment("k1", room="nowhere"), comment("k2"))
+        await world.settle()
+
+    world = run(scenario)
+    assert world.answers.by_key == {"k0": 1, "rm": "comment_not_found", "k1": "room_not_found", "k2": 2}
+    world.assert_whole()
+
+
+def test_records_beside_the_log_are_written_and_not_shown(run: Callable[..., World]) -> None:
+    """Held comments and connections are recorded and answered; no room moves."""
+
+    async def scenario(world: World) -> None:
+        world.submit(held("h0"), connection("c0"))
+        await world.settle()
+        assert (world.room.head, world.parts.stats.flushes) == (0, 0)
+
+    world = run(scenario)
+    assert world.answers.words == ["held_for_review", "Recorded"]
+    assert [record.key for record in world.store.screened(0, 10)] == ["h0"]
+
+
+def test_a_removed_comments_text_leaves_memory_before_anybody_hears_of_the_removal(run: Callable[..., World]) -> None:
+    """At the time of the answer resume and history hold the tombstone, though the page is still to be rewritten."""
+
+    async def scenario(world: World) -> None:
+        world.submit(comment("k0", text="unbearable"))
+        await world.settle()
+        seen: list[bytes] = []
+        world.answers.then = lambda draft, outcome: seen.extend(world.room.resume(0, 0, 100).events)
+        world.submit(removal(1))
+        await asyncio.sleep(COMMIT_S * 1.01)
+        assert [json.loads(data)["removed"]["by"] for data in seen] == [2]
+        assert "unbearable" in world.parts.page()
+        await world.settle()
+        assert "unbearable" not in world.parts.page()
+
+    run(scenario).assert_whole()
+
+
+def test_a_change_of_mode_is_told_and_kept(run: Callable[..., World]) -> None:
+    """A mode notice changes the room from the commit on."""
+
+    async def scenario(world: World) -> None:
+        world.submit(room_mode("read_only", "m0"), announcement(key="n0"), room_mode("closed", "m1", room="b"))
+        await world.settle()
+
+    world = run(scenario)
+    assert world.parts.modes == [("a", "read_only"), ("b", "closed")]
+    assert (world.room.mode, world.parts.hub.rooms["b"].mode) == ("read_only", "closed")
+    world.assert_whole()
+
+
+def test_commits_are_counted(run: Callable[..., World]) -> None:
+    """Commits, drafts per batch and events show in the figures."""
+
+    async def scenario(world: World) -> None:
+        world.submit(comment("k0"), held("h0"))
+        await world.settle()
+        stats = world.parts.stats
+        assert (stats.commits, stats.batch_drafts.count, stats.batch_drafts.total, stats.events) == (1, 1, 2, 1)
+        assert (stats.commits_failed, stats.commits_unknown) == (0, 0)
+
+    run(scenario)
+
+
+# -- nothing was written ----------------------------------------------------------------------------------------------------
+
+
+def test_a_failed_commit_tells_authors_and_leaves_nothing(run: Callable[..., World]) -> None:
+    """StoreUnavailable: temporary refusals, once each; the log, the room and the viewers know nothing of it."""
+
+    async def scenario(world: World) -> None:
+        world.store.plan("append", Fault.FAIL)
+        world.submit(comment("k0"), comment("k1"))
+        await world.settle()
+        assert (world.room.head, world.log()) == (0, [])
+        assert world.parts.stats.commits_failed == 1
+        world.submit(comment("k0"))
+        await world.settle()
+
+    world = run(scenario)
+    assert world.answers.words == ["storage_unavailable", "storage_unavailable", 1]
+    assert all(outcome.retry_after_ms > 0 for _, outcome in world.answers.all if isinstance(outcome, Refusal))
+    world.assert_whole()
+
+
+def test_while_the_store_is_down_drafts_are_refused_before_they_queue(run: Callable[..., World]) -> None:
+    """After a failure the next drafts are refused for a moment, then one tries again; a success ends the trouble."""
+
+    async def scenario(world: World) -> None:
+        world.store.stand("append", Fault.FAIL)
+        assert world.publisher.trouble == ""
+        world.submit(comment("k0"))
+        await asyncio.sleep(0.1)
+        with pytest.raises(Refusal, match="storage_unavailable"):
+            world.publisher.check("a")
+        assert "injected" in world.publisher.trouble
+        await asyncio.sleep(0.6)
+        world.publisher.check("a")
+        world.submit(comment("k1"))
+        await asyncio.sleep(0.1)
+        with pytest.raises(Refusal, match="storage_unavailable"):
+            world.publisher.check("a")
+        world.store.heal()
+        await asyncio.sleep(0.6)
+        assert world.publisher.trouble != ""
+        world.submit(comment("k2"))
+        await asyncio.sleep(0.1)
+        world.publisher.check("a")
+        assert world.publisher.trouble == ""
+
+    world = run(scenario)
+    assert world.answers.by_key == {"k0": "storage_unavailable", "k1": "storage_unavailable", "k2": 1}
+
+
+def test_what_queued_during_a_failing_commit_is_tried_by_itself(run: Callable[..., World]) -> None:
+    """A failure of one batch does not speak for the next."""
+
+    async def scenario(world: World) -> None:
+        world.store.plan("append", Fault.FAIL)
+        world.submit(comment("k0"))
+        await asyncio.sleep(COMMIT_S / 2)
+        world.submit(comment("k1"))
+        await world.settle()
+
+    assert run(scenario).answers.by_key == {"k0": "storage_unavailable", "k1": 1}
+
+
+# -- nobody can tell --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fault", [Fault.LOSE, Fault.WRITE_THEN_FAIL])
+@pytest.mark.parametrize("times", [1, 2, 5])
+def test_an_unknown_outcome_is_resolved_by_appending_again(run: Callable[..., World], fault: Fault, times: int) -> None:
+    """Whether the batch was written or lost, the same drafts again tell: each stands once, is answered once, goes live once."""
+
+    async def scenario(world: World) -> None:
+        viewer = FakeViewer()
+        viewer.join(world.room)
+        world.store.plan("append", *[fault] * times)
+        world.submit(comment("k0"), held("h0"), comment("k1"))
+        await asyncio.sleep(COMMIT_S / 2)
+        world.submit(comment("k2"))
+        await world.settle()
+        assert (viewer.received, viewer.faults) == ([1, 2, 3], [])
+        assert (world.parts.stats.commits, world.parts.stats.commits_unknown) == (2, times)
+
+    world = run(scenario)
+    assert world.store.batches == [["k0", "h0", "k1"]] * (times + 1) + [["k2"]]
+    assert world.answers.by_key == {"k0": 1, "h0": "held_for_review", "k1": 2, "k2": 3}
+    world.assert_whole()
+
+
+def test_an_unknown_outcome_with_removals_and_modes_is_resolved(run: Callable[..., World]) -> None:
+    """Whatever the batch held takes effect once, though its outcomes come as retries."""
+
+    async def scenario(world: World) -> None:
+        world.submit(comment("k0", text="first"), comment("k1", text="second"))
+        await world.settle()
+        world.store.plan("append", Fault.WRITE_THEN_FAIL)
+        world.submit(
+            removal(1, "rm1"),
+            comment("k2", text="third"),
+            removal(4, "rm4"),
+            room_mode("read_only", "m0"),
+            restoration(1, "rs1"),
+        )
+        await world.settle()
+        assert world.parts.modes == [("a", "read_only")]
+        assert [entry.event.text for entry in world.room.newest(10)] == ["first", "second", "", "", "", "", "first"]
+
+    world = run(scenario)
+    assert world.answers.by_key == {"k0": 1, "k1": 2, "rm1": 3, "k2": 4, "rm4": 5, "m0": 6, "rs1": 7}
+    world.assert_whole()
+
+
+def test_unknown_then_unavailable_is_still_unknown(run: Callable[..., World]) -> None:
+    """A store that goes down after an unknown outcome must not lead to "nothing was written"."""
+
+    async def scenario(world: World) -> None:
+        world.store.plan("append", Fault.WRITE_THEN_FAIL, Fault.FAIL, Fault.FAIL)
+        world.submit(comment("k0"))
+        await world.settle()
+
+    world = run(scenario)
+    assert world.answers.by_key == {"k0": 1}
+    world.assert_whole()
+
+
+@pytest.mark.parametrize("faults", [LOST, KEPT, [Fault.WRITE_THEN_FAIL] + [Fault.FAIL] * 5, [Fault.LOSE] + [Fault.FAIL] * 5])
+def test_when_all_attempts_are_used_up_authors_hear_that_nobody_knows(run: Callable[..., World], faults: list[Fault]) -> None:
+    """``outcome_unknown`` goes out once, and the author's own retry then gets the truth, in order and live."""
+
+    async def scenario(world: World) -> None:
+        viewer = FakeViewer()
+        viewer.join(world.room)
+        world.store.plan("append", *faults)
+        world.submit(comment("k0"), comment("k1"))
+        await world.settle()
+        assert world.answers.by_key == {"k0": "outcome_unknown", "k1": "outcome_unknown"}
+        world.submit(comment("k2"), comment("k1"), comment("k0"))
+        await world.settle()
+        assert (viewer.received, viewer.faults) == ([1, 2, 3], [])
+        written = Fault.WRITE_THEN_FAIL in faults
+        assert world.answers.words[2:] == ([3, 2, 1] if written else [1, 2, 3])
+
+    run(scenario).assert_whole()
+
+
+def test_what_was_written_unknown_to_us_becomes_live_by_itself(run: Callable[..., World]) -> None:
+    """Authors that never ask again: their comments stand in the log, so they come onto the page and to viewers all the same."""
+
+    async def scenario(world: World) -> None:
+        viewer = FakeViewer()
+        viewer.join(world.room)
+        world.store.plan("append", *KEPT)
+        world.submit(comment("k0"), comment("k1"), removal(1))
+        await world.settle()
+        assert world.answers.by_key == {"k0": "outcome_unknown", "k1": "outcome_unknown", "rm": "outcome_unknown"}
+        assert (viewer.received, viewer.faults) == ([1, 2, 3], [])
+
+    run(scenario).assert_whole()
+
+
+def test_a_room_in_doubt_is_read_until_that_works(run: Callable[..., World]) -> None:
+    """While the store cannot even be read nothing is lost and nobody spins; when it can, the room is whole."""
+
+    async def scenario(world: World) -> None:
+        world.store.plan("append", *KEPT)
+        world.store.stand("read", Fault.FAIL)
+        world.submit(comment("k0"))
+        await asyncio.sleep(60)
+        assert (world.room.head, world.answers.words) == (0, ["outcome_unknown"])
+        assert world.store.calls["read"] < 200
+        world.store.heal()
+        await world.settle()
+
+    run(scenario).assert_whole()
+
+
+def test_nothing_is_committed_before_a_room_in_doubt_was_read(run: Callable[..., World]) -> None:
+    """A batch that comes while the doubt cannot be cleared is told that nothing was written, which is true."""
+
+    async def scenario(world: World) -> None:
+        world.store.plan("append", *KEPT)
+        world.store.stand("read", Fault.FAIL)
+        world.submit(comment("k0"))
+        await asyncio.sleep(10)
+        appends = world.store.calls["append"]
+        world.submit(comment("k1"))
+        await asyncio.sleep(10)
+        assert world.store.calls["append"] == appends
+        assert world.answers.by_key == {"k0": "outcome_unknown", "k1": "storage_unavailable"}
+        assert len(world.log()) == 1
+        world.store.heal()
+        world.submit(comment("k1"))
+        await world.settle()
+        assert world.answers.words[-1] == 2
+
+    run(scenario).assert_whole()
+
+
+def test_a_doubt_over_more_than_one_reading_is_cleared(run: Callable[..., World]) -> None:
+    """More events than one reading gives, removals among them, all take effect."""
+
+    async def scenario(world: World) -> None:
+        drafts: list[Draft] = [comment(key) for key in keys(2100)]
+        drafts += [removal(5, "rm5"), removal(1500, "rm1500"), room_mode("closed", "m0"), restoration(5, "rs5")]
+        world.store.plan("append", *KEPT)
+        world.submit(*drafts)
+        await world.settle()
+        assert set(world.answers.words) == {"outcome_unknown"}
+        assert world.room.mode == "closed"
+
+    run(scenario, batch_max=5000, queue_max=5000, ring_events=3000).assert_whole()
+
+
+def test_a_log_that_ran_ahead_of_the_room_is_caught_up(run: Callable[..., World]) -> None:
+    """Events that came into the log past us (another tool's) are read as soon as a commit shows that they are there."""
+
+    async def scenario(world: World) -> None:
+        viewer = FakeViewer()
+        viewer.join(world.room)
+        world.store.inner.append([comment("foreign0"), comment("foreign1")])
+        world.submit(comment("k0"))
+        await world.settle()
+        assert world.answers.by_key == {"k0": 3}
+        assert (viewer.received, viewer.faults) == ([1, 2, 3], [])
+
+    run(scenario).assert_whole()
+
+
+# -- a fault of our own -----------------------------------------------------------------------------------------------------
+
+
+def test_an_unforeseen_error_of_the_store_leaves_nobody_waiting(run: Callable[..., World]) -> None:
+    """Authors of the batch hear that nobody knows, once each; the next batch is committed and the room is whole."""
+
+    class Broken(Batches):
+        def append(self, batch: Sequence[Draft]) -> list[Outcome]:
+            outcomes = super().append(batch)
+            if len(self.batches) == 1:
+                raise ZeroDivisionError("a bug")
+            return outcomes
+
+    async def scenario(world: World) -> None:
+        world.store.__class__ = Broken
+        viewer = FakeViewer()
+        viewer.join(world.room)
+        world.submit(comment("k0"), connection("c0"))
+        await asyncio.sleep(COMMIT_S / 2)
+        world.submit(comment("k1"))
+        await world.settle()
+        assert world.answers.by_key == {"k0": "outcome_unknown", "": "outcome_unknown", "k1": 2}
+        assert (viewer.received, viewer.faults) == ([1, 2], [])
+
+    run(scenario).assert_whole()
+
+
+@pytest.mark.parametrize("key", keys(3))
+def test_a_sink_that_raises_costs_nobody_an_answer(run: Callable[..., World], key: str) -> None:
+    """A bug in one sink: each draft is answered once, and everything becomes live."""
+
+    async def scenario(world: World) -> None:
+        def fail(draft: Draft, outcome: Outcome | Refusal) -> None:
+            if draft == comment(key):
+                raise ZeroDivisionError("a bug")
+
+        viewer = FakeViewer()
+        viewer.join(world.room)
+        world.answers.then = fail
+        world.submit(*[comment(each) for each in keys(3)])
+        await world.settle()
+        assert list(world.answers.by_key) == keys(3)
+        assert set(world.answers.words) <= {1, 2, 3, "outcome_unknown"}
+        assert (viewer.received, viewer.faults) == ([1, 2, 3], [])
+
+    run(scenario).assert_whole()
+
+
+def test_a_fault_after_the_ring_has_the_event_is_made_good(run: Callable[..., World]) -> None:
+    """When what is told of a mode change fails, its author hears that nobody knows, and the room goes on whole."""
+
+    async def scenario(world: World) -> None:
+        world.parts.modes = None  # type: ignore[assignment] # what appends to it fails
+        world.submit(comment("k0"), room_mode("closed", "m0"), comment("k1"))
+        await world.settle()
+        assert world.answers.by_key == {"k0": 1, "m0": "outcome_unknown", "k1": "outcome_unknown"}
+        assert world.room.mode == "closed"
+
+    run(scenario).assert_whole()
+
+
+# -- blocked rooms and the end ----------------------------------------------------------------------------------------------
+
+
+def test_a_room_whose_pages_cannot_be_written_is_refused_and_others_are_not(run: Callable[..., World]) -> None:
+    """The check looks at the room's pages too."""
+
+    async def scenario(world: World) -> None:
+        comments = world.parts.root / "rooms" / "a" / "comments"
+        comments.rename(comments.with_name("away"))
+        comments.write_text("no folder")
+        world.submit(comment("k0"))
+        await asyncio.sleep(1)
+        with pytest.raises(Refusal) as refusal:
+            world.publisher.check("a")
+        assert (refusal.value.code.name, refusal.value.code.temporary) == ("storage_unavailable", True)
+        world.publisher.check("b")
+        comments.unlink()
+        comments.with_name("away").rename(comments)
+        await world.settle()
+        world.publisher.check("a")
+
+    run(scenario).assert_whole()
+
+
+def test_draining_answers_what_was_taken_and_takes_no_more(run: Callable[..., World]) -> None:
+    """Drain returns when all queued drafts are answered; new ones are told to come back later."""
+
+    async def scenario(world: World) -> None:
+        world.submit(*[comment(key) for key in keys(25)])
+        await asyncio.sleep(COMMIT_S / 2)
+        world.submit(comment("last"))
+        await world.publisher.drain()
+        assert len(world.answers.all) == 26
+        with pytest.raises(Refusal) as refusal:
+            world.publisher.check("a")
+        assert (refusal.value.code.name, refusal.value.code.temporary) == ("shutting_down", True)
+        await world.publisher.drain()
+
+    world = run(scenario, batch_max=10)
+    assert world.answers.by_key == {key: number for number, key in enumerate([*keys(25), "last"], 1)}
+
+
+def test_draining_ends_though_the_store_is_down(run: Callable[..., World]) -> None:
+    """Nobody waits for a store that does not come back; everybody has an answer."""
+
+    async def scenario(world: World) -> None:
+        world.store.stand("append", Fault.LOSE)
+        world.store.stand("read", Fault.FAIL)
+        world.submit(comment("k0"))
+        await asyncio.sleep(10)
+        world.submit(comment("k1"))
+        await asyncio.wait_for(world.publisher.drain(), 30)
+
+    assert set(run(scenario).answers.by_key) == {"k0", "k1"}
+
+
+def test_ending_without_a_drain_answers_what_was_under_way(tmp_path: Path) -> None:
+    """A loop that is shut down cancels the commit: its authors hear that nobody knows."""
+    worlds: list[World] = []
+
+    async def scenario() -> None:
+        worlds.append(World(tmp_path))
+        worlds[0].submit(comment("k0"))
+        await asyncio.sleep(COMMIT_S / 2)
+
+    simulate(scenario)
+    assert worlds[0].answers.by_key == {"k0": "outcome_unknown"}
+
+
+def test_viewers_of_one_room_see_nothing_of_another(run: Callable[..., World]) -> None:
+    """A commit over several rooms is flushed to each room's own viewers."""
+
+    async def scenario(world: World) -> None:
+        rooms: dict[str, FakeViewer] = {"a": FakeViewer(), "b": FakeViewer()}
+        for name, viewer in rooms.items():
+            watcher: Viewer = viewer
+            assert watcher is viewer
+            viewer.join(world.parts.hub.rooms[name])
+        world.submit(comment("k0", text="for a"), comment("k1", text="for b", room="b"))
+        await world.settle()
+        assert (rooms["a"].texts, rooms["b"].texts) == (["for a"], ["for b"])
+
+    run(scenario)
