@@ -5,23 +5,31 @@ Preparing 100,000 terms takes seconds; loading what was prepared takes milliseco
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Iterable, Sequence
+from functools import cache
 from itertools import product
 from typing import Final
 
 import msgspec
 from daachorse import CharwiseDoubleArrayAhoCorasick
 
+from filters.language import WORDS, surprise
 from filters.normalize import CODE_OF, NOISE, READINGS, SYLLABLE_OF, fold, is_han
 from filters.rules import Rule, RuleSet
 
 LONGEST_SOFT: Final = 8
+LONGEST_BAG: Final = 4
 MAX_READINGS: Final = 4
 # Rule number of a harmless phrase that cancels the hits of every rule.
 EVERY_RULE: Final = 0xFFFF
 # Weight of a character that is in no term: no sum of weights reaches it.
-FOREIGN: Final = 1 << 62
+FOREIGN: Final = 1 << 30
+# How many soft candidates chance may bring up in a comment of CHANCE_CHARS characters, over all terms.
+CHANCE: Final = 0.5
+CHANCE_CHARS: Final = 20
+RARELY: Final = 0.002
 
 
 class Index(msgspec.Struct, frozen=True):
@@ -36,7 +44,9 @@ class Index(msgspec.Struct, frozen=True):
 class Compiled(msgspec.Struct, frozen=True):
     """All terms of a rule set. ``terms`` and ``folded`` hold one a line; ``rule`` is the rule's number, per term.
 
-    Terms from ``harmless`` on are phrases that cancel. ``sums`` and ``sum_terms`` are the bags of characters, in order of sums.
+    Terms from ``harmless`` on are phrases that cancel. ``sums`` and ``sum_terms`` are the bags of characters, in order of sums;
+    ``costs`` the surprise of each term as a text of its own. ``dropped`` lists terms that are too short once folded (rule, term);
+    ``quiet`` the terms that are looked for as written only, because chance would spell their sounds too often.
     """
 
     terms: str
@@ -48,15 +58,17 @@ class Compiled(msgspec.Struct, frozen=True):
     initials: Index
     sums: array[int]
     sum_terms: array[int]
+    costs: array[int]
     dropped: tuple[tuple[str, str], ...]
+    quiet: tuple[int, ...]
 
 
 def weight(char: str) -> int:
-    """A fixed pseudo-random number of 56 bits for a character (splitmix64)."""
+    """A fixed pseudo-random number of 27 bits for a character (splitmix64); sums of a few stay single machine words."""
     mixed = (ord(char) * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
     mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
     mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
-    return mixed >> 8
+    return mixed >> 37
 
 
 def codes_of(folded: str) -> list[str]:
@@ -122,7 +134,7 @@ def compile_rules(rules: RuleSet) -> Compiled:
             letters = initials_of(folded)
             if len(letters) > 1 and any(map(is_han, folded)):
                 initials.setdefault(letters, []).append(added)
-            if len(set(folded)) > 1:
+            if len(folded) <= LONGEST_BAG and len(set(folded)) > 1:
                 bags.append((sum(map(weight, folded)), added))
     harmless = len(terms)
     for number, rule in enumerate(rules.rule):
@@ -130,6 +142,7 @@ def compile_rules(rules: RuleSet) -> Compiled:
             add(phrase, number)
     for phrase in rules.harmless:
         add(phrase, EVERY_RULE)
+    quiet = _quieten(sounds, bags, folded_terms)
     bags.sort()
     return Compiled(
         terms="\n".join(terms),
@@ -141,8 +154,55 @@ def compile_rules(rules: RuleSet) -> Compiled:
         initials=_index(initials, searched=False),
         sums=array("q", (total for total, _ in bags)),
         sum_terms=array("I", (term for _, term in bags)),
+        costs=array("H", map(surprise, folded_terms)),
         dropped=tuple(dropped),
+        quiet=quiet,
     )
+
+
+def _quieten(sounds: dict[str, list[int]], bags: list[tuple[int, int]], folded: list[str]) -> tuple[int, ...]:
+    """Take out of ``sounds`` and ``bags`` what ordinary text would spell by chance too often, the likeliest first."""
+    quiet = set()
+    chance = sorted((math.prod(_chance_of_sound().get(code, RARELY) for code in key), key) for key in sounds)
+    budget = CHANCE / CHANCE_CHARS
+    for likely, key in chance:
+        budget -= likely
+        if budget < 0:
+            quiet.update(sounds.pop(key))
+    shuffles = []
+    for total, term in bags:
+        chars = folded[term]
+        likely = math.factorial(len(chars)) * math.prod(_chance_of_char().get(char, RARELY) for char in chars)
+        shuffles.append((likely, total, term))
+    budget = CHANCE / CHANCE_CHARS
+    bags.clear()
+    for likely, total, term in sorted(shuffles):
+        budget -= likely
+        if budget >= 0:
+            bags.append((total, term))
+    return tuple(sorted(quiet))
+
+
+@cache
+def _chance_of_char() -> dict[str, float]:
+    """Share of each ideograph in ordinary text."""
+    shares: dict[str, float] = {}
+    for word, cost in WORDS.items():
+        for char in word:
+            shares[char] = shares.get(char, 0.0) + 2 ** (-cost / 8)
+    total = sum(shares.values())
+    return {char: share / total for char, share in shares.items()}
+
+
+@cache
+def _chance_of_sound() -> dict[str, float]:
+    """Share of each syllable code in ordinary text."""
+    shares: dict[str, float] = {}
+    for char, share in _chance_of_char().items():
+        if char in READINGS:
+            code = CODE_OF[READINGS[char][0]]
+            shares[code] = shares.get(code, 0.0) + share
+    return shares
 
 
 def _index(entries: dict[str, list[int]], *, searched: bool) -> Index:

@@ -6,6 +6,7 @@ Used on hits only, over a few characters.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from filters import tables
@@ -21,9 +22,14 @@ PICTURE: Final = 96
 LONGEST_WORD: Final = 4
 
 EVERYDAY_WORD: Final = 112
+# Ideographs of a lower rank than this are worth a second look.
+USUAL_RANK: Final = 4000
 WORDS: Final[dict[str, int]] = {word: int(cost) for word, cost in tables.pairs("words").items()}
 WORDS.update((word, min(WORDS.get(word, EVERYDAY_WORD), EVERYDAY_WORD)) for word in tables.words("everyday"))
 RANKS: Final[dict[str, int]] = {char: int(rank) for char, rank in tables.pairs("ranks").items()}
+USUAL: Final[frozenset[str]] = frozenset(
+    [*(char for char, rank in RANKS.items() if rank < USUAL_RANK), *tables.words("usual"), *"".join(tables.words("everyday"))]
+)
 ENGLISH: Final[frozenset[str]] = frozenset(tables.pairs("english"))
 
 
@@ -52,21 +58,18 @@ def char_cost(char: str) -> int:
     return DIGIT if char.isdigit() else NOISE
 
 
-def surprise(text: str, word: str = "", word_cost: int = 0) -> int:
-    """Cost of folded ``text``, cut in the cheapest way; ``word`` counts as one more known word of ``word_cost``."""
+@lru_cache(maxsize=32_768)
+def surprise(text: str) -> int:
+    """Cost of a short folded text, cut in the cheapest way."""
     size = len(text)
     best = [0] * (size + 1)
     for end in range(1, size + 1):
         char = text[end - 1]
         single = WORDS.get(char)
-        least = best[end - 1] + (single if single is not None else char_cost(char))
-        for length in (2, 3, 4):
-            if length > end:
-                break
+        least = best[end - 1] + (char_cost(char) if single is None else single)
+        for length in range(2, min(LONGEST_WORD, end) + 1):
             cost = WORDS.get(text[end - length : end])
             if cost is not None and best[end - length] + cost < least:
                 least = best[end - length] + cost
-        if word and text.endswith(word, 0, end) and best[end - len(word)] + word_cost < least:
-            least = best[end - len(word)] + word_cost
         best[end] = least
     return best[size]

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 import re
+from array import array
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import accumulate, chain, pairwise
-from operator import sub
+from itertools import chain, islice, pairwise
+from operator import add
 from typing import Final
 
 import msgspec
@@ -29,7 +30,7 @@ from filters.rules import Rule, RuleSet
 CONTEXT: Final = 3
 MAX_WEIGHED: Final = 48
 MAX_HITS: Final = 64
-SHUFFLED: Final = (2, 3, 4, 5)
+MAX_SOFT: Final = 256
 # What a soft hit of each kind has to pay before its evidence counts; in eighths of a bit, like all costs.
 TERM_COST: Final = 42
 PRICE: Final = {Kind.PLAIN: 0, Kind.SECOND: 8, Kind.SHAPE: 16, Kind.SPLIT: 0, Kind.EMOJI: 16, Kind.LATIN: 0}
@@ -128,13 +129,15 @@ class Lexicon:
         self._sounds = _Keys(compiled.sounds)
         self._initials = _Keys(compiled.initials)
         self._initials_of_size = Counter(map(len, self._initials.keys))
-        self._longest = min(LONGEST_SOFT, max(map(len, self._sounds.keys), default=0))
+        longest = min(LONGEST_SOFT, max(map(len, self._sounds.keys), default=0))
+        self._patterns = lattice.Patterns(self._sounds.keys, longest, self._sounds.find)
         self._sums = frozenset(compiled.sums)
         self._sum_list = compiled.sums
         self._sum_terms = compiled.sum_terms
         soft = (self._folded[term] for term in compiled.sum_terms)
         self._weights = _Weights({char: weight(char) for char in set(chain.from_iterable(soft))})
-        self._term_cost = TERM_COST + round(8 * math.log2(max(compiled.harmless, 2)))
+        cap = TERM_COST + round(8 * math.log2(max(compiled.harmless, 2)))
+        self._costs = array("H", (min(cap, cost) for cost in compiled.costs))
 
     def __len__(self) -> int:
         """Number of terms, without harmless phrases."""
@@ -143,7 +146,7 @@ class Lexicon:
     def find(self, text: str, folded: str) -> list[Hit]:
         """Every term found in ``text`` (``folded`` is its folded form), cancelled ones included, at most MAX_HITS."""
         exact = self._exact.find(folded)
-        soft = list(self._candidates(folded))
+        soft = list(islice(self._candidates(folded), MAX_SOFT))
         if not exact and not soft:
             return []
         offsets = Offsets(text, FOLD)
@@ -176,7 +179,7 @@ class Lexicon:
                 why = self._calming(calm, start, end, self._rule_of[term], folded)
                 if not why and rule.boundary != "none":
                     if (start, end) not in crossing:
-                        crossing[start, end] = self._crossing(folded, start, end, rule.boundary == "word")
+                        crossing[start, end] = self._crossing(folded, start, end, term, rule.boundary == "word")
                     why = crossing[start, end]
                 yield Hit(rule, self._terms[term], "surface" if surface else "folded", first, last, cancelled=why)
 
@@ -186,7 +189,7 @@ class Lexicon:
                 return f"inside the harmless “{folded[first:last]}”"
         return ""
 
-    def _crossing(self, folded: str, start: int, end: int, always: bool) -> str:
+    def _crossing(self, folded: str, start: int, end: int, term: int, always: bool) -> str:
         """Why the piece is no word of its own here; empty: it may be one."""
         before, after = folded[start - 1 : start], folded[end : end + 1]
         if _joined(before, folded[start]) or _joined(folded[end - 1], after):
@@ -195,8 +198,9 @@ class Lexicon:
             return ""
         left, right = folded[max(0, start - CONTEXT) : start], folded[end : end + CONTEXT]
         piece = folded[start:end]
-        apart = surprise(left) + min(self._term_cost, surprise(piece)) + surprise(right)
-        if apart - surprise(left + piece + right) > 8 * self._settings.crossing:
+        apart = surprise(left) + self._costs[term] + surprise(right)
+        limit = 0.0 if always else self._settings.crossing
+        if apart - surprise(left + piece + right) > 8 * limit:
             return "across the bounds of words"
         return ""
 
@@ -213,9 +217,13 @@ class Lexicon:
             found = self._sounds.find(second)
             if found:
                 yield from self._sound_candidates(folded, SECOND_SOUNDS, found)
-        sums = list(accumulate(map(self._weights.__getitem__, folded), initial=0))
-        if not self._sums.isdisjoint(chain.from_iterable(map(sub, sums[size:], sums) for size in SHUFFLED)):
-            yield from self._shuffled(folded, sums)
+        ones = list(map(self._weights.__getitem__, folded))
+        twos = list(map(add, ones, ones[1:]))
+        threes = list(map(add, twos, ones[2:]))
+        fours = list(map(add, threes, ones[3:]))
+        apart = self._sums.isdisjoint
+        if not (apart(twos) and apart(threes) and apart(fours)):
+            yield from self._shuffled(folded, (twos, threes, fours))
         if lattice.is_unusual(folded):
             yield from self._lattice_candidates(folded)
         if self._initials.keys and _LETTERS_BESIDE_HAN.search(folded):
@@ -228,9 +236,10 @@ class Lexicon:
             first, last = offsets.span(start, end)
             gaps = last - first - (end - start)
             piece = folded[first:last]
+            spare = surprise(piece) - 8 * need
             for term in self._sounds.terms(number):
                 spelled = self._folded[term]
-                if piece == spelled:
+                if spare < self._costs[term] or piece == spelled:
                     continue
                 if gaps and "".join(char for char in piece if char not in NOISE) == spelled:
                     yield _Soft(term, first, last, GAP_PRICE, need, "skeleton", "separated")
@@ -238,25 +247,26 @@ class Lexicon:
                     price = (GAP_PRICE if gaps else 0) + _rarity(piece) + _name(folded, first, spelled)
                     yield _Soft(term, first, last, price, need, "phonetic", "same sound")
 
-    def _shuffled(self, folded: str, sums: list[int]) -> Iterator[_Soft]:
+    def _shuffled(self, folded: str, sums: tuple[list[int], ...]) -> Iterator[_Soft]:
+        """``sums``: for windows of 2, 3 and 4 characters, the sum of the weights in each."""
         need = self._settings.shuffle
-        for size in SHUFFLED:
-            for start in range(len(folded) - size + 1):
-                total = sums[start + size] - sums[start]
+        for size, totals in enumerate(sums, start=2):
+            price = round(8 * math.log2(math.factorial(size)))
+            for start, total in enumerate(totals):
                 if total not in self._sums:
                     continue
                 at = bisect_left(self._sum_list, total)
+                letters = sorted(folded[start : start + size])
                 while at < len(self._sum_list) and self._sum_list[at] == total:
                     term = self._sum_terms[at]
                     at += 1
                     spelled = self._folded[term]
-                    if len(spelled) == size and folded[start : start + size] != spelled:
-                        price = round(8 * math.log2(math.factorial(size)))
+                    if folded[start : start + size] != spelled and sorted(spelled) == letters:
                         yield _Soft(term, start, start + size, price, need, "skeleton", "shuffled")
 
     def _lattice_candidates(self, folded: str) -> Iterator[_Soft]:
         need = self._settings.lattice
-        for candidate in lattice.search(folded, self._sounds.keys, self._longest):
+        for candidate in lattice.search(folded, self._patterns):
             steps = candidate.steps
             start, end = steps[0].start, steps[-1].end
             gap = any(one.end != two.start for one, two in pairwise(steps))
@@ -314,7 +324,7 @@ class Lexicon:
                     first, last = offsets.span(one.start, one.end)
                     yield Hit(rule, self._terms[one.term], one.view, first, last, evidence, one.detail)
                 continue
-            need = 8 * one.need + one.price + min(self._term_cost, surprise(self._folded[one.term]))
+            need = 8 * one.need + one.price + self._costs[one.term]
             piece = folded[one.start : one.end]
             if surprise(piece) < need:
                 continue
