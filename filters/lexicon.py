@@ -198,7 +198,8 @@ class Lexicon:
             return ""
         left, right = folded[max(0, start - CONTEXT) : start], folded[end : end + CONTEXT]
         piece = folded[start:end]
-        apart = surprise(left) + self._costs[term] + surprise(right)
+        own = surprise(piece) if always else self._costs[term]
+        apart = surprise(left) + own + surprise(right)
         limit = 0.0 if always else self._settings.crossing
         if apart - surprise(left + piece + right) > 8 * limit:
             return "across the bounds of words"
