@@ -144,6 +144,7 @@ function newKey() {
 export class Barrage extends EventTarget {
   /** @type {WebSocket | null} */ #socket = null;
   /** @type {EventSource | null} */ #stream = null;
+  #opened = false;
   #joined = false;
   #closed = true;
   #attempt = 0;
@@ -238,11 +239,11 @@ export class Barrage extends EventTarget {
     this.#retryTimer = null;
     this.#status({ state: "connecting" });
     const socket = new this.around.WebSocket(`${this.url.replace(/^http/, "ws")}/ws`);
-    let opened = false;
     this.#socket = socket;
+    this.#opened = false;
     this.#heardAt = this.around.now();
     socket.onopen = () => {
-      opened = true;
+      this.#opened = true;
       this.#openFailures = 0;
       if (this.token) {
         this.#transmit({ op: "auth", token: this.token });
@@ -254,10 +255,7 @@ export class Barrage extends EventTarget {
       this.#heardAt = this.around.now();
       this.#receive(JSON.parse(data));
     };
-    socket.onclose = ({ code }) => {
-      this.#openFailures += opened ? 0 : 1;
-      this.#lost(socket, code);
-    };
+    socket.onclose = ({ code }) => this.#lost(socket, code);
     this.#watchTimer = this.around.setTimeout(() => this.#watch(socket), WATCH_MS);
   }
 
@@ -279,6 +277,7 @@ export class Barrage extends EventTarget {
     if (socket !== this.#socket) {
       return;
     }
+    this.#openFailures += this.#opened ? 0 : 1;
     this.#drop();
     if (FINAL_CLOSES.has(code)) {
       this.#finish(code);

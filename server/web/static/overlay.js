@@ -65,6 +65,12 @@ export class Overlay {
     this.onCounts = onCounts;
     this.reduced = matchMedia("(prefers-reduced-motion: reduce)");
     this.reduced.addEventListener("change", () => this.clear());
+    // The stage as it was measured last, in CSS pixels; `unit` is the font size of a comment of normal size.
+    this.width = 0;
+    this.height = 0;
+    this.unit = 15;
+    this.area = 0;
+    this.planes = this.#planes();
     this.pen = /** @type {CanvasRenderingContext2D} */ (document.createElement("canvas").getContext("2d"));
     new ResizeObserver(() => this.#measureStage()).observe(layer);
     this.#measureStage();
@@ -95,10 +101,10 @@ export class Overlay {
     this.#preferences = { ...this.#preferences, ...changes };
     this.layer.hidden = !this.#preferences.on;
     this.layer.style.opacity = String(this.#preferences.opacity);
-    if ("area" in changes || "scale" in changes || before !== this.still || !this.#preferences.on) {
+    if (before !== this.still || !this.#preferences.on) {
       this.clear();
-      this.#measureStage();
     }
+    this.#measureStage();
   }
 
   /**
@@ -173,7 +179,7 @@ export class Overlay {
     this.#waiting = [];
     this.#list = [];
     this.#drawList();
-    this.#measureStage();
+    this.planes = this.#planes();
     this.onCounts(this.counts);
   }
 
@@ -184,47 +190,48 @@ export class Overlay {
     return (this.paused ? this.#pausedAt : performance.now()) - this.#stopped;
   }
 
-  /** Lanes for the stage as it is now. What flies goes on; it was placed for another width, so the screen is emptied on a change. */
+  /** Take the stage as it is now. What is on the screen was placed for the stage as it was, so a change empties the screen. */
   #measureStage() {
     const { clientWidth, clientHeight } = this.layer;
     const unit = Math.min(28, Math.max(15, clientHeight / 20)) * this.#preferences.scale;
-    const lanes = Math.max(1, Math.floor((clientHeight * this.#preferences.area) / (unit * LINE)));
-    const standing = Math.max(1, Math.floor(clientHeight / (unit * LINE)));
-    if (this.#items.size > 0 && (clientWidth !== this.width || unit !== this.unit)) {
-      this.width = clientWidth;
-      this.unit = unit;
+    const area = clientHeight * this.#preferences.area;
+    if (clientWidth !== this.width || clientHeight !== this.height || unit !== this.unit || area !== this.area) {
+      Object.assign(this, { width: clientWidth, height: clientHeight, unit, area });
       this.clear();
-      return;
     }
-    if (clientWidth !== this.width || unit !== this.unit || lanes !== this.moving?.last.length || this.#items.size === 0) {
-      this.width = clientWidth;
-      this.unit = unit;
-      this.moving = new MovingPlane(lanes, clientWidth, GAP_PX);
-      this.standing = new StandingPlane(standing);
-    }
+  }
+
+  /** Empty planes. */
+  #planes() {
+    const lane = this.unit * LINE;
+    return {
+      moving: new MovingPlane(Math.floor(this.area / lane), this.width, GAP_PX),
+      standing: new StandingPlane(Math.floor(this.height / lane)),
+    };
   }
 
   /** @param {Waiting} entry @returns {boolean} whether it is on the screen now */
   #place(entry) {
     const { comment, font, width, own } = entry;
-    if (!this.moving || !this.standing || this.#items.size >= LIMITS[this.#preferences.density]) {
+    if (this.#items.size >= LIMITS[this.#preferences.density]) {
       return false;
     }
+    const { moving, standing } = this.planes;
     const lane = this.unit * LINE;
     const span = Math.max(1, Math.ceil((font * LINE) / lane - 0.01));
     const start = this.#now();
     if (comment.mode === "top" || comment.mode === "bottom") {
-      const first = this.standing.place(comment.mode, start, STANDING_MS, span);
+      const first = standing.place(comment.mode, start, STANDING_MS, span);
       if (first < 0) {
         return false;
       }
-      const top = comment.mode === "top" ? first * lane : this.layer.clientHeight - (this.standing.until.length - first) * lane;
+      const top = comment.mode === "top" ? first * lane : this.height - (standing.until.length - first) * lane;
       this.#show(entry, top, [{ opacity: 1 }, { opacity: 1 }], STANDING_MS, own);
       return true;
     }
     const direction = comment.mode === "reverse" ? -1 : 1;
     const duration = CROSSING_MS / this.#preferences.speed;
-    const first = this.moving.place({ start, duration, width, direction }, span);
+    const first = moving.place({ start, duration, width, direction }, span);
     if (first < 0) {
       return false;
     }
