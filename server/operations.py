@@ -14,7 +14,6 @@ import msgspec
 
 from server.core.reasons import check_removal, check_restoration
 from server.errors import Refusal
-from server.http.api import room_object
 from server.http.services import Services
 from server.store.base import (
     Committed,
@@ -72,6 +71,23 @@ class Remove(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
 class Restore(Remove, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Restore the removed comment ``seq``, by a code of family R."""
+
+
+def room_object(found: Services, info: RoomInfo) -> dict[str, Any]:
+    """A room as it stands in answers. ``page`` is its newest static page."""
+    return {
+        "room": info.name,
+        "title": info.title,
+        "kind": info.kind,
+        "mode": info.mode,
+        "epoch": info.epoch,
+        "head": info.head,
+        "viewers": found.viewers(info.name),
+        "created_ms": info.created_ms,
+        "started_ms": info.started_ms,
+        "video_url": info.video_url,
+        "page": page_path(info.name, info.head),
+    }
 
 
 class Operations(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Final
+from typing import Final
 
 import orjson
 from starlette.requests import Request
@@ -12,28 +12,10 @@ from starlette.routing import Route
 
 from server.errors import Refusal
 from server.http.requests import SEQ_MAX, services, whole
-from server.http.services import Services
+from server.operations import room_object
 from server.store.base import RoomInfo
-from server.wire import page_path
 
 LIMIT_DEFAULT: Final = 100
-
-
-def room_object(found: Services, info: RoomInfo) -> dict[str, Any]:
-    """A room as it stands in answers. ``page`` is its newest static page."""
-    return {
-        "room": info.name,
-        "title": info.title,
-        "kind": info.kind,
-        "mode": info.mode,
-        "epoch": info.epoch,
-        "head": info.head,
-        "viewers": found.viewers(info.name),
-        "created_ms": info.created_ms,
-        "started_ms": info.started_ms,
-        "video_url": info.video_url,
-        "page": page_path(info.name, info.head),
-    }
 
 
 def find_room(request: Request) -> RoomInfo:

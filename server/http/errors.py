@@ -49,14 +49,12 @@ def problem(code: Code, detail: str = "", retry_after_ms: int = 0, headers: Mapp
 
 
 async def _on_refusal(request: Request, error: Exception) -> Response:
-    if not isinstance(error, Refusal):
-        raise error
+    assert isinstance(error, Refusal)
     return problem(error.code, error.detail, error.retry_after_ms)
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
-    if not isinstance(error, HTTPException):
-        raise error
+    assert isinstance(error, HTTPException)
     name = _BY_STATUS.get(error.status_code, "internal_error" if error.status_code >= 500 else "bad_message")
     return problem(CODES[name], headers=error.headers)
 
