@@ -40,10 +40,10 @@ def serial(number: int) -> str:
             return out
 
 
-def made_up(start: int = 0) -> Iterator[str]:
+def made_up() -> Iterator[str]:
     """Endlessly many comments of about 10 to 20 characters, no two alike."""
     phrases = cycle(_PHRASES)
-    return (f"{next(phrases)}{serial(number)}" for number in count(start))
+    return (f"{next(phrases)}{serial(number)}" for number in count())
 
 
 def from_file(path: Path, max_chars: int = 100) -> Iterator[str]:
