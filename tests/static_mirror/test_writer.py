@@ -273,6 +273,7 @@ def test_exclusive_keeps_blocking_work_off(tmp_path: Path) -> None:
         free.start()
         free.join(10)
         assert not free.is_alive()
+        waiting.join(0.2)
         order.append("first")
     waiting.join(10)
     assert order == ["first", "second"]
@@ -345,6 +346,7 @@ def test_an_old_page_that_was_never_sealed_is_found(tmp_path: Path) -> None:
         lambda data: data.replace(b'id="c7"', b'id="c8"'),
         lambda data: data.replace(b'id="c7" class="', b'id="c7" klass="'),
         lambda data: data.replace(b"<title>", b"<title>x"),
+        lambda data: data.replace(b"<h1 ", b"<h2 "),
     ],
 )
 def test_check_finds_a_damaged_open_page(tmp_path: Path, damage: object) -> None:
