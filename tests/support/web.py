@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,8 +12,9 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 from starlette.types import Message
 
-from server.http import errors
+from server.http import errors, operator
 from server.http.services import Services
+from server.remote import RemoteOperations
 
 
 def application(services: Services, routes: Sequence[BaseRoute]) -> Starlette:
@@ -29,6 +30,14 @@ async def browsing(app: Starlette, address: str = "127.0.0.1", **headers: str) -
     transport = httpx.ASGITransport(app, client=(address, 40_000))
     async with httpx.AsyncClient(transport=transport, base_url="http://site.example", headers=headers) as client:
         yield client
+
+
+def operator_client(services: Services, handler: Callable[[httpx.Request], httpx.Response] | None = None) -> RemoteOperations:
+    """The operations of alice over HTTP: of the application, or of whatever ``handler`` answers."""
+    transport: httpx.AsyncBaseTransport = httpx.ASGITransport(application(services, operator.routes))
+    if handler is not None:
+        transport = httpx.MockTransport(handler)
+    return RemoteOperations("http://127.0.0.1:1", services.tokens, "alice", transport)
 
 
 class Reader:

@@ -92,7 +92,7 @@ async def test_a_client_that_leaves_in_the_body_is_no_error_of_ours(app: Starlet
     async def send(message: Any) -> None:
         sent.append(message)
 
-    scope = {
+    scope: dict[str, Any] = {
         "type": "http",
         "method": "POST",
         "path": "/echo",
