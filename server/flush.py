@@ -63,14 +63,13 @@ class Pages(Protocol):
 class _State:
     """Where a room stands with its flushing."""
 
-    __slots__ = ("blocked", "busy", "doubt", "free", "last_ms", "lock", "sealing", "timer", "to_seal", "waiters")
+    __slots__ = ("busy", "doubt", "free", "last_ms", "lock", "sealing", "timer", "to_seal", "waiters")
 
     def __init__(self) -> None:
         self.last_ms = -1e9
         self.timer: asyncio.TimerHandle | None = None
         self.busy = False
         self.doubt = False
-        self.blocked = False
         self.sealing = False
         self.to_seal: set[int] = set()
         self.waiters: list[asyncio.Future[None]] = []
@@ -95,12 +94,16 @@ class Flusher:
         self._deflate_level = deflate_level
         self._states: dict[str, _State] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self.trouble = ""
+        self._troubles: dict[str, str] = {}
+
+    @property
+    def trouble(self) -> str:
+        """Why pages of some room cannot be written at the moment; empty when all can."""
+        return next(iter(self._troubles.values()), "")
 
     def blocked(self, room: str) -> bool:
         """The room's pages cannot be written at the moment."""
-        state = self._states.get(room)
-        return state is not None and state.blocked
+        return room in self._troubles
 
     def due(self, room: Room[Viewer]) -> None:
         """The room has pending events: flush it at once after a pause, else at the next tick."""
@@ -116,7 +119,7 @@ class Flusher:
     async def visible(self, room: Room[Viewer], seq: int) -> None:
         """Return when event ``seq`` is on the page and was sent."""
         while room.visible < seq:
-            await self.next_flush(room)
+            await asyncio.shield(self.next_flush(room))  # the future is that of others, too
 
     def next_flush(self, room: Room[Viewer]) -> asyncio.Future[None]:
         """Done after the room's next flush. One future serves all who wait."""
@@ -128,14 +131,25 @@ class Flusher:
     async def exclusive(self, room: Room[Viewer], work: Callable[[int], T]) -> T:
         """Run blocking work on a room's pages while nothing is appended to them; ``work`` gets the newest visible number.
 
-        Commits go on meanwhile, flushing waits.
+        Commits go on meanwhile, flushing waits. Work that has begun goes on to its end, also when the caller is cancelled.
         """
         state = self._state(room.name)
         while state.busy:
             await state.free.wait()
         self._occupy(state)
+        result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._spawn(self._exclusive(room, state, work, result))
+        return await result
+
+    async def _exclusive(self, room: Room[Viewer], state: _State, work: Callable[[int], T], result: asyncio.Future[T]) -> None:
         try:
-            return await self._in_worker(state, lambda: work(room.visible))
+            found = await self._in_worker(state, lambda: work(room.visible))
+        except Exception as error:
+            if not result.done():
+                result.set_exception(error)
+        else:
+            if not result.done():
+                result.set_result(found)
         finally:
             self._release(state)
             self.due(room)
@@ -179,7 +193,7 @@ class Flusher:
             return
         try:
             full = self._mirror.append(room.name, [event for event, _ in entries])
-        except MirrorError as error:
+        except Exception as error:  # MirrorError, or a fault of our own: the page is in doubt after either
             self._doubt(room, state, error)
             self._start_rewrite(room, state, changed, last)
             return
@@ -207,22 +221,22 @@ class Flusher:
             else:
                 viewer.write(plain)
         state.last_ms = _now_ms()
-        self._count(room, entries, len(plain) * len(hot))
+        self._count(entries, len(hot), len(plain))
         for waiter in state.waiters:
             if not waiter.done():
                 waiter.set_result(None)
 
-    def _count(self, room: Room[Viewer], entries: list[Entry], sent: int) -> None:
-        """``sent``: bytes before compression."""
+    def _count(self, entries: list[Entry], viewers: int, size: int) -> None:
+        """``size``: bytes of the frame before compression."""
         stats = self._stats
         stats.flushes += 1
-        stats.deliveries += len(entries) * len(room.hot)
-        stats.bytes_out += sent
+        stats.deliveries += len(entries) * viewers
+        stats.bytes_out += size * viewers
         stats.page_lag_s.observe(max(0.0, time.time() - entries[0].event.at_ms / 1000))
 
     # -- the slow path ------------------------------------------------------------------------------------------------
 
-    def _doubt(self, room: Room[Viewer], state: _State, error: MirrorError) -> None:
+    def _doubt(self, room: Room[Viewer], state: _State, error: Exception) -> None:
         state.doubt = True
         self._stats.page_errors += 1
         log.warning("a static page is not as it should be; it is made again from the log", room=room.name, error=str(error))
@@ -241,21 +255,21 @@ class Flusher:
                     await self._in_worker(state, lambda: self._pages.repair(room.name, last))
                 await self._in_worker(state, lambda: self._pages.rewrite(room.name, sorted(numbers), last))
                 break
-            except (MirrorError, StoreError) as error:
+            except Exception as error:  # MirrorError, StoreError, or a fault of our own: the room must not fall silent
                 self._stats.page_errors += 1
-                if not state.blocked:
+                if room.name not in self._troubles:
                     log.error(
-                        "static pages cannot be written; the room is refused until they can", room=room.name, error=str(error)
-                    )
-                state.blocked = state.doubt = True
-                self.trouble = str(error)
+                        "static pages cannot be written; the room is refused until they can", room=room.name, error=str(error),
+                        exc_info=None if isinstance(error, MirrorError | StoreError) else error,
+                    )  # fmt: skip
+                state.doubt = True
+                self._troubles[room.name] = str(error)
             await asyncio.sleep(pause)
             pause = min(pause * 2, _RETRY_MAX_S)
-        if state.blocked:
+        if self._troubles.pop(room.name, None) is not None:
             log.info("static pages can be written again", room=room.name)
-        state.blocked = state.doubt = False
+        state.doubt = False
         self._release(state)
-        self.trouble = ""
         self._send(room, state, last)
         self.due(room)
 

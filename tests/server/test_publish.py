@@ -4,97 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from server.errors import Refusal
 from server.flush import Viewer
 from server.store.base import Draft, Outcome
-from server.store.faults import Fault, FaultyStore
-from server.store.memory import MemoryStore
-from server.wire import Event, encode_event
+from server.store.faults import Fault
 from tests.support.drafts import announcement, comment, connection, held, removal, restoration, room_mode
-from tests.support.pipeline import Answers, Pipeline
-from tests.support.simulation import Lane, simulate
+from tests.support.pipeline import COMMIT_S, Batches, World, run_world
+from tests.support.simulation import simulate
 from tests.support.viewers import FakeViewer
 
-COMMIT_S = 0.010
 LOST = [Fault.LOSE] * 6
 KEPT = [Fault.WRITE_THEN_FAIL] * 6
 
 
-class Batches(FaultyStore):
-    """Notes the keys of each batch, then does as the faults say."""
-
-    def __init__(self) -> None:
-        super().__init__(MemoryStore(), sleep=lambda seconds: None)
-        self.batches: list[list[str]] = []
-
-    def append(self, batch: Sequence[Draft]) -> list[Outcome]:
-        self.batches.append([str(getattr(draft, "key", "-")) for draft in batch])
-        return super().append(batch)
-
-
-class World:
-    """A pipeline with room ``a`` over a store that fails on command; a commit takes COMMIT_S, a flush happens at once."""
-
-    def __init__(self, root: Path, **options: Any) -> None:
-        self.store = Batches()
-        self.store.create_room("a", "Room A", "live", 1)
-        self.store.create_room("b", "Room B", "live", 1)
-        self.writer = Lane(COMMIT_S)
-        self.parts = Pipeline(
-            self.store, root, writer=self.writer, workers=Lane(), readers=Lane(), **({"tick_ms": 0} | options)
-        )
-        self.parts.load()
-        self.answers = Answers()
-        self.publisher = self.parts.publisher
-        self.room = self.parts.room
-
-    def submit(self, *drafts: Draft) -> None:
-        """Submit drafts in one turn of the loop."""
-        for draft in drafts:
-            self.publisher.submit(draft, self.answers)
-
-    async def settle(self) -> None:
-        """Until everything is answered and flushed, and nothing more would happen by itself."""
-        await asyncio.sleep(60)
-
-    def log(self, room: str = "a") -> list[Event]:
-        """The log as it is now, whatever the faults."""
-        return self.store.inner.read(room, 0, 10_000)
-
-    def assert_whole(self, room: str = "a") -> None:
-        """Ring, pages and log say the same, and all of it is visible."""
-        held_room = self.parts.hub.rooms[room]
-        log = self.log(room)
-        assert [event.seq for event in log] == list(range(1, len(log) + 1))
-        assert (held_room.head, held_room.visible) == (len(log), len(log))
-        newest = held_room.newest(10_000)
-        assert [entry.event for entry in newest] == log[held_room.first - 1 :]
-        assert [entry.data for entry in newest] == [encode_event(entry.event) for entry in newest]
-        assert self.parts.rows(room) == len(log)
-
-
-Scenario = Callable[[World], Coroutine[Any, Any, None]]
-
-
 @pytest.fixture
 def run(tmp_path: Path) -> Callable[..., World]:
-    """Runs a scenario in virtual time over a new world, to which ``options`` go."""
-
-    def _run(scenario: Scenario, **options: Any) -> World:
-        async def whole() -> World:
-            world = World(tmp_path, **options)
-            await scenario(world)
-            return world
-
-        return simulate(whole)
-
-    return _run
+    """Runs a scenario in virtual time over a new world."""
+    return partial(run_world, tmp_path)
 
 
 def keys(number: int, prefix: str = "k") -> list[str]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
+from typing import Any, Final
 
 from server.core.batch import Tick
 from server.core.hub import Hub
@@ -16,8 +19,15 @@ from server.metrics import Stats
 from server.pages import PageWork
 from server.publish import Publisher
 from server.store.base import Committed, Draft, Outcome, RoomInfo, RoomMode, Store
+from server.store.faults import FaultyStore
+from server.store.memory import MemoryStore
+from server.wire import Event, encode_event
 from static_mirror import Mirror
 from static_mirror.verify import verify
+from tests.support.simulation import Lane, simulate
+
+COMMIT_S: Final = 0.010
+PAGES_S: Final = 0.005
 
 
 class Answers:
@@ -70,6 +80,7 @@ class Pipeline:
         now_ms: float = 0.0,
         ring_events: int = 64,
         tick_ms: float = 50,
+        tick_max_ms: float = 0,
         queue_max: int = 1000,
         batch_max: int = 100,
         deflate_min: int = 300,
@@ -85,7 +96,7 @@ class Pipeline:
         self.hub: Hub[Viewer] = Hub(ring_events)
         self.mirror = mirror(root)
         self.pages = PageWork(self.mirror, store, self.infos)
-        self.tick = Tick(tick_ms, tick_ms, now_ms)
+        self.tick = Tick(tick_ms, max(tick_ms, tick_max_ms), now_ms)
         self.flusher = Flusher(
             self.mirror, wrap(self.pages), workers, self.tick, self.stats, deflate_min=deflate_min, deflate_level=6
         )
@@ -124,3 +135,69 @@ class Pipeline:
         report = verify(self.root / "rooms" / room / "comments")
         assert report.problems == []
         return report.rows
+
+
+class Batches(FaultyStore):
+    """Notes the keys of each batch, then does as the faults say."""
+
+    def __init__(self) -> None:
+        super().__init__(MemoryStore(), sleep=lambda seconds: None)
+        self.batches: list[list[str]] = []
+
+    def append(self, batch: Sequence[Draft]) -> list[Outcome]:
+        self.batches.append([str(getattr(draft, "key", "-")) for draft in batch])
+        return super().append(batch)
+
+
+class World:
+    """A pipeline with rooms ``a`` and ``b`` over a store that fails on command, for one scenario in virtual time.
+
+    A commit takes COMMIT_S, work on pages PAGES_S, a flush happens at once unless ``options`` say otherwise.
+    """
+
+    def __init__(self, root: Path, **options: Any) -> None:
+        self.store = Batches()
+        self.store.create_room("a", "Room A", "live", 1)
+        self.store.create_room("b", "Room B", "live", 1)
+        self.writer, self.workers, self.readers = Lane(COMMIT_S), Lane(PAGES_S, width=4), Lane(width=2)
+        lanes = {"writer": self.writer, "workers": self.workers, "readers": self.readers}
+        self.parts = Pipeline(self.store, root, **({"tick_ms": 0, "now_ms": time.monotonic() * 1000} | lanes | options))
+        self.parts.load()
+        self.answers = Answers()
+        self.publisher = self.parts.publisher
+        self.room = self.parts.room
+
+    def submit(self, *drafts: Draft) -> None:
+        """Submit drafts in one turn of the loop."""
+        for draft in drafts:
+            self.publisher.submit(draft, self.answers)
+
+    async def settle(self) -> None:
+        """Until everything is answered and flushed, and nothing more would happen by itself."""
+        await asyncio.sleep(60)
+
+    def log(self, room: str = "a") -> list[Event]:
+        """The log as it is now, whatever the faults."""
+        return self.store.inner.read(room, 0, 10_000)
+
+    def assert_whole(self, room: str = "a") -> None:
+        """Ring, pages and log say the same, and all of it is visible."""
+        held_room = self.parts.hub.rooms[room]
+        log = self.log(room)
+        assert [event.seq for event in log] == list(range(1, len(log) + 1))
+        assert (held_room.head, held_room.visible) == (len(log), len(log))
+        newest = held_room.newest(10_000)
+        assert [entry.event for entry in newest] == log[held_room.first - 1 :]
+        assert [entry.data for entry in newest] == [encode_event(entry.event) for entry in newest]
+        assert self.parts.rows(room) == len(log)
+
+
+def run_world(root: Path, scenario: Callable[[World], Coroutine[Any, Any, None]], **options: Any) -> World:
+    """Run a scenario in virtual time over a new world, which it returns."""
+
+    async def whole() -> World:
+        world = World(root, **options)
+        await scenario(world)
+        return world
+
+    return simulate(whole)
