@@ -113,6 +113,19 @@ def actor() -> str:
         return f"uid {os.getuid()}"
 
 
+def require_data_folder(settings: Settings) -> None:
+    """A command that only looks does not make a folder. Raises DataFolderError."""
+    if not settings.data_dir.is_dir():
+        raise DataFolderError(
+            f"there is no data folder {settings.data_dir}. Start a server first, or name its folder with --data."
+        )
+
+
+def quiet_logs(settings: Settings) -> None:
+    """Of a command, people want to see what went wrong, not the running of the parts."""
+    configure(msgspec.structs.replace(settings, log_format="console", log_level="warning"))
+
+
 @asynccontextmanager
 async def operations(settings: Settings, create: bool = False) -> AsyncIterator[Operations]:
     """The operations of the server that holds the data folder, or of the folder itself when none does.
@@ -136,8 +149,7 @@ async def operations(settings: Settings, create: bool = False) -> AsyncIterator[
 
 def run(settings: Settings, work: Callable[[Operations], Awaitable[_T]], create: bool = False) -> _T:
     """Do some work with the operations, to its end; ``create`` as in :func:`operations`."""
-    # Of a command, people want to see what went wrong, not the running of the parts.
-    configure(msgspec.structs.replace(settings, log_format="console", log_level="warning"))
+    quiet_logs(settings)
 
     async def whole() -> _T:
         async with operations(settings, create) as found:

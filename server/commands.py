@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
@@ -9,10 +10,13 @@ from typing import Any
 import click
 import orjson
 
-from server.cli import run, with_settings
+from server.cli import EXIT_FAILED, operations, quiet_logs, require_data_folder, run, with_settings
+from server.control import DataLock, find_server
 from server.core.reasons import REASONS
+from server.errors import Refusal
 from server.operations import Announce, CreateRoom, Operations, Remove, Restore, SetMode
 from server.settings import Settings
+from server.verification import TRIES, RoomCheck, check_room, served, stored
 
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
 
@@ -130,6 +134,47 @@ def rebuild(room: str | None, as_json: bool, settings: Settings) -> None:
     _show(rows, lambda row: "rebuilt " + ", ".join(f"{name} {value}" for name, value in row.items()), as_json)
 
 
+@click.command("verify-pages")
+@click.argument("room", required=False)
+@_json
+@with_settings()
+@click.pass_context
+def verify_pages(ctx: click.Context, room: str | None, as_json: bool, settings: Settings) -> None:
+    """Compare the static pages of ROOM, or of all rooms, with the log; nothing is changed."""
+    quiet_logs(settings)
+    checks = asyncio.run(_verify(settings, room))
+    _show(
+        (check._asdict() for check in checks),
+        lambda row: "\n".join(
+            ["{room}: {head} events, {pages} pages, {rows} rows".format_map(row), *(f"  {line}" for line in row["problems"])]
+        ),
+        as_json,
+    )
+    if any(check.problems for check in checks):
+        ctx.exit(EXIT_FAILED)
+
+
+async def _verify(settings: Settings, room: str | None) -> list[RoomCheck]:
+    pages_dir = settings.data_dir / "pages"
+    if find_server(settings.data_dir) is not None:
+        async with operations(settings) as found:
+            names = [room] if room is not None else [row["room"] for row in await found.list_rooms()]
+            return [await check_room(pages_dir, name, served(found, name), TRIES) for name in names]
+    # Not through the services: their start would repair what is to be seen.
+    from server.store.sql import SqlStore
+
+    require_data_folder(settings)
+    with DataLock(settings.data_dir):
+        store = SqlStore.open(settings.data_dir / "barrage.db")
+        try:
+            names = [info.name for info in store.rooms() if room in (None, info.name)]
+            if not names and room is not None:
+                raise Refusal("room_not_found")
+            return [await check_room(pages_dir, name, stored(store, name)) for name in names]
+        finally:
+            store.close()
+
+
 @click.command()
 @click.option("--after", type=click.IntRange(min=0), default=0, help="Only records with larger ids.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
@@ -170,4 +215,4 @@ def reasons() -> None:
         click.echo(f"{reason.code}\t{reason.zh}\t{reason.en}")
 
 
-COMMANDS = (room, remove, restore, rebuild, screened, reports, reasons)
+COMMANDS = (room, remove, restore, rebuild, verify_pages, screened, reports, reasons)

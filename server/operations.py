@@ -96,6 +96,9 @@ class Operations(Protocol):
     async def list_rooms(self) -> list[dict[str, Any]]:
         """All rooms."""
 
+    async def history(self, room: str, after: int, limit: int) -> list[dict[str, Any]]:
+        """Events of a room with numbers after ``after``, in order, as the history interface shows them."""
+
     async def create_room(self, request: CreateRoom) -> dict[str, Any]:
         """The new room."""
 
@@ -130,6 +133,9 @@ class LocalOperations:
 
     async def list_rooms(self) -> list[dict[str, Any]]:
         return [room_object(self._services, info) for info in self._services.rooms()]
+
+    async def history(self, room: str, after: int, limit: int) -> list[dict[str, Any]]:
+        return [msgspec.json.decode(event) for event in await self._services.history(room, after, limit)]
 
     async def create_room(self, request: CreateRoom) -> dict[str, Any]:
         check_room_name(request.name)

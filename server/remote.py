@@ -36,9 +36,7 @@ class RemoteOperations:
         self._tokens = tokens
         self._actor = actor
         self._url = url
-        self._client = httpx.AsyncClient(
-            base_url=f"{url}/api/operator/", timeout=TIMEOUT_S, transport=transport, trust_env=False
-        )
+        self._client = httpx.AsyncClient(base_url=url, timeout=TIMEOUT_S, transport=transport, trust_env=False)
 
     async def __aenter__(self) -> Self:
         return self
@@ -50,6 +48,11 @@ class RemoteOperations:
 
     async def list_rooms(self) -> list[dict[str, Any]]:
         return await self._list("rooms", {})
+
+    async def history(self, room: str, after: int, limit: int) -> list[dict[str, Any]]:
+        query: dict[str, int | str] = {"after": after, "limit": limit}
+        events: list[dict[str, Any]] = (await self._ask("GET", f"/api/rooms/{room}/events", query, b""))["events"]
+        return events
 
     async def create_room(self, request: CreateRoom) -> dict[str, Any]:
         return await self._post("rooms", request)
@@ -76,11 +79,11 @@ class RemoteOperations:
         return await self._list("reports", {"after": after, "limit": limit})
 
     async def _list(self, path: str, query: dict[str, int | str]) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = (await self._ask("GET", path, query, b""))[path]
+        rows: list[dict[str, Any]] = (await self._ask("GET", f"/api/operator/{path}", query, b""))[path]
         return rows
 
     async def _post(self, path: str, body: Any) -> dict[str, Any]:
-        return await self._ask("POST", path, {}, msgspec.json.encode(body))
+        return await self._ask("POST", f"/api/operator/{path}", {}, msgspec.json.encode(body))
 
     async def _ask(self, method: str, path: str, query: dict[str, int | str], body: bytes) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self._tokens.issue_operator(self._actor, int(time.time() * 1000))}"}
