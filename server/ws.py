@@ -210,13 +210,11 @@ class Connection(asyncio.Protocol):
             self._flush_core()
 
     def _on_frame(self, frame: Frame) -> None:
-        if not self._admit():
-            if self.closing:
-                self.abort()
-            else:
-                self.close("too_many_frames")
-            return
         if self.closing:
+            self._bound_closing()
+            return
+        if not self._admit():
+            self.close("too_many_frames")
             return
         opcode = frame.opcode
         if opcode is Opcode.TEXT and frame.fin:
@@ -246,6 +244,11 @@ class Connection(asyncio.Protocol):
             self.closing = True
             self.conversation.stats.close("normal")
             self.conversation.closing(self, _CLOSE_WAIT_S)
+
+    def _bound_closing(self) -> None:
+        """A frame that came after our closing frame is ignored; too many of them are the end."""
+        if self._core is not None and not self._core.eof_sent and not self._admit():
+            self.abort()
 
     def _on_fragment(self, frame: Frame) -> None:
         """A part of a text message: its UTF-8 and the size so far are checked at once."""
@@ -314,10 +317,8 @@ class Connection(asyncio.Protocol):
 
     def send(self, payload: bytes) -> None:
         """Send one text message to this connection alone."""
-        if not self.closing:
+        if not (self.closing or (self.stalled_s and self._overfull())):
             self.write(frames.text_frame(payload))
-            if self.stalled_s:
-                self._bound_buffer()
 
     def answer(self, draft: Draft, outcome: Outcome | Refusal) -> None:
         """The fate of a draft that this connection submitted (duty of a ``publish.Sink``)."""
@@ -331,16 +332,19 @@ class Connection(asyncio.Protocol):
         """Write the collected answers."""
         data = b"".join(self.answers)
         self.answers.clear()
-        if not self.closing:
+        if not (self.closing or (self.stalled_s and self._overfull())):
             self.write(data)
-            if self.stalled_s:
-                self._bound_buffer()
 
-    def _bound_buffer(self) -> None:
-        """One that asks and never reads: four times the bound of the transport's buffer is the end, without a close frame."""
-        if self.transport.get_write_buffer_size() > 4 * self.conversation.settings.write_high_bytes:
-            self.conversation.stats.close("too_slow")
-            self.abort()
+    def _overfull(self) -> bool:
+        """Is this one that asks and never reads? Four times the bound of the transport's buffer is the end, without a close frame.
+
+        Asked before writing, so that one large answer, as to a resume, does not count against a client that is only slow.
+        """
+        if self.transport.get_write_buffer_size() <= 4 * self.conversation.settings.write_high_bytes:
+            return False
+        self.conversation.stats.close("too_slow")
+        self.abort()
+        return True
 
     def close(self, name: str, reason: str = "") -> None:
         """Close with a code of :data:`server.errors.CLOSES`; see the module's text for the two ways."""

@@ -7,6 +7,7 @@ catches, fails the test at the end unless the test took it with :meth:`RunningSe
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import socket
 import threading
@@ -15,15 +16,18 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import structlog.testing
 import uvicorn
 import uvloop
 
 from server.accounts.identity import Tokens
 from server.app import Parts, listen, screening_config, uvicorn_config
+from server.core.room import Room
+from server.flush import Viewer
 from server.screening import Screening
 from server.settings import Settings, load
-from server.store.base import Store
+from server.store.base import CommentDraft, Committed, Store
 from server.store.memory import MemoryStore
 from server.store.sql import SqlStore
 from tests.support.wsclient import RawClient
@@ -58,6 +62,7 @@ class RunningServer:
         self._loop: asyncio.AbstractEventLoop
         self._stop: asyncio.Event
         self._ready = threading.Event()
+        self._keys = itertools.count(1)
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="server")
 
@@ -129,6 +134,42 @@ class RunningServer:
         if room:
             assert client.read_until("joined")["room"] == room
         return client
+
+    @contextmanager
+    def changed(self, **settings: Any) -> Iterator[None]:
+        """For a while the WebSocket side goes by other settings. Bounds that were built at the start stay."""
+        conversation = self.parts.conversation
+        before = conversation.settings
+        conversation.settings = msgspec.structs.replace(before, **settings)
+        try:
+            yield
+        finally:
+            conversation.settings = before
+
+    # -- its rooms ----------------------------------------------------------------------------------------------------
+
+    def room(self, name: str = "demo") -> Room[Viewer]:
+        """The room as held in memory; look at it by :meth:`call` where it may move."""
+        return self.parts.hub.rooms[name]
+
+    def append(self, count: int, text: str = "弹幕", room: str = "demo") -> int:
+        """Put comments into a room's log, past screening and rates; returns the newest number when all are live."""
+
+        async def submit() -> int:
+            now_ms = self.parts.site.now_ms()
+            drafts = [
+                CommentDraft(
+                    room=room, author="script", key=f"{next(self._keys)}", at_ms=now_ms, pos_ms=0, text=text, mode="scroll",
+                    color="#ffffff", size=25, author_id="script", author_name="Script",
+                )
+                for _ in range(count)
+            ]  # fmt: skip
+            outcomes = await asyncio.gather(*map(self.parts.site.submit, drafts))
+            assert all(isinstance(outcome, Committed) for outcome in outcomes)
+            await self.parts.flusher.visible(self.room(room), self.room(room).head)
+            return self.room(room).head
+
+        return self.run(submit())
 
     # -- what it logged -----------------------------------------------------------------------------------------------
 
