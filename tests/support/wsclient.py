@@ -148,7 +148,7 @@ class RawClient:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._socket.close()
+        self.close()
 
     @property
     def local_port(self) -> int:
@@ -292,6 +292,16 @@ class RawClient:
         while not self.ended():
             assert time.monotonic() < deadline
             yield self.read_frame()
+
+    def rest(self) -> bytes:
+        """What has arrived and was not read."""
+        data = bytes(self._buffer)
+        self._buffer.clear()
+        return data
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
 
     def _fill(self) -> None:
         data = self._socket.recv(65536)
