@@ -14,6 +14,8 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import TypeVar
 
+import structlog
+
 from server.core.hub import Hub
 from server.core.room import Room
 from server.errors import Refusal, StoreError
@@ -26,6 +28,8 @@ T = TypeVar("T")
 _PAGES_MAX = 256
 _ATTEMPTS = 4
 
+log = structlog.get_logger("history")
+
 
 class History:
     """Belongs to the event loop; ``readers`` runs the store's reading."""
@@ -35,7 +39,7 @@ class History:
         self._hub = hub
         self._readers = readers
         self._pages: OrderedDict[tuple[str, int], tuple[int, list[bytes]]] = OrderedDict()
-        self._flights: dict[tuple[str, int], asyncio.Future[list[bytes]]] = {}
+        self._flights: dict[tuple[str, int, int, int], asyncio.Future[list[bytes]]] = {}
         self._warming: dict[str, list[Callable[[], None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -78,17 +82,19 @@ class History:
         if cached is not None and cached[0] == room.changes:
             self._pages.move_to_end(key)
             return cached[1]
-        flight = self._flights.get(key)
+        # A reading is shared by those only who see the room as it was when the reading began: one that began before a removal
+        # may hold the text, one that began before a flush ends too early.
+        rows = min(PAGE_ROWS, room.visible - number * PAGE_ROWS)
+        wanted = (room.name, number, rows, room.changes)
+        flight = self._flights.get(wanted)
         if flight is None:
-            flight = self._flights[key] = asyncio.ensure_future(self._load(room, number))
-            flight.add_done_callback(lambda _: self._flights.pop(key, None))
+            flight = self._flights[wanted] = asyncio.ensure_future(self._load(room, number, rows))
+            flight.add_done_callback(lambda _: self._flights.pop(wanted, None))
         return await asyncio.shield(flight)
 
-    async def _load(self, room: Room[Viewer], number: int) -> list[bytes]:
+    async def _load(self, room: Room[Viewer], number: int, rows: int) -> list[bytes]:
         changes = room.changes
-        first = number * PAGE_ROWS + 1
-        limit = min(PAGE_ROWS, room.visible - first + 1)
-        events = await self.read(lambda: self._store.read(room.name, first - 1, limit))
+        events = await self.read(lambda: self._store.read(room.name, number * PAGE_ROWS, rows))
         page = [encode_event(event) for event in events]
         if len(page) == PAGE_ROWS and room.changes == changes:
             self._pages[room.name, number] = (changes, page)
@@ -129,4 +135,7 @@ class History:
             pass  # they join with an empty ring, and hear of a gap that the pages fill
         finally:
             for then in self._warming.pop(room.name):
-                then()
+                try:
+                    then()
+                except Exception:
+                    log.exception("a viewer could not join", room=room.name)

@@ -43,13 +43,15 @@ class _Jump(selectors.SelectSelector):
 class Lane(Executor):
     """An executor of ``width`` workers; each call takes between ``least_s`` and ``most_s`` of virtual time.
 
-    What the call does happens at a moment of that time, its result arrives at the end. ``dead`` drops what did not happen yet, as
-    the death of the process would. ``most_at_once`` is the largest number of calls that ran at the same time.
+    What the call does happens at a moment of that time, its result arrives at the end. ``moment`` fixes it (0: at the begin, 1: at
+    the end), else it is random. ``dead`` drops what did not happen yet, as the death of the process would. ``most_at_once`` is the
+    largest number of calls that ran at the same time.
     """
 
     def __init__(self, least_s: float = 0.001, most_s: float | None = None, *, width: int = 1, seed: int = 0) -> None:
         self.least_s = least_s
         self.most_s = least_s if most_s is None else most_s
+        self.moment: float | None = None
         self.dead = False
         self.calls = 0
         self.most_at_once = 0
@@ -66,7 +68,8 @@ class Lane(Executor):
         self._free_s[worker] = end
         self.calls += 1
         loop.call_at(begin, self._count, 1)
-        loop.call_at(self._random.uniform(begin, end), self._do, loop, call, future, end)
+        moment = self._random.random() if self.moment is None else self.moment
+        loop.call_at(begin + moment * (end - begin), self._do, loop, call, future, end)
         return future
 
     def _count(self, change: int) -> None:
