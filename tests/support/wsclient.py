@@ -263,6 +263,17 @@ class RawClient:
         """The server ended the stream, and sent nothing more."""
         assert self.ended(), bytes(self._buffer[:100])
 
+    def expect_cut(self) -> None:
+        """The server does not even read any more: what we send is answered with a reset."""
+        deadline = time.monotonic() + self.timeout_s
+        try:
+            while time.monotonic() < deadline:
+                self.send(frame(PING))
+                time.sleep(0.01)
+        except ConnectionError:
+            return
+        raise AssertionError("the transport is still there")
+
     def ended(self) -> bool:
         """Wait for the next byte or the end; True when the stream is at its end (a reset counts)."""
         if self._buffer:
