@@ -31,7 +31,8 @@ class Faults:
     ``drop`` and ``double`` concern the newest viewer only, ``swap`` exchanges an event and the next in its frame. ``forget`` is
     acknowledged and never recorded; ``twice`` is recorded two times; ``unpaged`` is missing on the pages, ``mispaged`` says
     something else there; ``garble`` is live with another text. ``refuse`` maps a text to a permanent refusal, ``hold`` holds it,
-    ``busy`` refuses so many submissions for a time. ``delay_s`` delays every live frame.
+    ``busy`` refuses so many submissions for a time. ``delay_s`` delays every live frame. ``binary`` greets with a binary frame,
+    ``closing`` closes instead of letting anybody join.
     """
 
     drop: set[int] = field(default_factory=set)
@@ -47,6 +48,7 @@ class Faults:
     busy: int = 0
     delay_s: float = 0.0
     binary: bool = False
+    closing: bool = False
 
 
 class FakeBarrage:
@@ -137,7 +139,11 @@ class FakeBarrage:
             await ws.send(json.dumps({"op": "hello", "version": 1}))
             if self.faults.binary:
                 await ws.send(b"what?")
-            if "room" in query:
+            if self.faults.closing:
+                await ws.close(1012)
+            elif query.get("room", [ROOM]) != [ROOM]:
+                await ws.send(json.dumps({"op": "error", "code": "room_not_found", "message": "no such room"}))
+            elif "room" in query:
                 await self._join(ws, None)
             async for text in ws:
                 await self._message(ws, name, json.loads(text))
