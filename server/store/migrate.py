@@ -45,17 +45,18 @@ def upgrade(connection: Connection, target: str = "head") -> None:
     """Run the migrations up to ``target``."""
     from alembic import command  # takes a third of a second, and is needed for new and old databases only
 
-    command.upgrade(_config(connection), target)
+    command.upgrade(config(connection), target)
 
 
 def downgrade(connection: Connection, target: str) -> None:
     """Undo the migrations down to ``target`` (``base``: all). What the newer tables held is lost."""
     from alembic import command
 
-    command.downgrade(_config(connection), target)
+    command.downgrade(config(connection), target)
 
 
-def _config(connection: Connection) -> Config:
+def config(connection: Connection) -> Config:
+    """Alembic's configuration: our scripts, over ``connection``."""
     from alembic.config import Config
 
     config = Config(attributes={"connection": connection})

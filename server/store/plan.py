@@ -135,13 +135,18 @@ class Plan:
     modes: dict[int, RoomMode] = field(default_factory=dict)
 
 
+_Other = RemovalDraft | RestorationDraft | NoticeDraft | ScreenedDraft | ConnectionDraft | ReportDraft
+
 _NO_ROOM: Final = Rejected("room_not_found")
 _REUSED: Final = Rejected("key_reused")
 _NO_COMMENT: Final = Rejected("comment_not_found")
 
 
 def make(batch: Sequence[Draft], known: Known, entropy: Callable[[int], bytes] = os.urandom) -> Plan:
-    """Decide about ``batch``; ``known.rooms`` carries the new heads afterwards. ``entropy`` gives the salts."""
+    """Decide about ``batch``; ``known.rooms`` carries the new heads afterwards. ``entropy`` gives the salts.
+
+    Raises UnicodeEncodeError for a text that cannot be encoded.
+    """
     return _Planner(known, entropy).run(batch)
 
 
@@ -158,16 +163,17 @@ class _Planner:
         salts, at = self.entropy(SALT_BYTES * len(batch)), 0
         sha256 = hashlib.sha256
         for draft in batch:
-            if type(draft) is not CommentDraft:
+            if not isinstance(draft, CommentDraft):
                 outcomes.append(self._other(draft))
+                continue
+            author, text = draft.author, draft.text
+            encoded = text.encode()  # of a lone surrogate: the whole batch is looked through, see drafts.fault
+            if "\0" in text or "\0" in draft.author_name:
+                outcomes.append(Rejected(drafts.fault(draft)))
                 continue
             room = rooms.get(draft.room)
             if room is None:
                 outcomes.append(_NO_ROOM)
-                continue
-            author, text = draft.author, draft.text
-            if "\0" in text or "\0" in draft.author_name:
-                outcomes.append(Rejected(drafts.fault(draft)))
                 continue
             key = (author, draft.key)
             if key in first:
@@ -181,13 +187,13 @@ class _Planner:
             room.fresh.append((event, author))
             comments += (
                 room.id, seq, "comment", draft.at_ms, draft.pos_ms, author, draft.author_id, draft.author_name, draft.mode,
-                draft.color, draft.size, salt, sha256(salt + text.encode()).digest(), text, draft.verdict, draft.connection,
+                draft.color, draft.size, salt, sha256(salt + encoded).digest(), text, draft.verdict, draft.connection,
             )  # fmt: skip
             keys += (author, draft.key, room.id, seq)
             outcomes.append(Committed(room=draft.room, event=event, fresh=True))
         return plan
 
-    def _other(self, draft: Draft) -> Outcome:
+    def _other(self, draft: _Other) -> Outcome:
         code = drafts.fault(draft)
         if code:
             return Rejected(code)
@@ -205,9 +211,7 @@ class _Planner:
             return self._screened(room, draft)
         if isinstance(draft, NoticeDraft):
             return self._notice(room, draft)
-        if isinstance(draft, RemovalDraft | RestorationDraft):
-            return self._decision(room, draft)
-        raise TypeError(f"no draft: {type(draft).__name__}")
+        return self._decision(room, draft)
 
     def _again(self, first: Place | FirstScreened, room: Room, draft: drafts.KeyedDraft) -> Outcome:
         """The first answer for a key that is in use, if ``draft`` is a retry; see :func:`server.store.drafts.identity`."""

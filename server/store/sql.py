@@ -68,8 +68,9 @@ class SqlStore:
     def open(cls, path: str | Path, *, busy_ms: int = 2_000) -> SqlStore:
         """Open the database file ``path``, or make it, and bring it to the newest schema.
 
-        ``busy_ms`` is how long an append waits for another process that holds the write lock. Raises ConfigError for an
-        address or a database that this server cannot use, StoreUnavailable for one that it cannot reach or read.
+        ``busy_ms`` is how long an append waits for another process that holds the write lock, and a read for a connection.
+        Raises ConfigError for an address or a database that this server cannot use, StoreUnavailable for one that it cannot
+        reach or read.
         """
         file = _file_of(path)
         if sqlite3.sqlite_version_info < sqlite.LEAST_VERSION:

@@ -28,7 +28,6 @@ _CHECKPOINT_PAGES: Final = 4_000  # 16 MiB: half the writes of the default, stil
 _WAL_LIMIT_BYTES: Final = 64 * 2**20  # a longer file is cut back when it has been copied
 _READERS: Final = 4
 _READER_OVERFLOW: Final = 12
-_READER_WAIT_S: Final = 5.0
 
 
 def writer_engine(path: Path, busy_ms: int, *, create: bool = False) -> Engine:
@@ -47,7 +46,7 @@ def writer_engine(path: Path, busy_ms: int, *, create: bool = False) -> Engine:
 
 
 def reader_engine(path: Path, busy_ms: int) -> Engine:
-    """An engine with a bounded pool of connections that cannot write; a caller waits at most five seconds for one."""
+    """An engine with a bounded pool of connections that cannot write; a caller waits at most ``busy_ms`` for one."""
 
     def connect() -> sqlite3.Connection:
         return _connect(path, "rw", busy_ms, "query_only=ON")
@@ -58,7 +57,7 @@ def reader_engine(path: Path, busy_ms: int) -> Engine:
         poolclass=QueuePool,
         pool_size=_READERS,
         max_overflow=_READER_OVERFLOW,
-        pool_timeout=_READER_WAIT_S,
+        pool_timeout=busy_ms / 1000,
         skip_autocommit_rollback=True,
     )
 
@@ -112,13 +111,14 @@ class BulkInsert:
         for start in range(0, len(values), step):
             part = values[start : start + step] if len(values) > step else values
             rows = len(part) // self.width
-            size = self._size(rows)
+            size = self.size(rows)
             text = self._texts.get(size)
             if text is None:
                 text = self._texts[size] = self._head + ", ".join([self._row] * size) + self._tail
             connection.exec_driver_sql(text, (*part, *itertools.repeat(None, (size - rows) * self.width), rows))
 
-    def _size(self, rows: int) -> int:
+    def size(self, rows: int) -> int:
+        """Rows that the statement for ``rows`` rows has room for."""
         power: int = 1 << (rows - 1).bit_length()
         return power * 3 // 4 if rows <= power * 3 // 4 else power
 

@@ -37,19 +37,19 @@ def _rooms() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         _text("title"),
-        sa.Column("kind", sa.Text(), sa.CheckConstraint("kind IN ('live', 'vod')", name="ck_rooms_kind"), nullable=False),
+        sa.Column("kind", sa.Text(), sa.CheckConstraint("kind IN ('live', 'vod')", name=op.f("ck_rooms_kind")), nullable=False),
         sa.Column(
             "mode",
             sa.Text(),
-            sa.CheckConstraint("mode IN ('open', 'read_only', 'closed')", name="ck_rooms_mode"),
+            sa.CheckConstraint("mode IN ('open', 'read_only', 'closed')", name=op.f("ck_rooms_mode")),
             nullable=False,
         ),
         _text("epoch", None),
         sa.Column("created_ms", _BIG, nullable=False),
         sa.Column("started_ms", _BIG, nullable=False),
         _text("video_url"),
-        sa.PrimaryKeyConstraint("id", name="pk_rooms"),
-        sa.UniqueConstraint("name", name="uq_rooms_name"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_rooms")),
+        sa.UniqueConstraint("name", name=op.f("uq_rooms_name")),
         sqlite_strict=True,
     )
 
@@ -62,7 +62,7 @@ def _events() -> None:
         sa.Column(
             "kind",
             sa.Text(),
-            sa.CheckConstraint("kind IN ('comment', 'removal', 'restoration', 'notice')", name="ck_events_kind"),
+            sa.CheckConstraint("kind IN ('comment', 'removal', 'restoration', 'notice')", name=op.f("ck_events_kind")),
             nullable=False,
         ),
         sa.Column("at_ms", _BIG, nullable=False),
@@ -85,8 +85,8 @@ def _events() -> None:
         _text("room_mode"),
         sa.Column("verdict", sa.LargeBinary()),
         _text("connection"),
-        sa.PrimaryKeyConstraint("room_id", "seq", name="pk_events"),
-        sa.ForeignKeyConstraint(["room_id"], ["rooms.id"], name="fk_events_room_id"),
+        sa.PrimaryKeyConstraint("room_id", "seq", name=op.f("pk_events")),
+        sa.ForeignKeyConstraint(["room_id"], ["rooms.id"], name=op.f("fk_events_room_id")),
         sqlite_strict=True,
     )
     op.create_table(
@@ -95,7 +95,7 @@ def _events() -> None:
         _text("author", None),
         sa.Column("room_id", sa.Integer(), nullable=False),
         sa.Column("seq", _BIG),
-        sa.PrimaryKeyConstraint("key", "author", name="pk_keys"),
+        sa.PrimaryKeyConstraint("key", "author", name=op.f("pk_keys")),
         sqlite_with_rowid=False,
         sqlite_strict=True,
     )
@@ -112,7 +112,7 @@ def _screened() -> None:
         sa.Column(
             "action",
             sa.Text(),
-            sa.CheckConstraint("action IN ('held', 'refused')", name="ck_screened_action"),
+            sa.CheckConstraint("action IN ('held', 'refused')", name=op.f("ck_screened_action")),
             nullable=False,
         ),
         _text("code", None),
@@ -125,9 +125,9 @@ def _screened() -> None:
         _text("author_id", None),
         _text("author_name", None),
         _text("connection"),
-        sa.PrimaryKeyConstraint("id", name="pk_screened"),
-        sa.UniqueConstraint("key", "author", name="uq_screened_key"),
-        sa.ForeignKeyConstraint(["room_id"], ["rooms.id"], name="fk_screened_room_id"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_screened")),
+        sa.UniqueConstraint("key", "author", name=op.f("uq_screened_key")),
+        sa.ForeignKeyConstraint(["room_id"], ["rooms.id"], name=op.f("fk_screened_room_id")),
         sqlite_autoincrement=True,
         sqlite_strict=True,
     )
@@ -142,7 +142,7 @@ def _records() -> None:
         sa.Column("port", sa.Integer(), nullable=False),
         sa.Column("opened_ms", _BIG, nullable=False),
         sa.Column("closed_ms", _BIG, nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_connections"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_connections")),
         sqlite_with_rowid=False,
         sqlite_strict=True,
     )
@@ -157,9 +157,9 @@ def _records() -> None:
         _text("text", None),
         _text("address", None),
         sa.Column("port", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_reports"),
-        sa.UniqueConstraint("receipt", name="uq_reports_receipt"),
-        sa.ForeignKeyConstraint(["room_id"], ["rooms.id"], name="fk_reports_room_id"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_reports")),
+        sa.UniqueConstraint("receipt", name=op.f("uq_reports_receipt")),
+        sa.ForeignKeyConstraint(["room_id"], ["rooms.id"], name=op.f("fk_reports_room_id")),
         sqlite_autoincrement=True,
         sqlite_strict=True,
     )

@@ -1,0 +1,66 @@
+"""Leaves are canonical, and outlive texts."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from server.store.leaf import SALT_BYTES, leaf, text_hash
+from server.wire import Event
+
+COMMENT = Event(seq=7, kind="comment", at_ms=1_000, pos_ms=500, text="你好", author_id="p-ann", author_name="安")
+REMOVAL = Event(seq=8, kind="removal", at_ms=2_000, target=7, code="L5", basis="规则 3", role="reviewer")
+NOTICE = Event(seq=9, kind="notice", at_ms=3_000, text="Hi", notice="announcement")
+SALT = bytes(range(SALT_BYTES))
+
+
+def test_the_text_hash_is_sha256_over_salt_and_text() -> None:
+    """Anyone with salt and text can check the hash with a standard function."""
+    assert text_hash(SALT, "你好") == hashlib.sha256(SALT + "你好".encode()).digest()
+    with pytest.raises(UnicodeEncodeError):
+        text_hash(SALT, "\ud800")
+
+
+def test_leaves_are_these_bytes() -> None:
+    """The documented form, byte for byte: it may never change under this version tag."""
+    digest = "ab" * 32
+    assert leaf("e1", COMMENT, bytes.fromhex(digest)) == (
+        b"14:barrage-leaf-1,2:e1,1:7,7:comment,4:1000,64:%b,3:500,6:scroll,7:#ffffff,2:25,5:p-ann," % digest.encode()
+    )
+    assert leaf("e1", REMOVAL, b"") == (
+        b"14:barrage-leaf-1,2:e1,1:8,7:removal,4:2000,0:,1:7,2:L5,8:" + "规则 3".encode() + b",8:reviewer,"
+    )
+    assert leaf("e1", NOTICE, b"") == b"14:barrage-leaf-1,2:e1,1:9,6:notice,4:3000,0:,12:announcement,0:,"
+
+
+def test_text_and_nickname_are_not_in_the_leaf() -> None:
+    """Erasing the text or changing the nickname leaves the leaf as it was."""
+    erased = replace(COMMENT, text="", author_name="")
+    assert leaf("e", erased, text_hash(SALT, "你好")) == leaf("e", COMMENT, text_hash(SALT, "你好"))
+
+
+def test_a_restoration_has_the_leaf_of_its_decision() -> None:
+    """The fields of the restored comment, which may go again, are not in the restoration's leaf."""
+    bare = replace(REMOVAL, kind="restoration")
+    assert leaf("e", replace(bare, pos_ms=5, text="x", author_id="p"), b"") == leaf("e", bare, b"")
+
+
+def test_a_tombstone_has_no_leaf() -> None:
+    """A tombstone lacks its author, so its leaf cannot be made from it."""
+    with pytest.raises(ValueError, match="event 7 is a tombstone"):
+        leaf("e", replace(COMMENT, removed_by=8), b"")
+
+
+FIELD = st.sampled_from(["seq", "at_ms", "pos_ms", "mode", "color", "size", "author_id"])
+
+
+@given(field=FIELD, value=st.text(max_size=5) | st.integers(0, 99))
+def test_different_events_have_different_leaves(field: str, value: str | int) -> None:
+    """A change of any committed field changes the leaf: no field can spill into the next."""
+    changed = replace(COMMENT, **{field: value})
+    same = str(getattr(COMMENT, field)) == str(value)
+    assert (leaf("e", changed, b"") == leaf("e", COMMENT, b"")) == same
