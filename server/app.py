@@ -164,7 +164,7 @@ class Parts:
     async def drain(self) -> None:
         """Everything acknowledged is committed and static; then viewers are told to come back, spread over ``drain_s``."""
         self.conversation.draining = True
-        self.site.draining.set()
+        self.site.drain()
         await self.publisher.drain()
         await self._flush_all()
         await self._close_viewers()

@@ -78,6 +78,12 @@ class _State:
         self.lock = asyncio.Lock()
         self.free = asyncio.Event()
 
+    def wake(self) -> None:
+        """Tell those who wait for the next flush."""
+        for waiter in self.waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
 
 class Flusher:
     """See the module's text. Belongs to the event loop; ``worker`` runs the blocking work on pages."""
@@ -122,11 +128,16 @@ class Flusher:
             await asyncio.shield(self.next_flush(room))  # the future is that of others, too
 
     def next_flush(self, room: Room[Viewer]) -> asyncio.Future[None]:
-        """Done after the room's next flush. One future serves all who wait."""
+        """Done after the room's next flush, or when :meth:`wake` was called. One future serves all who wait."""
         waiters = self._state(room.name).waiters
         if not waiters or waiters[-1].done():
             waiters[:] = [asyncio.get_running_loop().create_future()]
         return waiters[-1]
+
+    def wake(self) -> None:
+        """Let all who wait for a flush look at how things stand."""
+        for state in self._states.values():
+            state.wake()
 
     async def exclusive(self, room: Room[Viewer], work: Callable[[int], T]) -> T:
         """Run blocking work on a room's pages while nothing is appended to them; ``work`` gets the newest visible number.
@@ -222,9 +233,7 @@ class Flusher:
                 viewer.write(plain)
         state.last_ms = _now_ms()
         self._count(entries, len(hot), len(plain))
-        for waiter in state.waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        state.wake()
 
     def _count(self, entries: list[Entry], viewers: int, size: int) -> None:
         """``size``: bytes of the frame before compression."""

@@ -134,8 +134,9 @@ class Site:
         while not self.draining.is_set():
             entries = room.slice(position, _CHUNK_EVENTS)
             if entries is None:
-                yield Chunk(position + 1, room.first - 1, [])
-                position = room.first - 1
+                # The ring moves on while the reader takes the chunk: the place is that of the chunk.
+                first, position = position + 1, room.first - 1
+                yield Chunk(first, position, [])
             elif entries:
                 first, position = position + 1, entries[-1].event.seq
                 yield Chunk(first, position, [entry.data for entry in entries])
@@ -169,17 +170,35 @@ class Site:
 
     async def create_room(self, name: str, title: str, kind: RoomKind, video_url: str = "") -> RoomInfo:
         try:
-            info = await asyncio.get_running_loop().run_in_executor(
-                self._writer, lambda: self._store.create_room(name, title, kind, self.now_ms(), video_url)
-            )
-            self.hold(info)
+            info = await self._stored(name, title, kind, video_url)
             await self._flusher.exclusive(self._hub.rooms[name], lambda last: self._pages.repair(name, last))
         except PAGE_FAULTS as error:
             raise Refusal("storage_unavailable", retry_after_ms=1000) from error
         return info
 
+    async def _stored(self, name: str, title: str, kind: RoomKind, video_url: str) -> RoomInfo:
+        """The new room, held in memory. Raises Refusal ``room_exists``, StoreError."""
+        loop = asyncio.get_running_loop()
+        try:
+            info = await loop.run_in_executor(
+                self._writer, lambda: self._store.create_room(name, title, kind, self.now_ms(), video_url)
+            )
+        except Refusal:
+            if name in self._infos:
+                raise
+            # An earlier attempt whose outcome nobody knew has written it.
+            rooms = await loop.run_in_executor(self._writer, self._store.rooms)
+            info = next(room for room in rooms if room.name == name)
+            self.hold(info)
+            if (info.title, info.kind, info.video_url) != (title, kind, video_url):
+                raise
+        self.hold(info)
+        return info
+
     def hold(self, info: RoomInfo) -> None:
-        """Take a stored room into memory."""
+        """Take a stored room into memory; nothing happens if it is there."""
+        if info.name in self._infos:
+            return
         self._infos[info.name] = info
         self._hub.add(info.name, info.epoch, info.head, info.mode)
 
@@ -202,6 +221,11 @@ class Site:
         return True
 
     # -- how it stands ------------------------------------------------------------------------------------------------
+
+    def drain(self) -> None:
+        """The end begins: readiness goes off, and followers end."""
+        self.draining.set()
+        self._flusher.wake()
 
     def readiness(self) -> Readiness:
         checks = {
