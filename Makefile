@@ -41,7 +41,7 @@ lock: $(VENV)/.uv ## Choose versions anew and lock them with hashes.
 	@$(VENV)/bin/uv pip compile --quiet --upgrade --generate-hashes --universal --no-emit-index-url --no-header \
 		--python-version 3.11 pyproject.toml -o requirements.lock
 	@$(VENV)/bin/uv pip compile --quiet --upgrade --generate-hashes --universal --no-emit-index-url --no-header \
-		--python-version 3.11 --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+		--python-version 3.11 --extra dev pyproject.toml -o requirements-dev.lock
 
 clean: ## Remove what can be made again; the data stays.
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* htmlcov dist
