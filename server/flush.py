@@ -198,6 +198,7 @@ class Flusher:
         started = _now_ms()
         entries = room.batch()
         last = room.head
+        state.last_ms = started  # the tick is a period: what a flush takes is part of it
         changed = {event.target for event, _ in entries if event.target and event.target <= room.visible}
         if changed or state.doubt:
             self._start_rewrite(room, state, changed, last)
@@ -231,7 +232,6 @@ class Flusher:
                 viewer.write(deflated)
             else:
                 viewer.write(plain)
-        state.last_ms = _now_ms()
         self._count(entries, len(hot), len(plain))
         state.wake()
 
