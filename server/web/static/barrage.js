@@ -101,8 +101,10 @@ const BACKOFF_FIRST_MS = 500;
 const BACKOFF_MOST_MS = 30_000;
 const RESTART_SPREAD_MS = 3_000;
 const STABLE_MS = 5_000;
-const OPEN_FAILURES_UNTIL_FALLBACK = 2;
-const FALLBACK_RETRY_MS = 60_000;
+const FAILURES_UNTIL_FALLBACK = 2; // where no WebSocket has opened yet: something on the way may forbid them
+const FAILURES_UNTIL_FALLBACK_LATER = 6; // where one has: the server is more likely just away
+const FALLBACK_RETRY_FIRST_MS = 5_000;
+const FALLBACK_RETRY_MOST_MS = 60_000;
 const QUIET_UNTIL_PING_MS = 25_000;
 const QUIET_UNTIL_DEAD_MS = 40_000;
 const WATCH_MS = 5_000;
@@ -148,6 +150,7 @@ export class Barrage extends EventTarget {
   #joined = false;
   #closed = true;
   #attempt = 0;
+  #everOpened = false;
   #openFailures = 0;
   #joinedAt = 0;
   #heardAt = 0;
@@ -237,13 +240,15 @@ export class Barrage extends EventTarget {
 
   #open() {
     this.#retryTimer = null;
-    this.#status({ state: "connecting" });
+    if (this.#stream === null) {
+      this.#status({ state: "connecting" });
+    }
     const socket = new this.around.WebSocket(`${this.url.replace(/^http/, "ws")}/ws`);
     this.#socket = socket;
     this.#opened = false;
     this.#heardAt = this.around.now();
     socket.onopen = () => {
-      this.#opened = true;
+      this.#opened = this.#everOpened = true;
       this.#openFailures = 0;
       if (this.token) {
         this.#transmit({ op: "auth", token: this.token });
@@ -287,9 +292,11 @@ export class Barrage extends EventTarget {
       this.#attempt = 0;
     }
     this.#joinedAt = 0;
-    if (this.#openFailures >= OPEN_FAILURES_UNTIL_FALLBACK && this.around.EventSource !== undefined) {
+    const failures = this.#openFailures - (this.#everOpened ? FAILURES_UNTIL_FALLBACK_LATER : FAILURES_UNTIL_FALLBACK);
+    if (failures >= 0 && this.around.EventSource !== undefined) {
       this.#follow();
-      this.#retryTimer = this.around.setTimeout(() => this.#open(), FALLBACK_RETRY_MS);
+      const retry_ms = Math.min(FALLBACK_RETRY_MOST_MS, FALLBACK_RETRY_FIRST_MS * 2 ** failures);
+      this.#retryTimer = this.around.setTimeout(() => this.#open(), retry_ms);
       return;
     }
     const retry_ms = this.#backoff(code);

@@ -67,7 +67,6 @@ client.addEventListener("events", (event) => {
     }
   }
   rows.add(events);
-  showOlder();
 });
 
 /** @param {Comment} comment @param {boolean} live */
@@ -173,13 +172,11 @@ function showWaiting(waiting) {
   const more = byId("more");
   more.hidden = waiting === 0;
   more.textContent = t("list_more", { n: waiting });
-}
-
-/** The link to older comments leads to the page on which the oldest row here stands. */
-function showOlder() {
-  if (rows.oldest > 0) {
-    const page = Math.floor((rows.oldest - 1) / config.page_rows);
-    byId("older").href = `/rooms/${config.room}/comments/${page}.html#c${rows.oldest}`;
+  const { oldest } = rows;
+  if (oldest > 0) {
+    // Older comments stand on the page of the oldest row here.
+    const page = Math.floor((oldest - 1) / config.page_rows);
+    byId("older").href = `/rooms/${config.room}/comments/${page}.html#c${oldest}`;
   }
 }
 

@@ -138,15 +138,19 @@ export class Rows {
     if (article === null) {
       return;
     }
-    const at = article.querySelector("time");
+    const before = article.querySelector("time");
     const shell = { seq: event.target, kind: /** @type {const} */ ("comment"), at_ms: 0 };
     const pos_ms = Number(article.querySelector("data")?.value ?? 0);
     const next =
       event.kind === "removal"
         ? this.#article({ ...shell, pos_ms, removed: { ...event, by: event.seq } })
         : this.#article({ ...shell, ...event.comment });
-    // The comment's own moment is known from its row only.
-    next.querySelector("time")?.replaceWith(...(at === null ? [] : [at]));
+    const after = next.querySelector("time");
+    if (before !== null && after !== null) {
+      // The comment's own moment is known from its row only.
+      after.dateTime = before.dateTime;
+      after.textContent = before.textContent;
+    }
     article.replaceWith(next);
   }
 

@@ -221,6 +221,19 @@ test("a silent connection is asked for a sign of life, then given up", async () 
   assert.equal(world.sockets[0].closed, true);
 });
 
+test("where WebSockets have worked, a few failures are no reason for the fallback", async () => {
+  const { world } = joined();
+  for (let round = 0; round < 5; round += 1) {
+    world.socket.cut();
+    await world.advance(31_000);
+  }
+  world.socket.cut();
+  assert.equal(world.streams.length, 0);
+  await world.advance(31_000);
+  world.socket.cut();
+  assert.equal(world.streams.length, 1);
+});
+
 test("an attempt that hangs is given up as well, and after two of them the fallback is used", async () => {
   const world = new World();
   const { client } = clientIn(world);
@@ -323,10 +336,13 @@ test("the fallback stays while attempts fail, and takes up a log from where it s
   const world = new World();
   const { client, heard } = clientIn(world);
   client.connect();
-  for (let round = 0; round < 4; round += 1) {
+  const sockets = [];
+  for (let round = 0; round < 8; round += 1) {
     world.socket.cut();
-    await world.advance(61_000);
+    await world.advance(30_000);
+    sockets.push(world.sockets.length);
   }
+  assert.deepEqual(sockets, [2, 3, 4, 5, 5, 6, 6, 7], "attempts become rarer");
   assert.equal(world.streams.length, 1);
   assert.equal(world.streams[0].url, "http://here/api/rooms/demo/stream");
   world.streams[0].receive("joined", { op: "joined", room: "demo", epoch: "e1", head: 8, state: {}, page: "/p", events: [] });

@@ -1,0 +1,202 @@
+"""A browser, a real server, and people in front of the room's page."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page
+from websockets.sync.client import ClientConnection, connect
+
+from tests.support.chromium import chromium, chromium_path
+from tests.support.server import ROOT, ServerProcess
+
+TOOLS: Final = ROOT / "tests/tools"
+UNLIMITED: Final = {
+    "rate_account_per_s": 10_000,
+    "rate_account_burst": 10_000,
+    "rate_room_per_s": 10_000,
+    "rate_room_burst": 10_000,
+    "rate_address_per_s": 100_000,
+    "rate_address_burst": 100_000,
+    "frames_per_s": 10_000,
+    "frames_burst": 10_000,
+    "reports_burst": 1000,
+    "demo_tokens_burst": 1000,
+    "drain_s": 0,
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every test of this folder that takes a browser is marked as such."""
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker("browser")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One Chromium for all tests."""
+    if not chromium_path():
+        pytest.skip("needs Chromium (Debian: apt-get install chromium), or its path in BARRAGE_CHROMIUM")
+    with chromium() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The source of axe-core."""
+    path = Path(os.environ.get("BARRAGE_AXE_JS", TOOLS / "node_modules/axe-core/axe.min.js"))
+    if not path.is_file():
+        pytest.skip("needs axe-core (npm ci --prefix tests/tools), or its path in BARRAGE_AXE_JS")
+    return path.read_text()
+
+
+class Site(ServerProcess):
+    """A server with rooms of its own for each test, and its command line."""
+
+    def run(self, *arguments: str) -> str:
+        """Run a command on the server's data folder; returns its output."""
+        command = [sys.executable, "-m", "server", *arguments, "--data", str(self.data)]
+        return subprocess.run(command, cwd=ROOT, env=self._env, capture_output=True, text=True, check=True, timeout=60).stdout
+
+    def new_room(self, kind: str = "live", video: str = "", title: str = "房间 Room") -> str:
+        """Create a room; returns its name."""
+        name = f"r{secrets.token_hex(4)}"
+        self.run("room", "create", name, "--title", title, "--kind", kind, *(("--video", video) if video else ()))
+        return name
+
+
+class Sender:
+    """Somebody who posts without a browser, until closed."""
+
+    def __init__(self, site: ServerProcess, room: str, nickname: str = "小明") -> None:
+        self.room = room
+        self._stack = ExitStack()
+        url = site.ws_url(room, site.token(f"s-{secrets.token_hex(4)}", nickname))
+        self.connection: ClientConnection = self._stack.enter_context(connect(url))
+        self.wait_for("joined")
+
+    def close(self) -> None:
+        """Leave."""
+        self._stack.close()
+
+    def wait_for(self, op: str) -> dict[str, Any]:
+        """The next message of a kind."""
+        while True:
+            message: dict[str, Any] = json.loads(self.connection.recv(timeout=20))
+            if message["op"] == op:
+                return message
+
+    def post(self, text: str, **fields: Any) -> str:
+        """Send a comment and wait for nothing; returns its key."""
+        key = secrets.token_hex(8)
+        self.connection.send(json.dumps({"op": "say", "room": self.room, "key": key, "text": text, **fields}))
+        return key
+
+    def outcomes(self, keys: Iterable[str]) -> list[dict[str, Any]]:
+        """The answers to comments, in the order in which they come."""
+        left = set(keys)
+        answers = []
+        while left:
+            message: dict[str, Any] = json.loads(self.connection.recv(timeout=20))
+            if message.get("key") in left:
+                left.discard(message["key"])
+                answers.append(message)
+        return answers
+
+    def say(self, text: str, **fields: Any) -> int:
+        """Send a comment, which must be accepted; returns its number."""
+        (answer,) = self.outcomes([self.post(text, **fields)])
+        assert answer["op"] == "ack", answer
+        seq: int = answer["seq"]
+        return seq
+
+
+@pytest.fixture(scope="package")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The server that most tests share, without limits of rate."""
+    with Site(tmp_path_factory.mktemp("site") / "data", settings=UNLIMITED) as running:
+        yield running  # type: ignore[misc]  # entering returns the object itself
+
+
+@pytest.fixture
+def sender(site: Site) -> Iterator[Callable[[str], Sender]]:
+    """Makes senders; their connections end with the test."""
+    made: list[Sender] = []
+
+    def make(room: str, nickname: str = "小明") -> Sender:
+        made.append(Sender(site, room, nickname))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+class Faults:
+    """What went wrong on pages: errors of scripts and of the console."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def watch(self, page: Page) -> Page:
+        """Collect from a page."""
+        page.on("pageerror", lambda error: self.seen.append(str(error)))
+        page.on("console", lambda message: self.seen.append(message.text) if message.type == "error" else None)
+        page.on("dialog", lambda dialog: (self.seen.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        return page
+
+
+@pytest.fixture
+def faults() -> Faults:
+    """Errors on pages; a test that expects some clears ``seen``."""
+    return Faults()
+
+
+Visitor = Callable[..., Page]
+
+
+@pytest.fixture
+def visit(browser: Browser, site: Site, faults: Faults) -> Iterator[Visitor]:
+    """``visit(path, name="", **context)``: a person's own browser context on a page, signed in under a name where one is given.
+
+    At the end of the test no page may have had an error.
+    """
+    contexts: list[BrowserContext] = []
+
+    def make(path: str, name: str = "", **options: Any) -> Page:
+        options = {"locale": "zh-CN", "viewport": {"width": 1280, "height": 800}, **options}
+        contexts.append(browser.new_context(base_url=site.url, **options))
+        page = faults.watch(contexts[-1].new_page())
+        page.goto(path + (f"#token={site.token(f'v-{secrets.token_hex(4)}', name)}" if name else ""))
+        if options.get("java_script_enabled", True) and path.startswith("/rooms/") and path.count("/") == 2:
+            page.wait_for_selector('#connection[data-state="live"]')
+        if name:
+            page.wait_for_selector("#say:visible")
+        return page
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert faults.seen == []
+
+
+def rows(page: Page) -> list[str]:
+    """The texts of the rows on a room's page, newest first."""
+    found: list[str] = page.locator("#rows .text").all_text_contents()
+    return found
+
+
+def say(page: Page, text: str) -> None:
+    """Write into the form and send."""
+    page.fill("#text", text)
+    page.press("#text", "Enter")
