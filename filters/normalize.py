@@ -22,7 +22,11 @@ from filters import tables
 
 Table = dict[int, str]
 
-FOLD: Final[Table] = {ord(key): value for key, value in tables.pairs("fold").items()}
+# Lone surrogates are no characters; nothing after this point has to deal with them.
+FOLD: Final[Table] = {
+    **{ord(key): value for key, value in tables.pairs("fold").items()},
+    **dict.fromkeys(range(0xD800, 0xE000), "\ufffd"),
+}
 READINGS: Final[dict[str, tuple[str, ...]]] = {char: tuple(found.split()) for char, found in tables.pairs("readings").items()}
 SYLLABLES: Final = sorted({syllable for found in READINGS.values() for syllable in found})
 # One private character stands for one syllable; the same code points in a comment are moved out of the way.

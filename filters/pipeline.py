@@ -1,35 +1,75 @@
-"""The path of one comment through the screening: synchronous, in memory, bounded, and it never raises."""
+"""The path of one comment through the screening: synchronous, in memory, bounded, and it never raises.
+
+Order: rates (they bound everything after them, refused comments included), length, characters, terms, contacts and personal data,
+classifier, repeats, swarm. The weightiest finding decides; every finding is told.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
+from filters import contacts
 from filters.characters import forbidden
+from filters.classifier import Classifier
 from filters.config import ScreeningConfig
 from filters.lexicon import Hit, Lexicon
-from filters.normalize import fold
+from filters.normalize import FOLD, Offsets, fold
 from filters.rate import Gcra
-from filters.rules import ACTIONS, RuleSet
+from filters.repeats import Repeats, gist
+from filters.rules import ACTIONS, Check, Rule, RuleSet
+from filters.swarm import Swarm
 from filters.verdict import Action, Candidate, Reason, Verdict
 
 CODE_OF: Final = {Action.MASK: "banned_content", Action.HOLD: "held_for_review", Action.REFUSE: "banned_content"}
 MASK_CHAR: Final = "*"
+DAY_MS: Final = 86_400_000
+
+
+class Memory:
+    """What the screening remembers between comments: rates, repeats, swarms, raids. It outlives a change of rules."""
+
+    def __init__(self, config: ScreeningConfig) -> None:
+        self.account = Gcra(config.account_interval_ms, config.account_burst, config.max_keys)
+        self.room = Gcra(config.room_interval_ms, config.room_burst, config.max_keys)
+        self.address = Gcra(config.address_interval_ms, config.address_burst, config.max_keys)
+        # One unit of weight is one millisecond of slow mode.
+        self.slow = Gcra(1, 1, config.max_keys)
+        self.repeats = Repeats(config.repeat_interval_ms, config.repeat_burst, config.crowd, config.max_keys)
+        self.swarm = Swarm(max_accounts=config.max_keys)
+        self.raids: dict[str, int] = {}
+
+    def raid(self, room: str, until_ms: int) -> None:
+        """Slow the authors of low credit down in a room until a moment (0: end it). At most 1,000 rooms; the first is dropped."""
+        self.raids.pop(room, None)
+        if until_ms:
+            if len(self.raids) >= 1_000:
+                del self.raids[next(iter(self.raids))]
+            self.raids[room] = until_ms
 
 
 class Pipeline:
-    """Screens comments under one set of rules. Holds the rates; used by one thread (the event loop)."""
+    """Screens comments under one set of rules. Used by one thread (the event loop)."""
 
-    def __init__(self, rules: RuleSet, config: ScreeningConfig | None = None) -> None:
+    def __init__(
+        self,
+        rules: RuleSet,
+        config: ScreeningConfig | None = None,
+        *,
+        lexicon: Lexicon | None = None,
+        memory: Memory | None = None,
+        classifier: Classifier | None = None,
+    ) -> None:
+        """``lexicon`` is one made of the same rules beforehand; ``memory`` one that goes on from another pipeline."""
         config = config or ScreeningConfig()
         self.config = config
         self.rules = rules
-        self._hash = rules.hash
-        self._lexicon = Lexicon(rules)
-        self._account = Gcra(config.account_interval_ms, config.account_burst, config.max_keys)
-        self._room = Gcra(config.room_interval_ms, config.room_burst, config.max_keys)
-        self._address = Gcra(config.address_interval_ms, config.address_burst, config.max_keys)
-        # One unit of weight is one millisecond of slow mode.
-        self._slow = Gcra(1, 1, config.max_keys)
+        self.hash = rules.hash
+        self.memory = memory or Memory(config)
+        self.lexicon = lexicon or Lexicon(rules)
+        self.overlay: Lexicon | None = None
+        self.classifier = classifier
+        self._checks: dict[Check, Rule] = {rule.check: rule for rule in rules.rule if rule.check != "terms"}
 
     def screen(self, candidate: Candidate, now_ms: int) -> Verdict:
         """The verdict for one comment; takes from its author's rates. A fault inside holds the comment and says so."""
@@ -38,68 +78,168 @@ class Pipeline:
         except Exception as error:
             return self._single(candidate, Action.HOLD, "held_for_review", "screening.fault", detail=type(error).__name__)
 
+    def inspect(self, text: str, room: str = "", now_ms: int = 0) -> Verdict:
+        """The verdict by the text alone: nothing is counted, no rate, repeat or swarm plays a part."""
+        candidate = Candidate(text=text, room=room, author="")
+        refused = self._unfit(candidate)
+        if refused is not None:
+            return refused
+        return self._decide(text, list(self._findings(candidate, fold(text), now_ms)))
+
     def _screen(self, candidate: Candidate, now_ms: int) -> Verdict:
+        refused = self._rates(candidate, now_ms) or self._unfit(candidate)
+        if refused is not None:
+            return refused
         text = candidate.text
-        limited = self._rates(candidate, now_ms)
-        if limited is not None:
-            return limited
+        folded = fold(text)
+        reasons = list(self._findings(candidate, folded, now_ms))
+        said = gist(folded)
+        memory = self.memory
+        rule = self._in_force("repeat", candidate, now_ms)
+        if rule is not None:
+            wait_ms = memory.repeats.peek(candidate.author, candidate.room, said, now_ms)
+            if wait_ms and not rule.observer:
+                return self._single(candidate, Action.REFUSE, "repeated_text", rule.code, rule=rule, retry_after_ms=wait_ms)
+            memory.repeats.take(candidate.author, candidate.room, said, now_ms)
+        crowd = memory.repeats.crowd(candidate.room, said, now_ms)
+        if crowd:
+            reasons.append(
+                Reason(action=Action.ACCEPT, code="", rule="repeat.crowd", detail=f"said {crowd} times here just now")
+            )
+        rule = self._in_force("swarm", candidate, now_ms)
+        if rule is not None:
+            evidence = memory.swarm.post(candidate.author, candidate.room, folded, now_ms)
+            if evidence is not None:
+                reasons.append(_of_rule(rule, detail=evidence.words(), score=float(len(evidence.peers))))
+        if not reasons:
+            return Verdict(action=Action.ACCEPT, text=text, rules=self.hash)
+        return self._decide(text, reasons)
+
+    # -----------------------------------------------------------------------------------------------------------------
+    # Rates and form
+
+    def _rates(self, candidate: Candidate, now_ms: int) -> Verdict | None:
+        """Take one comment from every rate of the author, or nothing from any when one of them is used up."""
+        memory, weight = self.memory, self._weight(candidate, now_ms)
+        in_room = f"{candidate.room}\n{candidate.author}"
+        rule, wait_ms = "rate.account", memory.account.peek(candidate.author, now_ms)
+        if not wait_ms:
+            rule, wait_ms = "rate.room", memory.room.peek(in_room, now_ms)
+        if not wait_ms and candidate.slow_ms:
+            rule, wait_ms = "rate.slow", memory.slow.peek(in_room, now_ms)
+        if not wait_ms and candidate.address:
+            rule, wait_ms = "rate.address", memory.address.allow(candidate.address, now_ms)
+        if wait_ms:
+            return self._single(candidate, Action.REFUSE, "too_fast", rule, retry_after_ms=wait_ms)
+        memory.account.allow(candidate.author, now_ms, weight)
+        memory.room.allow(in_room, now_ms, weight)
+        if candidate.slow_ms:
+            memory.slow.allow(in_room, now_ms, candidate.slow_ms)
+        return None
+
+    def _weight(self, candidate: Candidate, now_ms: int) -> int:
+        """What one comment of this author costs: credit and a raid of the room enter here, and nowhere in the rules for texts."""
+        weights = self.config.level_weights
+        weight = weights[min(max(candidate.level, 0), len(weights) - 1)]
+        raids = self.memory.raids
+        if raids and candidate.level < self.config.raid_level and raids.get(candidate.room, 0) > now_ms:
+            return weight * self.config.raid_weight
+        return weight
+
+    def _unfit(self, candidate: Candidate) -> Verdict | None:
+        text = candidate.text
         if len(text) > self.config.max_chars:
             detail = f"{len(text)} of at most {self.config.max_chars} characters"
             return self._single(candidate, Action.REFUSE, "text_too_long", "text.length", detail=detail)
         bad = forbidden(text)
         if bad is not None:
-            return self._single(
-                candidate, Action.REFUSE, "bad_text", "text.characters", span=bad, detail=f"U+{ord(text[bad[0]]):04X}"
-            )
-        folded = fold(text)
-        if not folded.strip():
+            detail = f"U+{ord(text[bad[0]]):04X}"
+            return self._single(candidate, Action.REFUSE, "bad_text", "text.characters", span=bad, detail=detail)
+        if not fold(text).strip():
             return self._single(candidate, Action.REFUSE, "text_empty", "text.empty")
-        hits = self._lexicon.find(text, folded)
-        if not hits:
-            return Verdict(action=Action.ACCEPT, text=text, rules=self._hash)
-        return self._judge(candidate, hits)
-
-    def _rates(self, candidate: Candidate, now_ms: int) -> Verdict | None:
-        """Take one comment from every rate of the author, or nothing from any when one of them is used up."""
-        weights = self.config.level_weights
-        weight = weights[min(max(candidate.level, 0), len(weights) - 1)]
-        in_room = f"{candidate.room}\n{candidate.author}"
-        rule, wait_ms = "rate.account", self._account.peek(candidate.author, now_ms)
-        if not wait_ms:
-            rule, wait_ms = "rate.room", self._room.peek(in_room, now_ms)
-        if not wait_ms and candidate.slow_ms:
-            rule, wait_ms = "rate.slow", self._slow.peek(in_room, now_ms)
-        if not wait_ms and candidate.address:
-            rule, wait_ms = "rate.address", self._address.allow(candidate.address, now_ms)
-        if wait_ms:
-            return self._single(candidate, Action.REFUSE, "too_fast", rule, retry_after_ms=wait_ms)
-        self._account.allow(candidate.author, now_ms, weight)
-        self._room.allow(in_room, now_ms, weight)
-        if candidate.slow_ms:
-            self._slow.allow(in_room, now_ms, candidate.slow_ms)
         return None
 
-    def _judge(self, candidate: Candidate, hits: list[Hit]) -> Verdict:
-        reasons = tuple(map(reason_of, hits))
-        action = max((reason.action for reason in reasons if not reason.observer), default=Action.ACCEPT)
+    # -----------------------------------------------------------------------------------------------------------------
+    # What the text says
+
+    def _findings(self, candidate: Candidate, folded: str, now_ms: int) -> Iterator[Reason]:
         text = candidate.text
+        for lexicon in (self.lexicon, self.overlay):
+            if lexicon is not None:
+                for hit in lexicon.find(text, folded):
+                    if _applies(hit.rule, candidate.room, now_ms):
+                        yield reason_of(hit)
+        rule = self._in_force("contact", candidate, now_ms)
+        if rule is not None:
+            found = contacts.score(folded)
+            if found is not None and found.score >= rule.threshold:
+                first, last = Offsets(text, FOLD).span(found.start, found.end)
+                yield _of_rule(rule, span=(first, last), score=found.score, detail=" + ".join(found.parts))
+        rule = self._in_force("personal", candidate, now_ms)
+        if rule is not None:
+            number = contacts.personal(folded)
+            if number is not None:
+                yield _of_rule(rule, span=Offsets(text, FOLD).span(*number[1:]), detail=number[0])
+        rule = self._in_force("classifier", candidate, now_ms)
+        if rule is not None and self.classifier is not None:
+            suspicion = self.classifier.score(folded)
+            if suspicion >= rule.threshold:
+                yield _of_rule(rule, score=suspicion, detail=self.classifier.explain(folded))
+
+    def _in_force(self, check: Check, candidate: Candidate, now_ms: int) -> Rule | None:
+        rule = self._checks.get(check)
+        return rule if rule is not None and _applies(rule, candidate.room, now_ms) else None
+
+    def _decide(self, text: str, reasons: list[Reason]) -> Verdict:
+        action = max((reason.action for reason in reasons if not reason.observer), default=Action.ACCEPT)
         if action is Action.MASK:
             text = mask(text, [(r.start, r.end) for r in reasons if r.action is Action.MASK and not r.observer])
-        return Verdict(action=action, text=text, rules=self._hash, reasons=reasons)
+        return Verdict(action=action, text=text, rules=self.hash, reasons=tuple(reasons))
 
     def _single(
         self,
         candidate: Candidate,
         action: Action,
         code: str,
-        rule: str,
+        name: str,
         *,
+        rule: Rule | None = None,
         span: tuple[int, int] = (0, 0),
         detail: str = "",
         retry_after_ms: int = 0,
     ) -> Verdict:
-        reason = Reason(action=action, code=code, rule=rule, start=span[0], end=span[1], detail=detail)
-        return Verdict(action=action, text=candidate.text, rules=self._hash, reasons=(reason,), retry_after_ms=retry_after_ms)
+        basis, category = (rule.basis, rule.category) if rule else ("", "")
+        reason = Reason(
+            action=action, code=code, rule=name, basis=basis, category=category, start=span[0], end=span[1], detail=detail
+        )
+        return Verdict(action=action, text=candidate.text, rules=self.hash, reasons=(reason,), retry_after_ms=retry_after_ms)
+
+
+def _applies(rule: Rule, room: str, now_ms: int) -> bool:
+    """Whether a rule is in force, here and now (days are UTC; ``until`` is the last day)."""
+    if rule.rooms and room not in rule.rooms:
+        return False
+    if rule.since is None and rule.until is None:
+        return True
+    day = now_ms // DAY_MS + 719_163
+    return (rule.since is None or rule.since.toordinal() <= day) and (rule.until is None or day <= rule.until.toordinal())
+
+
+def _of_rule(rule: Rule, *, span: tuple[int, int] = (0, 0), score: float = 0.0, detail: str = "") -> Reason:
+    action = ACTIONS[rule.tier]
+    return Reason(
+        action=action,
+        code=CODE_OF[action],
+        rule=rule.code,
+        basis=rule.basis,
+        category=rule.category,
+        view="folded" if span != (0, 0) else "",
+        start=span[0],
+        end=span[1],
+        score=round(score, 1),
+        observer=rule.observer,
+        detail=detail,
+    )
 
 
 def reason_of(hit: Hit) -> Reason:

@@ -19,11 +19,12 @@ from filters.verdict import Action
 Tier = Literal["reject", "mask", "hold"]
 View = Literal["surface", "folded", "skeleton", "phonetic"]
 Boundary = Literal["auto", "none", "word"]
+Check = Literal["terms", "contact", "personal", "repeat", "swarm", "classifier"]
 
 ACTIONS: dict[Tier, Action] = {"reject": Action.REFUSE, "mask": Action.MASK, "hold": Action.HOLD}
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]+([._-][a-z0-9]+)*$", max_length=64)]
-Phrase = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Phrase = Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f]{1,64}$")]
 
 
 class RuleError(ValueError):
@@ -38,6 +39,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     category: Name
     tier: Tier
     basis: Annotated[str, msgspec.Meta(min_length=1)]
+    check: Check = "terms"
+    threshold: float = 0.0
     terms: tuple[Phrase, ...] = ()
     harmless: tuple[Phrase, ...] = ()
     views: tuple[View, ...] = ("surface", "folded", "skeleton", "phonetic")
@@ -49,6 +52,13 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     observer: bool = False
 
 
+class Samples(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Comments that a rule set must accept (``good``) and must not accept (``bad``) before it may come into force."""
+
+    good: tuple[str, ...] = ()
+    bad: tuple[str, ...] = ()
+
+
 class RuleSet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The content of one rule file, or of several joined."""
 
@@ -57,6 +67,7 @@ class RuleSet(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     version: str
     rule: tuple[Rule, ...]
     harmless: tuple[Phrase, ...] = ()
+    samples: Samples = Samples()
 
     @property
     def hash(self) -> str:
@@ -76,6 +87,8 @@ def loads(source: str, origin: str = "rules") -> RuleSet:
             raise RuleError(f"{origin}: rule {rule.code} is there twice")
         if rule.since and rule.until and rule.until < rule.since:
             raise RuleError(f"{origin}: rule {rule.code} ends before it begins")
+        if (rule.check == "terms") != bool(rule.terms):
+            raise RuleError(f"{origin}: rule {rule.code} needs either terms or another check than terms")
         seen.add(rule.code)
     return rules
 

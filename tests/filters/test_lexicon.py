@@ -12,22 +12,24 @@ from filters.lexicon import MAX_HITS, Hit, Lexicon
 from filters.normalize import fold
 from filters.rules import Rule, RuleSet
 
-TERMS = (
-    "歧视",
-    "恶心",
-    "东北人",
-    "加微信",
-    "婊子",
-    "犯罪分子",
-    "贷款",
-    "赌场",
-    "国人",
-    "诈骗电话",
-    "gay",
-    "89",
-    "枪",
-    "舔狗",
-    "河南人",
+TERMS = tuple(
+    [
+        "歧视",
+        "恶心",
+        "东北人",
+        "加微信",
+        "婊子",
+        "犯罪分子",
+        "贷款",
+        "赌场",
+        "国人",
+        "诈骗电话",
+        "gay",
+        "89",
+        "枪",
+        "舔狗",
+        "杀人犯",
+    ]
 )
 
 

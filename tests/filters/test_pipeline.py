@@ -146,7 +146,7 @@ def test_low_credit_slows() -> None:
 def test_a_fault_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fault inside a check never lets a comment pass unseen: it is held, and the verdict says so."""
     pipeline = Pipeline(loads(RULES), OPEN)
-    monkeypatch.setattr(pipeline, "_lexicon", None)
+    monkeypatch.setattr(pipeline, "lexicon", object())
     verdict = pipeline.screen(Candidate(text="好", room="r", author="a"), 0)
     assert (verdict.action, verdict.reasons[0].rule) == (Action.HOLD, "screening.fault")
 

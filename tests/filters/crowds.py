@@ -1,0 +1,174 @@
+"""A seeded world of ordinary crowds and campaigns, to measure the detection of swarms with."""
+
+from __future__ import annotations
+
+import random
+from typing import NamedTuple
+
+from filters.normalize import fold
+from filters.swarm import Swarm
+
+SYLLABLE_WORDS = [
+    "今天",
+    "主播",
+    "真的",
+    "好看",
+    "这个",
+    "操作",
+    "厉害",
+    "我们",
+    "一起",
+    "支持",
+    "一下",
+    "大家",
+    "晚上",
+    "快来",
+    "看看",
+    "那个",
+    "角色",
+    "技能",
+    "太强",
+    "了吧",
+    "没有",
+    "想到",
+    "剧情",
+    "反转",
+    "演员",
+    "表情",
+    "背景",
+    "音乐",
+    "好听",
+    "求问",
+    "歌名",
+    "什么",
+    "时候",
+    "更新",
+    "下集",
+    "预告",
+    "期待",
+    "已经",
+    "第三",
+    "遍了",
+    "还是",
+    "想哭",
+    "这里",
+    "镜头",
+    "很美",
+    "导演",
+    "用心",
+    "手机",
+    "镜头",
+    "质量",
+    "不行",
+    "客服",
+    "态度",
+    "差评",
+    "大家",
+    "别买",
+    "退货",
+    "太慢",
+    "性价",
+    "比高",
+    "推荐",
+    "入手",
+    "好用",
+    "便宜",
+    "朋友",
+    "介绍",
+    "效果",
+    "不错",
+    "值得",
+    "购买",
+    "回购",
+    "三次",
+    "物流",
+    "很快",
+    "包装",
+    "精致",
+]
+RITUALS = ("全体起立欢迎主播", "前方高能非战斗人员撤离", "许愿不歪出必还愿", "关注主播不迷路", "大家晚上好呀")
+
+
+class World(NamedTuple):
+    """What one run is made of; rates are messages a minute per account."""
+
+    accounts: int = 20
+    texts: int = 10
+    rooms: int = 4
+    rate: float = 5.0
+    perturbed: bool = False
+    crowd: int = 1500
+    crowd_rate: float = 2.0
+    seconds: int = 180
+    seed: int = 1
+
+
+class Outcome(NamedTuple):
+    """Precision and recall over accounts, and the median seconds from an account's campaign start to its being named."""
+
+    precision: float
+    recall: float
+    within_60_s: float
+    median_s: float
+    false: int
+
+
+def sentence(rng: random.Random) -> str:
+    return "".join(rng.choices(SYLLABLE_WORDS, k=rng.randint(2, 5)))
+
+
+def perturb(text: str, rng: random.Random) -> str:
+    """What campaigns do to their texts: a changed character, a tail of digits or emoji, a sign in between."""
+    place = rng.randrange(len(text))
+    changed = rng.choice([text, text[:place] + rng.choice("哦呀了吧的一") + text[place + 1 :]])
+    tail = rng.choice(["", "!", "666", "😂", str(rng.randrange(99))])
+    return changed[:place] + rng.choice(["", "", " ", "~", "。"]) + changed[place:] + tail
+
+
+def events(world: World, rng: random.Random) -> list[tuple[int, str, str, str]]:
+    """(time, account, room, text) in order: a crowd with rituals and one great burst of a single text, and one campaign."""
+    out = []
+    end_ms = world.seconds * 1000
+    rooms = [f"room{number}" for number in range(world.rooms)]
+    phrases = [sentence(rng) for _ in range(400)]
+    for number in range(world.crowd):
+        home = rng.choice(rooms)
+        at_ms = rng.expovariate(world.crowd_rate / 60_000)
+        while at_ms < end_ms:
+            room = home if rng.random() < 0.9 else rng.choice(rooms)
+            kind = rng.random()
+            text = rng.choice(RITUALS) if kind < 0.15 else rng.choice(phrases) if kind < 0.25 else sentence(rng) + sentence(rng)
+            out.append((int(at_ms), f"person{number}", room, text))
+            at_ms += rng.expovariate(world.crowd_rate / 60_000)
+    burst = sentence(rng) + "起飞"
+    out.extend((60_000 + rng.randrange(10_000), f"person{rng.randrange(world.crowd)}", rooms[0], burst) for _ in range(600))
+    pool = [sentence(rng) + sentence(rng) for _ in range(world.texts)]
+    for number in range(world.accounts):
+        at_ms = rng.expovariate(world.rate / 60_000)
+        while at_ms < end_ms:
+            text = rng.choice(pool)
+            out.append((int(at_ms), f"paid{number}", rng.choice(rooms), perturb(text, rng) if world.perturbed else text))
+            at_ms += rng.expovariate(world.rate / 60_000)
+    out.sort()
+    return out
+
+
+def run(world: World) -> Outcome:
+    """Play a world through the detector."""
+    rng = random.Random(world.seed)
+    swarm = Swarm()
+    named: dict[str, int] = {}
+    began: dict[str, int] = {}
+    for at_ms, account, room, text in events(world, rng):
+        began.setdefault(account, at_ms)
+        if swarm.post(account, room, fold(text), at_ms) is not None:
+            named.setdefault(account, at_ms)
+    paid = [account for account in named if account.startswith("paid")]
+    waits = sorted((named[account] - began[account]) / 1000 for account in paid)
+    return Outcome(
+        precision=len(paid) / len(named) if named else 1.0,
+        recall=len(paid) / world.accounts,
+        within_60_s=sum(wait <= 60 for wait in waits) / world.accounts,
+        median_s=waits[len(waits) // 2] if waits else float("inf"),
+        false=len(named) - len(paid),
+    )
