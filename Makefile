@@ -34,8 +34,8 @@ format: $(VENV)/.dev ## Put the code into form.
 bench: $(VENV)/.run ## Measure a server of this machine (docs/performance.md).
 	@$(PY) -m loadtest bench $(ARGS)
 
-docs: $(VENV)/.run ## Make docs/settings.md from the table of settings.
-	@$(PY) -c 'from server.settings import document; print(document(), end="")' > docs/settings.md
+docs: $(VENV)/.run ## Make the tables in docs/ from those of the program.
+	@$(PY) -m server.documents
 
 lock: $(VENV)/.uv ## Choose versions anew and lock them with hashes.
 	@$(VENV)/bin/uv pip compile --quiet --upgrade --generate-hashes --universal --no-emit-index-url --no-header \
