@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import product
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from daachorse import CharwiseDoubleArrayAhoCorasick
@@ -224,3 +224,35 @@ def split(lines: str) -> Sequence[str]:
 def terms_in(rules: Iterable[Rule]) -> int:
     """How many terms ``rules`` have."""
     return sum(len(rule.terms) for rule in rules)
+
+
+_ARRAYS: Final = {"first": "I", "terms": "I", "rule": "H", "sums": "q", "sum_terms": "I", "costs": "H"}
+
+
+def dump(compiled: Compiled) -> bytes:
+    """Everything as one string of bytes, for another process of the same version on the same machine."""
+    return msgspec.msgpack.encode(compiled, enc_hook=_bytes_of)
+
+
+def _bytes_of(value: object) -> bytes:
+    if isinstance(value, array):
+        return value.tobytes()
+    raise NotImplementedError(type(value))
+
+
+def undump(data: bytes) -> Compiled:
+    """What :func:`dump` made. Raises msgspec.DecodeError, KeyError or ValueError when it is something else."""
+    fields = msgspec.msgpack.decode(data)
+    indexes = {name: Index(**_with_arrays(fields.pop(name), ("first", "terms"))) for name in ("exact", "sounds", "initials")}
+    fields["dropped"] = tuple((code, term) for code, term in fields["dropped"])
+    fields["quiet"] = tuple(fields["quiet"])
+    everything: dict[str, Any] = {**_with_arrays(fields, ("rule", "sums", "sum_terms", "costs")), **indexes}
+    return Compiled(**everything)
+
+
+def _with_arrays(fields: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    for name in names:
+        values: array[int] = array(_ARRAYS[name])
+        values.frombytes(fields[name])
+        fields[name] = values
+    return fields

@@ -57,14 +57,16 @@ class Pipeline:
         config: ScreeningConfig | None = None,
         *,
         lexicon: Lexicon | None = None,
+        rules_hash: str = "",
         memory: Memory | None = None,
         classifier: Classifier | None = None,
     ) -> None:
-        """``lexicon`` is one made of the same rules beforehand; ``memory`` one that goes on from another pipeline."""
+        """``lexicon`` is one made of the same rules beforehand (then ``rules`` may have lost their terms, and ``rules_hash`` is
+        their fingerprint); ``memory`` one that goes on from another pipeline."""
         config = config or ScreeningConfig()
         self.config = config
         self.rules = rules
-        self.hash = rules.hash
+        self.hash = rules_hash or rules.hash
         self.memory = memory or Memory(config)
         self.lexicon = lexicon or Lexicon(rules)
         self.overlay: Lexicon | None = None

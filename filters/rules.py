@@ -10,7 +10,7 @@ import datetime as dt
 import hashlib
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -100,3 +100,8 @@ def load(path: Path) -> RuleSet:
     except (OSError, UnicodeDecodeError) as error:
         raise RuleError(f"{path}: {error}") from None
     return loads(source, str(path))
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of rule files (TOML holds the same data model), for editors and for checks elsewhere."""
+    return msgspec.json.schema(RuleSet)

@@ -12,25 +12,8 @@ from filters.lexicon import MAX_HITS, Hit, Lexicon
 from filters.normalize import fold
 from filters.rules import Rule, RuleSet
 
-TERMS = tuple(
-    [
-        "歧视",
-        "恶心",
-        "东北人",
-        "加微信",
-        "婊子",
-        "犯罪分子",
-        "贷款",
-        "赌场",
-        "国人",
-        "诈骗电话",
-        "gay",
-        "89",
-        "枪",
-        "舔狗",
-        "杀人犯",
-    ]
-)
+TERMS = ("歧视", "恶心", "东北人", "加微信", "婊子", "犯罪分子", "贷款", "赌场", "国人", "诈骗电话", "gay")
+TERMS += ("89", "枪", "舔狗", "杀人犯")
 
 
 def lexicon(terms: tuple[str, ...] = TERMS, harmless: tuple[str, ...] = (), everywhere: tuple[str, ...] = ()) -> Lexicon:

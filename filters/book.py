@@ -1,0 +1,222 @@
+"""The rules in force, how they change, and what they were.
+
+A new set of rules is *prepared* away from the event loop: a helper process reads, compiles and checks it against its samples;
+what it hands over is loaded in the calling thread, in short steps. *Adopting* it is one assignment. Every set that was ever in
+force is kept by its hash, for going back to it and for judging an old decision again under the rules of its time.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from filters.classifier import Classifier
+from filters.compiled import compile_rules, dump, undump
+from filters.config import ScreeningConfig
+from filters.lexicon import Lexicon
+from filters.pipeline import Memory, Pipeline
+from filters.rules import RuleError, RuleSet, loads
+from filters.verdict import Action, Verdict
+
+TIMEOUT_S: Final = 120
+HISTORY: Final = "history.jsonl"
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """Rules that are compiled, checked and loaded, ready to be adopted."""
+
+    rules: RuleSet
+    hash: str
+    lexicon: Lexicon
+    source: str
+
+
+class _Handed(msgspec.Struct, frozen=True):
+    """What the helper process hands over; ``rules`` have no terms any more, ``compiled`` is what was made of them."""
+
+    rules: RuleSet
+    hash: str
+    compiled: bytes
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the history: which rules came into force, when, by whom and instead of which."""
+
+    at_ms: int
+    hash: str
+    name: str
+    version: str
+    by: str
+    previous: str
+    what: str
+
+
+class RuleBook:
+    """Owns the pipeline in force. :meth:`prepare` may run in any thread; everything else belongs to the event loop's thread."""
+
+    def __init__(
+        self, folder: Path, source: str, config: ScreeningConfig | None = None, classifier: Classifier | None = None
+    ) -> None:
+        """``folder`` keeps the history; ``source`` is the rule file's text to start with, used where the folder has no history yet.
+
+        Raises RuleError when the rules cannot be used; OSError when the folder cannot.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._config = config or ScreeningConfig()
+        self._classifier = classifier
+        self._memory = Memory(self._config)
+        past = self.history()
+        if past:
+            source = self.source_of(past[-1].hash)
+        rules = loads(source, str(folder))
+        first = Prepared(rules, rules.hash, Lexicon(rules), source)
+        self.current = self._pipeline(first)
+        if not past:
+            self._record(first, "", 0, "start", "")
+
+    def _pipeline(self, prepared: Prepared) -> Pipeline:
+        return Pipeline(
+            prepared.rules,
+            self._config,
+            lexicon=prepared.lexicon,
+            rules_hash=prepared.hash,
+            memory=self._memory,
+            classifier=self._classifier,
+        )
+
+    def prepare(self, source: str) -> Prepared:
+        """Compile and check rules in a helper process and load the result. Blocks: call it in a thread.
+
+        Raises RuleError with what is wrong: the file, a rule, or the samples that it judges otherwise than it promises.
+        """
+        return prepare(source)
+
+    def adopt(self, prepared: Prepared, by: str, now_ms: int, what: str = "reload") -> Change:
+        """Put prepared rules into force (at once, for the next comment) and write it down. Raises OSError."""
+        change = self._record(prepared, by, now_ms, what, self.current.hash)
+        overlay = self.current.overlay
+        pipeline = self._pipeline(prepared)
+        pipeline.overlay = overlay
+        self.current = pipeline
+        return change
+
+    def overlay(self, source: str | None) -> None:
+        """Put a few emergency terms into force at once, beside the rules, or (None) take them out. Raises RuleError."""
+        self.current.overlay = None if source is None else Lexicon(loads(source, "overlay"))
+
+    def previous(self) -> str:
+        """The rule file's text that was in force before the current one, for :meth:`prepare`. Raises RuleError: there is none."""
+        past = self.history()
+        for change in reversed(past):
+            if change.previous and change.hash == self.current.hash:
+                return self.source_of(change.previous)
+        raise RuleError("there are no earlier rules to go back to")
+
+    def history(self) -> list[Change]:
+        """Every change, oldest first. Raises OSError; RuleError when the file is damaged."""
+        path = self._folder / HISTORY
+        if not path.exists():
+            return []
+        try:
+            return [msgspec.json.decode(line, type=Change) for line in path.read_bytes().splitlines() if line]
+        except msgspec.DecodeError as error:
+            raise RuleError(f"{path}: {error}") from None
+
+    def source_of(self, rules_hash: str) -> str:
+        """The rule file's text of a hash. Raises RuleError: unknown."""
+        try:
+            return (self._folder / f"{rules_hash}.toml").read_text(encoding="utf-8")
+        except OSError as error:
+            raise RuleError(f"no rules {rules_hash} are kept: {error}") from None
+
+    def replay(self, text: str, rules_hash: str, at_ms: int, room: str = "") -> Verdict:
+        """What the rules of a hash say of a text at a moment: the verdict by the text alone, under the rules of its time."""
+        rules = loads(self.source_of(rules_hash), rules_hash)
+        return Pipeline(rules, self._config, classifier=self._classifier).inspect(text, room, at_ms)
+
+    def _record(self, prepared: Prepared, by: str, now_ms: int, what: str, previous: str) -> Change:
+        """The text first, the line that names it second: a crash between them leaves a text that nothing refers to."""
+        rules = prepared.rules
+        (self._folder / f"{prepared.hash}.toml").write_text(prepared.source, encoding="utf-8")
+        change = Change(
+            at_ms=now_ms, hash=prepared.hash, name=rules.name, version=rules.version, by=by, previous=previous, what=what
+        )
+        with (self._folder / HISTORY).open("ab") as file:
+            file.write(msgspec.json.encode(change) + b"\n")
+        return change
+
+
+def prepare(source: str) -> Prepared:
+    """See :meth:`RuleBook.prepare`."""
+    helper = [sys.executable, "-m", "filters.book"]
+    try:
+        done = subprocess.run(helper, input=source.encode(), capture_output=True, timeout=TIMEOUT_S, check=False)  # noqa: S603
+    except subprocess.TimeoutExpired:
+        raise RuleError(f"the rules could not be compiled within {TIMEOUT_S} seconds") from None
+    if done.returncode:
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        raise RuleError(lines[-1] if lines else f"the helper ended with {done.returncode}")
+    # Rules come back without their terms: to read 100,000 of them here would hold up the event loop's thread.
+    handed = msgspec.msgpack.decode(done.stdout, type=_Handed)
+    return Prepared(handed.rules, handed.hash, Lexicon(handed.rules, undump(handed.compiled)), source)
+
+
+def check(rules: RuleSet, lexicon: Lexicon | None = None) -> list[str]:
+    """Samples that the rules judge otherwise than they promise, one sentence each; empty: all is well."""
+    pipeline = Pipeline(rules, ScreeningConfig(max_chars=1_000), lexicon=lexicon)
+    wrong = []
+    for text in rules.samples.good:
+        verdict = pipeline.inspect(text)
+        if verdict.action is not Action.ACCEPT:
+            names = ", ".join(sorted({reason.rule for reason in verdict.reasons if reason.action}))
+            wrong.append(f"a good sample is stopped by {names}: {text}")
+    wrong.extend(f"a bad sample passes: {text}" for text in rules.samples.bad if pipeline.inspect(text).action is Action.ACCEPT)
+    return wrong
+
+
+def warnings(rules: RuleSet) -> list[str]:
+    """What an operator should know of the terms: the short, the doubled, and those looked for as written only."""
+    compiled = compile_rules(rules)
+    out = [f"{code}: “{term}” is too short once folded and is left out" for code, term in compiled.dropped]
+    seen: dict[str, str] = {}
+    folded = compiled.folded.split("\n")[: compiled.harmless]
+    for number, form in enumerate(folded):
+        code = rules.rule[compiled.rule[number]].code
+        if form in seen:
+            out.append(f"{code}: “{form}” is also a term of {seen[form]}")
+        seen[form] = code
+        if len(form) == 1:
+            out.append(f"{code}: “{form}” is a single character and stops whatever contains it")
+    out.extend(
+        f"{rules.rule[compiled.rule[term]].code}: “{folded[term]}” is looked for as written only" for term in compiled.quiet
+    )
+    return out
+
+
+def _helper() -> int:
+    """The helper process: rules on standard input, what was compiled on standard output, sentences on standard error."""
+    try:
+        rules = loads(sys.stdin.buffer.read().decode())
+    except (RuleError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    compiled = compile_rules(rules)
+    wrong = check(rules, Lexicon(rules, compiled))
+    if wrong:
+        sys.stderr.write("\n".join(wrong) + "\n")
+        return 1
+    bare = msgspec.structs.replace(
+        rules, rule=tuple(msgspec.structs.replace(rule, terms=(), harmless=()) for rule in rules.rule), harmless=()
+    )
+    sys.stdout.buffer.write(msgspec.msgpack.encode(_Handed(bare, rules.hash, dump(compiled))))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_helper())
