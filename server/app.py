@@ -147,6 +147,8 @@ class Parts:
         while True:
             for name in list(self.infos):
                 await asyncio.sleep(max(0.05, self.settings.page_check_s / max(1, len(self.infos))))
+                if self.flusher.sealing(name):
+                    continue  # a repair would hold up the flushing to seal what is being sealed beside it
                 try:
                     report = await self.flusher.exclusive(
                         self.hub.rooms[name],

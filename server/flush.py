@@ -139,6 +139,11 @@ class Flusher:
         for state in self._states.values():
             state.wake()
 
+    def sealing(self, room: str) -> bool:
+        """Full pages of the room wait for their final form: they are no damage, and about to be written anyway."""
+        state = self._states.get(room)
+        return state is not None and state.sealing
+
     async def exclusive(self, room: Room[Viewer], work: Callable[[int], T]) -> T:
         """Run blocking work on a room's pages while nothing is appended to them; ``work`` gets the newest visible number.
 
