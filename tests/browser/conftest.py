@@ -32,6 +32,7 @@ UNLIMITED: Final = {
     "reports_burst": 1000,
     "demo_tokens_burst": 1000,
     "drain_s": 0,
+    "rules_file": Path(__file__).parent / "rules.toml",
 }
 
 

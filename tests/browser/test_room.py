@@ -167,6 +167,7 @@ def test_comments_can_be_held_hidden_and_shown(site: Site, visit: Visitor, sende
     flying = page.locator(".fly", has_text="flying")
     expect(flying).to_have_count(1)
     page.click("#hold")
+    page.wait_for_timeout(100)  # an animation stops with the next frame
     before = flying.bounding_box()
     page.wait_for_timeout(300)
     assert flying.bounding_box() == before
@@ -371,14 +372,20 @@ def test_the_demo_gives_a_name_to_anyone(site: Site, visit: Visitor) -> None:
     expect(page.locator("#status")).to_have_text("Write something first.")
 
 
-def test_a_refusal_is_told_in_the_readers_language(site: Site, visit: Visitor) -> None:
-    """What the server refuses is told with its own sentence, and the text comes back into the field."""
+def test_what_became_of_a_comment_is_told_in_the_readers_language(site: Site, visit: Visitor) -> None:
+    """Held and refused comments are told with the server's own sentence; what was refused comes back into the field."""
     room = site.new_room()
     page = visit(f"/rooms/{room}", "阿泽", locale="en")
-    page.evaluate("() => { document.getElementById('text').maxLength = 1000; }")
-    say(page, "长" * 300)
-    expect(page.locator("#status")).to_have_text("The text is too long.")
-    assert page.input_value("#text") == "长" * 300
+    say(page, "refuse this one")
+    expect(page.locator("#status")).to_have_text("The text breaks a rule of this site.")
+    assert page.input_value("#text") == "refuse this one"
+    say(page, "hold this one")
+    expect(page.locator("#status")).to_have_text("The text waits for review; you will be told the outcome.")
+    assert page.input_value("#text") == ""
+    chinese = visit(f"/rooms/{room}", "阿泽")
+    say(chinese, "refuse this one")
+    expect(chinese.locator("#status")).to_have_text("内容违反了本站规则。")
+    assert page.locator("#rows article").count() == 0
 
 
 def test_a_mode_of_the_room_is_told_and_obeyed(site: Site, visit: Visitor) -> None:

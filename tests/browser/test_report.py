@@ -1,0 +1,27 @@
+"""Reporting from the static page, logged out, as a person does it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Sender, Site, Visitor
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_duty_p10_two_clicks_from_the_static_page_to_a_receipt(
+    site: Site, visit: Visitor, sender: Callable[..., Sender], scripts: bool
+) -> None:
+    """From the static page, with and without scripts: one click to the form, one that sends it; the report is recorded."""
+    room = site.new_room()
+    sender(room).say("加微信领红包吗？不，只是测试")
+    page = visit(f"/rooms/{room}/comments/0.html", java_script_enabled=scripts)
+    page.click("#c1 .report")
+    expect(page.locator(".quoted .text")).to_have_text("加微信领红包吗？不，只是测试")
+    page.click('.reasons button[value="S1"]')
+    receipt = page.locator(".receipt code").text_content()
+    assert receipt is not None
+    assert page.url == f"{site.url}/reports/{receipt}"
+    assert any(receipt in line and room in line and "S1" in line for line in site.run("reports").splitlines())
