@@ -11,13 +11,13 @@ import itertools
 import logging
 import socket
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import msgspec
-import structlog.testing
+import structlog
 import uvicorn
 import uvloop
 
@@ -30,9 +30,44 @@ from server.settings import Settings, load
 from server.store.base import CommentDraft, Committed, Store
 from server.store.memory import MemoryStore
 from server.store.sql import SqlStore
+from server.wire import Event
 from tests.support.wsclient import RawClient
 
 T = TypeVar("T")
+
+RULES = """
+format = 1
+name = "tests"
+version = "1"
+
+[[rule]]
+code = "test.reject"
+title = "Refused words"
+category = "test"
+tier = "reject"
+basis = "house rule 1"
+views = ["surface"]
+terms = ["坏词"]
+
+[[rule]]
+code = "test.mask"
+title = "Covered words"
+category = "test"
+tier = "mask"
+basis = "house rule 2"
+views = ["surface"]
+terms = ["遮词"]
+
+[[rule]]
+code = "test.hold"
+title = "Words that wait"
+category = "test"
+tier = "hold"
+basis = "house rule 3"
+views = ["surface"]
+terms = ["待审"]
+"""
+"""The screening of tests: one word for each tier. With it a test does not depend on the pack that we ship."""
 
 _WAIT_S = 20.0
 
@@ -50,7 +85,7 @@ class FakeClock:
 class RunningServer:
     """See the module's text. ``parts`` belong to the server's loop: touch them by :meth:`call` and :meth:`run` only."""
 
-    def __init__(self, settings: Settings, store: Store, rooms: Sequence[str], send_buffer: int, logs: list[Any]) -> None:
+    def __init__(self, settings: Settings, store: Store, rooms: Sequence[str], send_buffer: int) -> None:
         self.settings = settings
         self.port = 0
         self.parts: Parts
@@ -58,7 +93,7 @@ class RunningServer:
         self._store = store
         self._rooms = rooms
         self._send_buffer = send_buffer
-        self._logs = logs
+        self._logs: list[dict[str, Any]] = []
         self._loop: asyncio.AbstractEventLoop
         self._stop: asyncio.Event
         self._ready = threading.Event()
@@ -171,13 +206,33 @@ class RunningServer:
 
         return self.run(submit())
 
+    def event(self, seq: int, room: str = "demo") -> Event:
+        """The event of this number, when it is live."""
+
+        async def wait() -> Event:
+            found = self.room(room)
+            await self.parts.flusher.visible(found, seq)
+            entries = found.slice(seq - 1, 1)
+            assert entries
+            return entries[0].event
+
+        return self.run(wait())
+
     # -- what it logged -----------------------------------------------------------------------------------------------
 
-    def logged(self, level: str) -> list[Any]:
+    def logged(self, level: str) -> list[dict[str, Any]]:
         """What was logged at this level."""
         return [entry for entry in self._logs if entry["log_level"] == level]
 
-    def take_errors(self) -> list[Any]:
+    def hears(self, thread: threading.Thread) -> bool:
+        """Is a line that this thread logs ours? Lines of helper threads are everybody's."""
+        return thread is self._thread or not any(thread is other._thread for other in _active)
+
+    def log(self, entry: dict[str, Any]) -> None:
+        """Keep a line of the log."""
+        self._logs.append(entry)
+
+    def take_errors(self) -> list[dict[str, Any]]:
         """What was logged at level error, and is expected by the caller."""
         errors = self.logged("error") + self.logged("critical")
         self._logs[:] = [entry for entry in self._logs if entry not in errors]
@@ -248,15 +303,50 @@ class RunningServer:
         self._logs.append({"log_level": "error", "logger": "asyncio", **context})
 
 
-class _Collector(logging.Handler):
-    """Puts what libraries log beside what we log."""
+_active: list[RunningServer] = []
+"""Several servers may run at once; what they log is told apart by their threads."""
 
-    def __init__(self, logs: list[Any]) -> None:
-        super().__init__(logging.INFO)
-        self._logs = logs
+
+def _hear(entry: dict[str, Any]) -> None:
+    thread = threading.current_thread()
+    for server in _active:
+        if server.hears(thread):
+            server.log(entry)
+
+
+def _collect(logger: object, method: str, event: MutableMapping[str, Any]) -> NoReturn:
+    """Processor: keep what our own parts log."""
+    _hear({**event, "log_level": "error" if method == "exception" else method})
+    raise structlog.DropEvent
+
+
+class _Collector(logging.Handler):
+    """Keeps what libraries log beside what we log."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._logs.append({"log_level": record.levelname.lower(), "logger": record.name, "event": record.getMessage()})
+        _hear({"log_level": record.levelname.lower(), "logger": record.name, "event": record.getMessage()})
+
+
+_collector = _Collector(logging.INFO)
+_before: list[Any] = []
+"""The processors to be put back when no server runs any more."""
+
+
+@contextmanager
+def _listening(server: RunningServer) -> Iterator[None]:
+    """While the context lasts nothing is printed, and everything that is logged reaches the server that it comes from."""
+    if not _active:
+        _before[:] = structlog.get_config()["processors"]
+        logging.getLogger().addHandler(_collector)
+    _active.append(server)
+    structlog.configure(processors=[_collect])
+    try:
+        yield
+    finally:
+        _active.remove(server)
+        if not _active:
+            logging.getLogger().removeHandler(_collector)
+            structlog.configure(processors=[*_before])
 
 
 @contextmanager
@@ -273,21 +363,19 @@ def running(
 
     ``rooms`` are made where they are missing (those whose name begins with ``vod`` for a video), the store is ``store``, or SQLite
     with ``sql``, or memory. ``send_buffer`` is what the kernel holds for a client that does not read (bytes; 0: much). Anything
-    else is a setting.
+    else is a setting; the screening goes by :data:`RULES`.
     """
-    root = logging.getLogger()
-    with structlog.testing.capture_logs() as logs:
-        collector = _Collector(logs)
-        root.addHandler(collector)
-        if store is None:
-            store = SqlStore.open(data / "barrage.db") if sql else MemoryStore()
-        server = RunningServer(load({}, None, {"data_dir": str(data), **settings}), store, rooms, send_buffer, logs)
+    data.mkdir(parents=True, exist_ok=True)
+    rules = data / "rules.toml"
+    rules.write_text(RULES, encoding="utf-8")
+    effective = load({}, None, {"data_dir": str(data), "rules_file": str(rules), **settings})
+    if store is None:
+        store = SqlStore.open(data / "barrage.db") if sql else MemoryStore()
+    server = RunningServer(effective, store, rooms, send_buffer)
+    with _listening(server):
+        server.start()
         try:
-            server.start()
-            try:
-                yield server
-            finally:
-                server.stop()
+            yield server
         finally:
-            root.removeHandler(collector)
-        assert not server.take_errors()
+            server.stop()
+    assert not server.take_errors()
