@@ -116,7 +116,13 @@ async def stream(request: Request) -> Response:
     if request.method == "HEAD":
         return Response(headers=_HEADERS, media_type=EventStream.media_type)
     position = info.head if after is None else after
-    state = {"mode": info.mode, "viewers": found.viewers(info.name)}
+    state = {
+        "kind": info.kind,
+        "title": info.title,
+        "mode": info.mode,
+        "viewers": found.viewers(info.name),
+        "started_ms": info.started_ms,
+    }
     joined = encode_joined(info.name, info.epoch, position, state, (), page_path(info.name, info.head))
     retry_ms = random.randint(*RETRY_MS)  # noqa: S311 -- spreads the readers' return, no secret
     opening = b"retry: %d\n%b" % (retry_ms, _message("joined", joined, position))

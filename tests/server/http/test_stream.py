@@ -14,7 +14,7 @@ from server.http import stream
 from server.http.requests import HttpLimits
 from server.http.services import Chunk
 from server.settings import Settings
-from tests.support.services import FakeServices
+from tests.support.services import START_MS, FakeServices
 from tests.support.web import Reader, application, browsing
 
 PATH = "/api/rooms/demo/stream"
@@ -50,7 +50,7 @@ async def test_a_reader_gets_what_happens_from_now_on(services: FakeServices) ->
     event, number, data = message(opening)
     assert (event, number) == ("joined", "1")
     assert (data["room"], data["epoch"], data["head"], data["events"]) == ("demo", "0000000000000001", 1, [])
-    assert data["state"] == {"mode": "open", "viewers": 0}
+    assert data["state"] == {"kind": "live", "title": "demo", "mode": "open", "viewers": 0, "started_ms": START_MS}
     services.say("demo", "行\n行")
     event, number, data = message(await reader.piece())
     assert (event, number, data["op"]) == ("events", "2", "events")
