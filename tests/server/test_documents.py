@@ -33,10 +33,10 @@ def test_a_table_of_the_program_is_shown_whole(name: str, count: int) -> None:
 
 def test_blocks_are_filled_and_the_rest_is_left() -> None:
     """What stands between the marks is replaced, what stands outside is kept, and filling again changes nothing."""
-    text = "before\n<!-- exits:begin -->\nstale block\n<!-- exits:end -->\nbetween\n<!-- closes:begin -->\n<!-- closes:end -->\nafter\n"
+    text = "before\n<!-- exits:begin -->\nstale\n<!-- exits:end -->\nbetween\n<!-- closes:begin -->\n<!-- closes:end -->\nafter\n"
     filled = fill(text)
     assert filled.startswith("before\n<!-- exits:begin -->\n| exit code |")
-    assert "stale block" not in filled
+    assert "stale" not in filled
     assert "\n<!-- exits:end -->\nbetween\n<!-- closes:begin -->\n| code |" in filled
     assert filled.endswith("<!-- closes:end -->\nafter\n")
     assert fill(filled) == filled
