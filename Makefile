@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 ARGS ?=
 VENV := .venv
 PY := $(VENV)/bin/python
-PIP := $(PY) -m pip --quiet --disable-pip-version-check --no-input
+PIP := $(PY) -m pip --quiet --quiet --disable-pip-version-check --no-input
 # Installed beside the locked packages: this folder itself, without a build, and the command.
 INSTALL_SELF = $(PY) -c 'import pathlib, sysconfig; \
 	pathlib.Path(sysconfig.get_path("purelib"), "barrage.pth").write_text(str(pathlib.Path.cwd()) + "\n")' \
