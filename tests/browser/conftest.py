@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import subprocess
-import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page
 from websockets.sync.client import ClientConnection, connect
 
+from server.accounts.identity import Tokens
+from server.settings import load
 from tests.support.chromium import chromium, chromium_path
 from tests.support.server import ROOT, ServerProcess
 
@@ -62,18 +64,44 @@ def axe() -> str:
 
 
 class Site(ServerProcess):
-    """A server with rooms of its own for each test, and its command line."""
+    """A server with rooms of its own for each test, and an operator at hand."""
 
-    def run(self, *arguments: str) -> str:
-        """Run a command on the server's data folder; returns its output."""
-        command = [sys.executable, "-m", "server", *arguments, "--data", str(self.data)]
-        return subprocess.run(command, cwd=ROOT, env=self._env, capture_output=True, text=True, check=True, timeout=60).stdout
+    def _operator(self) -> dict[str, str]:
+        tokens = Tokens.open(load({}, None, {"data_dir": str(self.data)}))
+        return {"Authorization": f"Bearer {tokens.issue_operator('tests', time.time_ns() // 1_000_000)}"}
+
+    def operate(self, what: str, **body: object) -> None:
+        """Ask the operator interface for something."""
+        answer = httpx.post(f"{self.url}/api/operator/{what}", json=body, headers=self._operator(), timeout=30, trust_env=False)
+        assert answer.is_success, answer.text
 
     def new_room(self, kind: str = "live", video: str = "", title: str = "房间 Room") -> str:
         """Create a room; returns its name."""
         name = f"r{secrets.token_hex(4)}"
-        self.run("room", "create", name, "--title", title, "--kind", kind, *(("--video", video) if video else ()))
+        self.operate("rooms", name=name, title=title, kind=kind, video_url=video)
         return name
+
+    def remove(self, room: str, seq: int, code: str, basis: str) -> None:
+        """Remove a comment."""
+        self.operate("removal", room=room, seq=seq, code=code, basis=basis)
+
+    def restore(self, room: str, seq: int, code: str, basis: str) -> None:
+        """Restore a removed comment."""
+        self.operate("restoration", room=room, seq=seq, code=code, basis=basis)
+
+    def announce(self, room: str, text: str) -> None:
+        """Tell a room something."""
+        self.operate("announcement", room=room, text=text)
+
+    def set_mode(self, room: str, mode: str) -> None:
+        """Open a room, or make it read-only."""
+        self.operate("mode", room=room, mode=mode)
+
+    def reports(self) -> list[dict[str, object]]:
+        """All reports."""
+        answer = httpx.get(f"{self.url}/api/operator/reports", headers=self._operator(), timeout=30, trust_env=False)
+        found: list[dict[str, object]] = answer.json()["reports"]
+        return found
 
 
 class Sender:
@@ -126,7 +154,7 @@ class Sender:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The server that most tests share, without limits of rate."""
     with Site(tmp_path_factory.mktemp("site") / "data", settings=UNLIMITED) as running:
-        yield running  # type: ignore[misc]  # entering returns the object itself
+        yield running
 
 
 @pytest.fixture
@@ -152,9 +180,17 @@ class Faults:
     def watch(self, page: Page) -> Page:
         """Collect from a page."""
         page.on("pageerror", lambda error: self.seen.append(str(error)))
-        page.on("console", lambda message: self.seen.append(message.text) if message.type == "error" else None)
-        page.on("dialog", lambda dialog: (self.seen.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        page.on("console", self._on_console)
+        page.on("dialog", self._on_dialog)
         return page
+
+    def _on_console(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.seen.append(message.text)
+
+    def _on_dialog(self, dialog: Dialog) -> None:
+        self.seen.append(f"dialog {dialog.message}")
+        dialog.dismiss()
 
 
 @pytest.fixture

@@ -31,8 +31,8 @@ def room(site: Site, sender: Callable[..., Sender]) -> str:
     poster = sender(name)
     for text in ("晚上好", "hello", "to be removed", "https://example.org/?q=<b>"):
         poster.say(text)
-    site.run("remove", name, "3", "--code", "L5", "--basis", "rule 7")
-    site.run("room", "announce", name, "公告")
+    site.remove(name, 3, "L5", "rule 7")
+    site.announce(name, "公告")
     return name
 
 

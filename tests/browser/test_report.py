@@ -24,4 +24,5 @@ def test_duty_p10_two_clicks_from_the_static_page_to_a_receipt(
     receipt = page.locator(".receipt code").text_content()
     assert receipt is not None
     assert page.url == f"{site.url}/reports/{receipt}"
-    assert any(receipt in line and room in line and "S1" in line for line in site.run("reports").splitlines())
+    (report,) = [report for report in site.reports() if report["receipt"] == receipt]
+    assert (report["room"], report["seq"], report["reason"]) == (room, 1, "S1")

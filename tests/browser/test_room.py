@@ -91,11 +91,11 @@ def test_a_row_that_came_live_is_the_row_that_the_server_renders(
     poster = sender(room, "<b>名字</b> & co")
     for text in (*HOSTILE, "好看", "removed", "restored"):
         poster.say(text, pos_ms=0)
-    site.run("remove", room, "8", "--code", "L5", "--basis", "rule <7> & more")
-    site.run("remove", room, "9", "--code", "S1", "--basis", "spam")
-    site.run("restore", room, "9", "--code", "R2", "--basis", "appeal 12")
-    site.run("room", "announce", room, "公告 <b>notice</b>")
-    site.run("room", "mode", room, "read_only")
+    site.remove(room, 8, "L5", "rule <7> & more")
+    site.remove(room, 9, "S1", "spam")
+    site.restore(room, 9, "R2", "appeal 12")
+    site.announce(room, "公告 <b>notice</b>")
+    site.set_mode(room, "read_only")
     for page in pages:
         expect(page.locator("#rows article")).to_have_count(14)
         live = page.locator("#rows").inner_html()
@@ -136,14 +136,14 @@ def test_a_removal_takes_the_comment_away_at_once_and_a_restoration_puts_it_back
     poster.say("goes")
     expect(page.locator(".fly", has_text="goes")).to_have_count(1)
     moment = page.locator("#c2 time").get_attribute("datetime")
-    site.run("remove", room, "2", "--code", "L5", "--basis", "rule 7")
+    site.remove(room, 2, "L5", "rule 7")
     expect(page.locator("#c2.tombstone")).to_contain_text("This comment was removed")
     expect(page.locator("#c2")).to_contain_text("rule 7")
     assert page.locator(".fly", has_text="goes").count() == 0
     assert page.locator(".fly", has_text="stays").count() == 1
     assert "goes" not in page.content()
     assert page.locator("#c2 time").get_attribute("datetime") == moment
-    site.run("restore", room, "2", "--code", "R1", "--basis", "by mistake")
+    site.restore(room, 2, "R1", "by mistake")
     expect(page.locator("#c2 .text")).to_have_text("goes")
     assert page.locator("#c2 time").get_attribute("datetime") == moment
 
@@ -283,7 +283,7 @@ def test_after_a_cut_the_page_goes_on_where_it_was(browser: Browser, tmp_path: P
         page = faults.watch(context.new_page())
         page.goto(f"/rooms/demo#token={site.token('v', 'Lena')}")
         page.wait_for_selector("#say:visible")
-        poster = Sender(site, "demo")  # type: ignore[arg-type]
+        poster = Sender(site, "demo")
         for number in range(3):
             poster.say(f"before {number}")
         expect(page.locator("#rows article")).to_have_count(3)
@@ -292,7 +292,7 @@ def test_after_a_cut_the_page_goes_on_where_it_was(browser: Browser, tmp_path: P
         say(page, "written while away")
         expect(page.locator("#status")).to_have_text("Sending…")
         site.start()
-        again = Sender(site, "demo")  # type: ignore[arg-type]
+        again = Sender(site, "demo")
         for number in range(3):
             again.say(f"after {number}")
         expect(page.locator("#connection")).to_have_attribute("data-state", "live", timeout=45_000)
@@ -392,10 +392,10 @@ def test_a_mode_of_the_room_is_told_and_obeyed(site: Site, visit: Visitor) -> No
     """When the room becomes read-only, the form goes away with a reason; when it opens, it comes back."""
     room = site.new_room()
     page = visit(f"/rooms/{room}", "阿泽")
-    site.run("room", "mode", room, "read_only")
+    site.set_mode(room, "read_only")
     expect(page.locator("#status")).to_have_text("该房间目前只可阅读。")
     expect(page.locator("#say")).to_be_hidden()
-    site.run("room", "mode", room, "open")
+    site.set_mode(room, "open")
     expect(page.locator("#say")).to_be_visible()
 
 

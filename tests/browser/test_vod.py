@@ -144,13 +144,13 @@ def test_a_removed_comment_does_not_fly_any_more(site: Site, visit: Visitor, roo
     """A comment that was removed is neither in the history of the video nor in its picture; restored, it flies again."""
     page = visit(f"/rooms/{room}")
     ready(page)
-    site.run("remove", room, "3", "--code", "S1", "--basis", "spam")
+    site.remove(room, 3, "S1", "spam")
     expect(page.locator("#c3.tombstone")).to_have_count(1)
     page.click("#play")
     seek(page, 59.5)
     expect(page.locator(".fly", has_text="at 61 s")).to_have_count(1)
     assert page.locator(".fly", has_text="at 60 s").count() == 0
-    site.run("restore", room, "3", "--code", "R1", "--basis", "by mistake")
+    site.restore(room, 3, "R1", "by mistake")
     expect(page.locator("#c3 .text")).to_have_text("at 60 s")
     seek(page, 20)
     seek(page, 59.5)
