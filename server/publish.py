@@ -248,7 +248,7 @@ class Publisher:
 
     async def _reconcile(self) -> None:
         """Read rooms in doubt again from the log, and go on as after a commit. Raises StoreUnavailable."""
-        for name in list(self._doubtful):
+        for name in sorted(self._doubtful):
             room = self._hub.rooms.get(name)
             while room is not None:
                 after = room.head

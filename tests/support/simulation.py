@@ -44,8 +44,8 @@ class Lane(Executor):
     """An executor of ``width`` workers; each call takes between ``least_s`` and ``most_s`` of virtual time.
 
     What the call does happens at a moment of that time, its result arrives at the end. ``moment`` fixes it (0: at the begin, 1: at
-    the end), else it is random. ``dead`` drops what did not happen yet, as the death of the process would. ``most_at_once`` is the
-    largest number of calls that ran at the same time.
+    the end), else it is random. ``dead`` drops what did not happen yet, as the death of the process would. ``running`` calls are
+    under way, ``most_at_once`` is the largest number that ever was.
     """
 
     def __init__(self, least_s: float = 0.001, most_s: float | None = None, *, width: int = 1, seed: int = 0) -> None:
@@ -55,7 +55,7 @@ class Lane(Executor):
         self.dead = False
         self.calls = 0
         self.most_at_once = 0
-        self._running = 0
+        self.running = 0
         self._random = random.Random(seed)
         self._free_s = [0.0] * width
 
@@ -73,8 +73,8 @@ class Lane(Executor):
         return future
 
     def _count(self, change: int) -> None:
-        self._running += change
-        self.most_at_once = max(self.most_at_once, self._running)
+        self.running += change
+        self.most_at_once = max(self.most_at_once, self.running)
 
     def _do(self, loop: SimLoop, call: Callable[[], T], future: asyncio.Future[T], end: float) -> None:
         if self.dead:

@@ -36,7 +36,8 @@ class FakeViewer:
     """A viewer of one room at a time.
 
     It does with the room what a connection does: joins with the place it reached, leaves the hot set after ``patience`` frames
-    (None: never) until :meth:`drain`. ``look`` is called with each frame's events before they count as received.
+    (None: never) until :meth:`drain`. ``look`` is called with the events of each frame before they count as received,
+    ``look_back`` with those of a resume.
     ``faults`` tells what was wrong: events that do not follow, or repeat.
     """
 
@@ -51,6 +52,7 @@ class FakeViewer:
         self.frames: list[bytes] = []
         self.faults: list[str] = []
         self.look: Callable[[list[dict[str, Any]]], None] = lambda events: None
+        self.look_back: Callable[[list[dict[str, Any]]], None] = lambda events: None
 
     # -- what a connection does -------------------------------------------------------------------------------------------
 
@@ -63,7 +65,9 @@ class FakeViewer:
             self.pieces.clear()
         if resume.missing is not None:
             self._skip(resume.missing)
-        self._take([json.loads(data) for data in resume.events])
+        events = [json.loads(data) for data in resume.events]
+        self.look_back(events)
+        self._take(events)
         if self.position != resume.head:
             self.faults.append(f"joined at {resume.head} with events up to {self.position}")
         self.room = room
