@@ -207,6 +207,7 @@ _replay_options = (
     click.option("--per-address", default=100, show_default=True, help="Connections from one source address; 0: one for all."),
     click.option("--entry-per-s", default=500.0, show_default=True, help="New connections per second."),
     click.option("--settle-s", default=60.0, show_default=True, help="How long to wait at most for answers and deliveries."),
+    click.option("--patience-s", default=10.0, show_default=True, help="How long to try again what is refused for a time."),
     click.option("--alone/--not-alone", default=True, show_default=True, help="Nobody else posts in the room meanwhile."),
 )
 
@@ -267,6 +268,7 @@ def _replay(
     per_address: int,
     entry_per_s: float,
     settle_s: float,
+    patience_s: float,
     alone: bool,
 ) -> int:
     try:
@@ -280,7 +282,16 @@ def _replay(
         step = lambda text, done, total: progress.update(task, description=text, completed=done, total=total)  # noqa: E731
         outcome = _finish(
             Replay(
-                site, mint, lines, pace, viewers=viewers, entry_per_s=entry_per_s, settle_s=settle_s, alone=alone, step=step
+                site,
+                mint,
+                lines,
+                pace,
+                viewers=viewers,
+                entry_per_s=entry_per_s,
+                settle_s=settle_s,
+                patience_s=patience_s,
+                alone=alone,
+                step=step,
             ).run()
         )
     if as_json:

@@ -17,9 +17,10 @@ class Submission:
     ``intended_s`` is when the open-model schedule wanted it sent, ``sent_s`` when it first went out, ``answered_s`` when its
     outcome was settled (0: not yet). ``open`` means that the outcome is not known: the log may or may not have the comment.
     ``tries`` counts how often it was sent. ``code`` is the code of the last refusal, also of a temporary one.
+    ``doubtful``: an answer may have been lost, so that no refusal of a later try proves that the log does not have it.
     """
 
-    __slots__ = ("answered_s", "author", "code", "intended_s", "key", "outcome", "sent_s", "seq", "text", "tries")
+    __slots__ = ("answered_s", "author", "code", "doubtful", "intended_s", "key", "outcome", "sent_s", "seq", "text", "tries")
 
     def __init__(self, author: str, key: str, text: str, intended_s: float = 0.0) -> None:
         self.author = author
@@ -30,6 +31,7 @@ class Submission:
         self.answered_s = 0.0
         self.outcome: Outcome = "open"
         self.code = ""
+        self.doubtful = False
         self.seq = 0
         self.tries = 0
 
@@ -79,12 +81,19 @@ class Ledger:
         elif isinstance(message, Refused):
             submission.code = message.code
             self.refusals[message.code] += 1
+            if message.code == "outcome_unknown":
+                submission.doubtful = True
             if not message.temporary:
                 self._settle(submission, "refused", now_s)
         else:
             submission.code = message.code
             self._settle(submission, "held", now_s)
         return submission
+
+    def give_up(self, submission: Submission, now_s: float) -> None:
+        """The author will not try again after a temporary refusal: it was final, unless an earlier answer may have been lost."""
+        if not submission.doubtful:
+            self._settle(submission, "refused", now_s)
 
     def _acked(self, submission: Submission, seq: int, now_s: float) -> None:
         if submission.outcome == "refused":

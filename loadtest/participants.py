@@ -28,7 +28,9 @@ CONNECT_TIMEOUT_S: Final = 30.0
 BACKOFF_FIRST_S: Final = 0.05
 BACKOFF_MAX_S: Final = 2.0
 TRIES_MAX: Final = 40
-"""How often one comment is sent before a temporary refusal is taken for final, and how often a connection is tried in a row."""
+"""How often one comment is sent at most, and how often a connection is tried in a row."""
+PATIENCE_S: Final = 60.0
+"""For how long an author tries a comment again that is refused for a time."""
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -51,6 +53,7 @@ class Participant:
     ``stay``: come back after a lost connection. ``dice`` makes back-offs; ``receive_buffer_bytes`` bounds what the kernel takes
     in for a viewer that does not read (0: the system's choice). ``present``: the room is joined at the moment. ``losses`` says
     why connections ended, and why new ones could not be had. ``away_s`` is how long it stays away before it comes back;
+    after ``patience_s`` a comment that is still refused for a time is given up;
     ``settled`` is told of each comment whose fate is known; ``room_kind`` is ``live`` or ``vod`` after the first join.
     """
 
@@ -59,6 +62,7 @@ class Participant:
         "_looks",
         "_rejoin",
         "_reopening",
+        "_waiting",
         "away_s",
         "client",
         "dice",
@@ -70,6 +74,7 @@ class Participant:
         "losses",
         "name",
         "open_submissions",
+        "patience_s",
         "present",
         "random_mask",
         "receive_buffer_bytes",
@@ -106,6 +111,7 @@ class Participant:
         self.random_mask = False
         self.receive_buffer_bytes = 0
         self.away_s = 0.0
+        self.patience_s = PATIENCE_S
         self.room_kind = ""
         self.settled: Callable[[Participant, Submission], None] | None = None
         self.stream = Stream(name)
@@ -115,6 +121,7 @@ class Participant:
         self.losses: list[str] = []
         self.open_submissions: dict[str, Submission] = {}
         self._looks: dict[str, Look] = {}
+        self._waiting: set[str] = set()  # keys that a timer will send again
         self._joined: asyncio.Future[None] | None = None
         self._rejoin = False
         self._reopening: asyncio.Task[None] | None = None
@@ -230,6 +237,7 @@ class Participant:
         )
 
     def _again(self, submission: Submission) -> None:
+        self._waiting.discard(submission.key)
         if submission.key in self.open_submissions and self.present:
             self._send(submission)
 
@@ -241,23 +249,28 @@ class Participant:
             client.send(_encode(Join(self.site.room, Since(self.stream.epoch, self.stream.last))))
 
     def on_joined(self, client: Client, message: Joined) -> None:
-        """Send what was never answered again."""
+        """Send again what was never answered."""
         self.present = True
         self.room_kind = message.state.kind
         if self._joined is not None and not self._joined.done():
             self._joined.set_result(None)
         for submission in self.open_submissions.values():
-            self._send(submission)
+            if submission.key not in self._waiting:
+                self._send(submission)
 
     def on_answer(self, client: Client, message: Answer, now_s: float) -> None:
         """Settle the comment, or send it again later when the refusal is temporary."""
         submission = self.ledger.answer(message, now_s)
         if submission is None:
             return
-        if isinstance(message, Refused) and message.temporary and submission.tries < TRIES_MAX:
+        if isinstance(message, Refused) and message.temporary:
             delay_s = max(message.retry_after_ms / 1000, BACKOFF_FIRST_S * min(submission.tries, 20))
-            asyncio.get_running_loop().call_later(delay_s * self.dice.uniform(1.0, 1.5), self._again, submission)
-            return
+            delay_s *= self.dice.uniform(1.0, 1.5)
+            if submission.tries < TRIES_MAX and now_s + delay_s < submission.sent_s + self.patience_s:
+                self._waiting.add(submission.key)
+                asyncio.get_running_loop().call_later(delay_s, self._again, submission)
+                return
+            self.ledger.give_up(submission, now_s)
         self.open_submissions.pop(submission.key, None)
         self._looks.pop(submission.key, None)
         if self.settled is not None:
@@ -274,6 +287,8 @@ class Participant:
             return
         if not self.leaving:
             self.losses.append(f"close {client.close_code}" if error is None else f"{type(error).__name__}: {error}")
+        for submission in self.open_submissions.values():
+            submission.doubtful = submission.doubtful or submission.tries > 0
         was_present, self.present, self.client = self.present, False, None
         if self._joined is not None and not self._joined.done():
             self._joined.set_exception(error or ConnectionResetError(f"closed with {client.close_code} before the join"))

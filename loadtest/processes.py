@@ -46,6 +46,19 @@ def sample(pid: int, proc: Path = Path("/proc")) -> Sample:
     return Sample(perf_counter(), cpu_s, rss_pages * _PAGE_BYTES, wait_ns / 1e9)
 
 
+def tcp_memory_bytes(proc: Path = Path("/proc")) -> int:
+    """What the kernel holds in the buffers of all TCP connections of this machine; 0 where that cannot be told.
+
+    A server's unsent bytes stand here, not in its own memory.
+    """
+    with suppress(OSError):
+        for line in (proc / "net" / "sockstat").read_text().splitlines():
+            words = line.split()
+            if words[:1] == ["TCP:"] and "mem" in words:
+                return int(words[words.index("mem") + 1]) * _PAGE_BYTES
+    return 0
+
+
 class Usage(NamedTuple):
     """A process between two samples. ``cpu_share`` and ``wait_share`` are in cores (1.0: one whole core)."""
 
@@ -68,9 +81,9 @@ class Usage(NamedTuple):
 
 
 class Watch:
-    """Samples processes while it runs: the generator, and the server when its id is known.
+    """Samples processes while it runs: the generator, and the server when its id is known. An asynchronous context manager.
 
-    ``lag`` is how late the generator's loop ran its heartbeat. Use as an asynchronous context manager.
+    ``lag`` is how late the generator's loop ran its heartbeat, ``tcp`` the kernel's buffers over time.
     """
 
     def __init__(self, server_pid: int | None, every_s: float = 0.5) -> None:
@@ -78,6 +91,7 @@ class Watch:
         self.lag = Histogram()
         self.own: list[Sample] = []
         self.server: list[Sample] = []
+        self.tcp: list[tuple[float, int]] = []
         self._every_s = every_s
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -96,6 +110,7 @@ class Watch:
         self.own.append(sample(os.getpid()))
         if self.server_pid is not None:
             self.server.append(sample(self.server_pid))
+        self.tcp.append((perf_counter(), tcp_memory_bytes()))
 
     async def _sampling(self) -> None:
         while True:

@@ -149,6 +149,7 @@ class Replay:
         viewers: int = 1,
         entry_per_s: float = 500.0,
         settle_s: float = 60.0,
+        patience_s: float = 10.0,
         alone: bool = True,
         step: Callable[[str, int, int], None] = lambda text, done, total: None,
     ) -> None:
@@ -163,13 +164,15 @@ class Replay:
         self._feed = Feed(site.room)
         self._ledger = Ledger()
         self._pacer = Pacer()
-        users = list(dict.fromkeys(line.user for line in lines))
+        names = list(dict.fromkeys(line.user for line in lines))
         self._users = {
-            user: Participant(site, self._feed, user, index, token=mint.token(user, user), ledger=self._ledger, stay=True)
-            for index, user in enumerate(users)
+            name: Participant(site, self._feed, name, index, token=mint.token(name, name), ledger=self._ledger, stay=True)
+            for index, name in enumerate(names)
         }
+        for user in self._users.values():
+            user.patience_s = patience_s
         self._viewers = [
-            Participant(site, self._feed, f"viewer-{number}", len(users) + number, stay=True) for number in range(viewers)
+            Participant(site, self._feed, f"viewer-{number}", len(names) + number, stay=True) for number in range(viewers)
         ]
 
     async def run(self) -> Outcome:

@@ -64,6 +64,8 @@ async def stall(stage: Stage) -> dict[str, Any]:
         usage = stage.watch.between(marks[start], marks[end])
         if usage is not None:
             figures[f"server_rss_max_mb_{name}"] = usage.rss_max_mb
+        buffers = [size for at_s, size in stage.watch.tcp if marks[start] <= at_s <= marks[end]]
+        figures[f"kernel_tcp_max_mb_{name}"] = max(buffers, default=0) / 1e6
     return figures
 
 

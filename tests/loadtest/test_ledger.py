@@ -45,6 +45,16 @@ def test_temporary_refusal_stays_open(ledger: Ledger) -> None:
     assert (submission.outcome, ledger.faults) == ("acked", [])
 
 
+def test_giving_up(ledger: Ledger) -> None:
+    """A comment that is tried no more is refused; one whose outcome was called unknown stays open."""
+    sure, unsure = sent(ledger, "a"), sent(ledger, "b")
+    ledger.answer(Refused("r", "a", "too_fast", True), 2.0)
+    ledger.answer(Refused("r", "b", "outcome_unknown", True), 2.0)
+    ledger.give_up(sure, 3.0)
+    ledger.give_up(unsure, 3.0)
+    assert (sure.outcome, sure.answered_s, unsure.outcome) == ("refused", 3.0, "open")
+
+
 def test_refused_and_held(ledger: Ledger) -> None:
     """Permanent refusals and holds settle; a held comment may be acknowledged after its review."""
     sent(ledger, "a")

@@ -120,17 +120,49 @@ async def test_temporary_refusals_are_tried_again() -> None:
         await leave_all([person])
 
 
-async def test_trying_again_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A refusal that stays temporary for ever leaves the comment open after a number of tries."""
-    monkeypatch.setattr(participants, "TRIES_MAX", 2)
+@pytest.mark.parametrize(("tries", "patience_s"), [(2, 60.0), (40, 0.0)])
+async def test_trying_again_is_bounded(monkeypatch: pytest.MonkeyPatch, tries: int, patience_s: float) -> None:
+    """A refusal that stays temporary counts as final after a number of tries, or when patience is at its end."""
+    monkeypatch.setattr(participants, "TRIES_MAX", tries)
     async with FakeBarrage(Faults(busy=99)) as server:
         person = maker(server)("ann")
+        person.patience_s = patience_s
         told: list[Submission] = []
         person.settled = lambda who, submission: told.append(submission)
         await person.enter()
         submission = person.say("k", "hello", 1.0)
         await eventually(lambda: told == [submission])
-        assert (submission.outcome, submission.code, submission.tries) == ("open", "overloaded", 2)
+        assert (submission.outcome, submission.code, submission.tries) == ("refused", "overloaded", 2 if patience_s else 1)
+        await leave_all([person])
+
+
+async def test_a_comment_whose_answer_may_be_lost() -> None:
+    """After a cut nobody knows whether the log has what was sent: a later refusal does not settle it."""
+    async with FakeBarrage(Faults(busy=99)) as server:
+        person = maker(server)("ann", stay=True)
+        await person.enter()
+        submission = person.say("k", "hello", 1.0)
+        person.cut()
+        await eventually(lambda: not person.present)
+        assert submission.doubtful
+        person.patience_s = 0.0
+        await eventually(lambda: not person.open_submissions)
+        assert (submission.outcome, submission.code) == ("open", "overloaded")
+        await leave_all([person])
+
+
+async def test_a_comment_that_waits_is_not_sent_early() -> None:
+    """One that was told to wait sends again when its time has come, not when it comes back to the room."""
+    async with FakeBarrage(Faults(busy=1, wait_ms=400)) as server:
+        person = maker(server)("ann", stay=True)
+        await person.enter()
+        submission = person.say("k", "hello", 1.0)
+        await eventually(lambda: submission.code == "overloaded")
+        person.cut()
+        await eventually(lambda: not person.present)
+        await eventually(lambda: person.present)
+        assert submission.tries == 1
+        await eventually(lambda: submission.outcome == "acked")
         await leave_all([person])
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.processes import Sample, Usage, Watch, doubts, sample
+from loadtest.processes import Sample, Usage, Watch, doubts, sample, tcp_memory_bytes
 from loadtest.stats import Histogram
 
 
@@ -27,6 +27,16 @@ def test_sample_reads_proc(tmp_path: Path) -> None:
     assert found.wait_s == 2.0
     with pytest.raises(OSError, match="stat"):
         sample(8, tmp_path)
+
+
+def test_tcp_memory(tmp_path: Path) -> None:
+    """The kernel's buffers come from /proc; without it they count as none."""
+    (tmp_path / "net").mkdir()
+    assert tcp_memory_bytes(tmp_path) == 0
+    (tmp_path / "net" / "sockstat").write_text(
+        "sockets: used 4\nTCP: inuse 5 orphan 0 tw 0 alloc 10 mem 3\nUDP: inuse 0 mem 9\n"
+    )
+    assert tcp_memory_bytes(tmp_path) == 3 * os.sysconf("SC_PAGE_SIZE")
 
 
 def test_usage() -> None:

@@ -118,6 +118,13 @@ async def test_what_went_wrong_is_found(tmp_path: Path) -> None:
     assert (outcome.violations, outcome.counts.unanswered, outcome.exit_code) == ([], 5, 1)
 
 
+async def test_refusals_for_a_time_become_final(tmp_path: Path) -> None:
+    """What is still refused when patience ends counts as refused by that code."""
+    async with FakeBarrage(Faults(busy=10_000, wait_ms=20_000)) as server:
+        outcome, _ = await replay(server, read_lines(write(tmp_path, ROWS)))
+    assert (outcome.violations, outcome.counts.refused_by_code, outcome.exit_code) == ([], {"overloaded": 5}, 0)
+
+
 def data_file() -> Path:
     folder = Path(os.environ.get("BARRAGE_DATA_DIR") or Path(__file__).parents[3] / "shared" / "data")
     path = folder / "danmaku" / "replay_8000.csv"

@@ -31,8 +31,8 @@ class Faults:
     ``drop`` and ``double`` concern the newest viewer only, ``swap`` exchanges an event and the next in its frame. ``forget`` is
     acknowledged and never recorded; ``twice`` is recorded two times; ``unpaged`` is missing on the pages, ``mispaged`` says
     something else there; ``garble`` is live with another text. ``refuse`` maps a text to a permanent refusal, ``hold`` holds it,
-    ``busy`` refuses so many submissions for a time. ``delay_s`` delays every live frame. ``binary`` greets with a binary frame,
-    ``closing`` closes instead of letting anybody join.
+    ``busy`` refuses so many submissions for a time, ``wait_ms`` says for how long. ``delay_s`` delays every live frame.
+    ``binary`` greets with a binary frame, ``closing`` closes instead of letting anybody join.
     """
 
     drop: set[int] = field(default_factory=set)
@@ -46,6 +46,7 @@ class Faults:
     refuse: dict[str, str] = field(default_factory=dict)
     hold: set[str] = field(default_factory=set)
     busy: int = 0
+    wait_ms: int = 10
     delay_s: float = 0.0
     binary: bool = False
     closing: bool = False
@@ -178,7 +179,7 @@ class FakeBarrage:
         answer = {"room": ROOM, "key": key, "message": "because"}
         if faults.busy > 0:
             faults.busy -= 1
-            return {"op": "refused", "code": "overloaded", "temporary": True, "retry_after_ms": 10, **answer}
+            return {"op": "refused", "code": "overloaded", "temporary": True, "retry_after_ms": faults.wait_ms, **answer}
         if text in faults.refuse:
             return {"op": "refused", "code": faults.refuse[text], "temporary": False, **answer}
         if text in faults.hold:

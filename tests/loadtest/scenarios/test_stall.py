@@ -27,6 +27,7 @@ async def test_stalled_viewers_catch_up(tmp_path: Path) -> None:
     late = [arrived for batch in stage.feed.batches for arrived in batch.arrivals[STALLED]]
     assert len(late) == 2 * len({batch.first for batch in stage.feed.batches})
     assert figures["server_rss_max_mb_during"] > 0
+    assert "kernel_tcp_max_mb_during" in figures
 
 
 async def test_senders_do_not_stall(tmp_path: Path) -> None:
