@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import codecs
 import logging
+import socket
 import time
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
@@ -152,12 +153,19 @@ class Connection(asyncio.Protocol):
         self.write: Callable[[bytes], object] = self.transport.write
         settings = self.conversation.settings
         self.transport.set_write_buffer_limits(high=settings.write_high_bytes, low=settings.write_low_bytes)
+        self._bound_kernel_buffer(settings.write_low_bytes)
         # The core counts the control frames inside a fragmented message for its size; the room for one is given on top, and
         # _on_fragment keeps the exact bound.
         size = settings.frame_max_bytes
         self._core = _Core(
             extensions=_DEFLATE if settings.deflate else None, max_size=(size + _CONTROL_MAX, size), logger=_quiet
         )
+
+    def _bound_kernel_buffer(self, unsent_bytes: int) -> None:
+        """Without it the kernel would hold megabytes for each viewer that stopped reading, and deliver them stale."""
+        sock = self.transport.get_extra_info("socket")
+        if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6) and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, unsent_bytes)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection everywhere; called once, whatever ended it."""
