@@ -112,6 +112,11 @@ def made(path: Path) -> str:
     return fill(path.read_text(encoding="utf-8"))
 
 
-if __name__ == "__main__":
-    for document in sorted(DOCS.glob("*.md")):
+def write(folder: Path = DOCS) -> None:
+    """Bring all documents of a folder up to date."""
+    for document in sorted(folder.glob("*.md")):
         document.write_text(made(document), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()

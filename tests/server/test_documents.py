@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from server.core.reasons import REASONS
-from server.documents import BLOCKS, DOCS, fill, made
+from server.documents import BLOCKS, DOCS, fill, made, write
 from server.errors import CLOSES, CODES
 from server.settings import document
 
@@ -33,7 +33,9 @@ def test_a_table_of_the_program_is_shown_whole(name: str, count: int) -> None:
 
 def test_blocks_are_filled_and_the_rest_is_left() -> None:
     """What stands between the marks is replaced, what stands outside is kept, and filling again changes nothing."""
-    text = "before\n<!-- exits:begin -->\nstale\n<!-- exits:end -->\nbetween\n<!-- closes:begin -->\n<!-- closes:end -->\nafter\n"
+    text = (
+        "before\n<!-- exits:begin -->\nstale\n<!-- exits:end -->\nbetween\n<!-- closes:begin -->\n<!-- closes:end -->\nafter\n"
+    )
     filled = fill(text)
     assert filled.startswith("before\n<!-- exits:begin -->\n| exit code |")
     assert "stale" not in filled
@@ -53,16 +55,15 @@ def test_settings_are_made_as_a_whole(tmp_path: Path) -> None:
     assert made(tmp_path / "settings.md") == document()
 
 
-def test_the_command_writes_all_documents(tmp_path: Path) -> None:
-    """Run as a program it brings a damaged copy of the documents into order."""
+def test_a_folder_is_brought_up_to_date(tmp_path: Path) -> None:
+    """A damaged copy of the documents is whole again; running the module as a program changes nothing of good ones."""
     copy = tmp_path / "docs"
     shutil.copytree(DOCS, copy)
     operating = copy / "operating.md"
     operating.write_text(operating.read_text().replace("| exit code |", "| nonsense |"))
     (copy / "settings.md").write_text("")
-    script = tmp_path / "server" / "documents.py"
-    script.parent.mkdir()
-    shutil.copy(DOCS.parent / "server" / "documents.py", script)
-    subprocess.run([sys.executable, str(script)], cwd=DOCS.parent, check=True, timeout=60, env={"PYTHONPATH": str(DOCS.parent)})
-    for path in copy.glob("*.md"):
-        assert path.read_text() == (DOCS / path.name).read_text()
+    write(copy)
+    before = {path.name: path.read_text() for path in DOCS.glob("*.md")}
+    assert {path.name: path.read_text() for path in copy.glob("*.md")} == {name: fill(text) for name, text in before.items()}
+    subprocess.run([sys.executable, "-m", "server.documents"], cwd=DOCS.parent, check=True, timeout=60)
+    assert {path.name: path.read_text() for path in DOCS.glob("*.md")} == before

@@ -77,14 +77,16 @@ def test_comments_are_counted_by_verdict_and_code() -> None:
     assert samples["barrage_comments_total", (("code", "too_fast"), ("verdict", "refused"))] == 1
 
 
-def test_closes_and_refused_connections_are_counted_by_name() -> None:
-    """``close`` and ``refuse_connection`` count per name."""
+def test_closes_errors_and_refused_connections_are_counted_by_name() -> None:
+    """``close``, ``error`` and ``refuse_connection`` count per name."""
     stats = Stats()
     stats.close("too_slow")
     stats.close("too_slow")
+    stats.error("bad_json")
     stats.refuse_connection("too_many_connections")
     shown = families(stats)
     assert shown["barrage_closes"]["barrage_closes_total", (("reason", "too_slow"),)] == 2
+    assert shown["barrage_errors"]["barrage_errors_total", (("code", "bad_json"),)] == 1
     assert shown["barrage_connections_refused"]["barrage_connections_refused_total", (("code", "too_many_connections"),)] == 1
 
 

@@ -202,6 +202,13 @@ def test_no_number_gets_past_its_bounds(value: float, name: str) -> None:
         assert got >= 0
 
 
+@pytest.mark.parametrize("word", ["inf", "nan", "-inf"])
+def test_endless_numbers_are_no_numbers(tmp_path: Path, word: str) -> None:
+    """TOML has words for infinity and for no number; a setting without an upper bound takes them as little as the others."""
+    (line,) = problems(toml=toml_file(tmp_path, f"ring_idle_s = {word}\n"))
+    assert line.startswith("ring_idle_s (settings file ")
+
+
 def test_settings_are_immutable() -> None:
     """Nobody changes the settings of a running process."""
     with pytest.raises(AttributeError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -11,9 +11,10 @@ import pytest
 from server.operations import LocalOperations
 from server.store.base import CommentDraft, Draft, NoticeDraft, RemovalDraft, RestorationDraft
 from server.store.memory import MemoryStore
-from server.verification import CHUNK_EVENTS, Expected, check_room, expected_of, served, stored
+from server.verification import CHUNK_EVENTS, Expected, _differences, check_room, expected_of, served, stored
 from server.wire import Event
 from static_mirror import Mirror, rebuild
+from static_mirror.verify import PageFault, Row
 from tests.support.services import FakeServices
 
 EVENTS = CHUNK_EVENTS + 30
@@ -96,6 +97,17 @@ async def test_what_settles_is_no_difference(pages: Path, log: list[Event], monk
     assert (await check_room(pages, "demo", log_once)).problems != []
     log_again = Settling(log)
     assert (await check_room(pages, "demo", log_again, tries=3)).problems == []
+
+
+def test_a_page_that_breaks_while_it_is_read_is_a_difference() -> None:
+    """What the reader of the pages complains of between two looks is told in its words."""
+
+    def broken() -> Iterator[Row]:
+        yield Row(1, "comment", "one", False, 0)
+        raise PageFault("0.html cannot be read")
+
+    expected = [Expected(1, "comment", "one", False), Expected(2, "comment", "two", False)]
+    assert _differences(broken(), expected) == ["0.html cannot be read"]
 
 
 async def test_a_room_without_pages_is_found(tmp_path: Path) -> None:

@@ -164,6 +164,39 @@ async def test_a_reader_that_takes_its_answer_slowly_gets_all_of_it() -> None:
         writer.close()
 
 
+UPGRADE = b"Host: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"GET /ws HTTP/1.0\r\n" + UPGRADE, b"HTTP/1.1 505 "),
+        (b"GET /ws HTTP/1.1\r\n" + UPGRADE + b"\x81\x80abcd", b"HTTP/1.1 400 "),
+    ],
+)
+async def test_an_upgrade_that_cannot_be_is_refused(request_bytes: bytes, status: bytes) -> None:
+    """An old version of HTTP, and frames that came before the 101, are refused before the WebSocket side sees anything."""
+
+    class Unused(Upgraded):
+        made: list[Upgraded] = []  # noqa: RUF012 -- of this test alone
+
+    async with served(FAST, Unused) as port:
+        assert (await talk(port, request_bytes)).startswith(status)
+    assert Unused.made == []
+
+
+async def test_an_upgrade_behind_an_unfinished_answer_is_cut() -> None:
+    """A WebSocket on a connection whose earlier answer is still under way would mix the two: the connection is closed."""
+
+    class Unused(Upgraded):
+        made: list[Upgraded] = []  # noqa: RUF012 -- of this test alone
+
+    async with served(FAST, Unused) as port:
+        with contextlib.suppress(ConnectionError):
+            await talk(port, b"GET /big HTTP/1.1\r\nHost: a\r\n\r\nGET /ws HTTP/1.1\r\n" + UPGRADE)
+    assert Unused.made == []
+
+
 async def test_an_upgraded_connection_leaves_no_http_behind() -> None:
     """A WebSocket outlives the head's time, and the HTTP object of its handshake is freed at once, without the collector."""
     kinds: list[weakref.ref[BoundedHttp]] = []
