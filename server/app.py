@@ -48,6 +48,8 @@ _SWEEP_S = 30
 _DRAIN_STEP_S = 0.1
 _DRAIN_LAST_S = 1.0
 """How long the viewers that were told last have to answer; a connection still open then is cut."""
+_SETTLE_S = 5.0
+"""How long, beyond ``drain_s``, a drain waits for pages that cannot be written."""
 _BACKLOG = 4096
 
 log = structlog.get_logger("app")
@@ -188,14 +190,15 @@ class Parts:
         await asyncio.sleep(_DRAIN_STEP_S / 10)  # each is told that it is lost, and hands in its record
 
     async def _flush_all(self) -> None:
-        for room in self.hub.rooms.values():
+        wait_s = self.settings.drain_s + _SETTLE_S
+        for room in list(self.hub.rooms.values()):
             if room.pending:
                 try:
-                    await asyncio.wait_for(self.flusher.visible(room, room.head), self.settings.drain_s + 5)
+                    await asyncio.wait_for(self.flusher.visible(room, room.head), wait_s)
                 except TimeoutError:
                     log.error("pages are behind the log; they are repaired at the next start", room=room.name)
         try:
-            await asyncio.wait_for(self.flusher.settle(), self.settings.drain_s + 5)
+            await asyncio.wait_for(self.flusher.settle(), wait_s)
         except TimeoutError:
             log.error("work on pages was not finished; they are repaired at the next start")
 
