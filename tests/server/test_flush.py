@@ -116,8 +116,10 @@ def test_full_pages_are_complete_before_they_are_sealed(run: Callable[..., World
         assert "barrage-seal" not in world.parts.page(0)
         assert (viewer.position, viewer.faults) == (PAGE_ROWS + 1, [])
         assert world.parts.rows() == PAGE_ROWS + 1
+        assert [world.parts.flusher.sealing(room) for room in ("a", "b", "nowhere")] == [True, False, False]
         await world.parts.flusher.settle()
         assert "barrage-seal" in world.parts.page(0)
+        assert not world.parts.flusher.sealing("a")
 
     run(scenario, batch_max=1000, ring_events=1000).assert_whole()
 
@@ -584,6 +586,21 @@ def test_a_damaged_page_is_made_again_before_anything_more_goes_live(
     run(scenario).assert_whole()
 
 
+def test_all_pages_of_a_lost_folder_are_made_again(run: Callable[..., World]) -> None:
+    """A doubt about the open page looks at the others, too."""
+
+    async def scenario(world: World) -> None:
+        viewer = watch(world)
+        world.submit(*comments(2 * PAGE_ROWS + 5))
+        await world.settle()
+        shutil.rmtree(folder(world))
+        world.submit(comment("late"))
+        await world.settle()
+        assert (viewer.position, viewer.faults) == (2 * PAGE_ROWS + 6, [])
+
+    run(scenario, batch_max=1000, ring_events=1000).assert_whole()
+
+
 def test_pages_that_cannot_be_written_block_the_room_until_they_can(run: Callable[..., World]) -> None:
     """Nothing goes live that is not static; the room is refused, others are not; then all becomes live in order by itself."""
 
@@ -839,6 +856,24 @@ def test_one_who_stops_waiting_takes_nobody_along(run: Callable[..., World]) -> 
     run(scenario)
 
 
+def test_waking_ends_one_wait_and_no_more(run: Callable[..., World]) -> None:
+    """At a drain those who wait look at how things stand; who waits for an event goes on waiting for it."""
+
+    async def scenario(world: World) -> None:
+        flusher = world.parts.flusher
+        first = flusher.next_flush(world.room)
+        waiting = asyncio.create_task(flusher.visible(world.room, 1))
+        await asyncio.sleep(0)
+        flusher.wake()
+        flusher.wake()
+        await asyncio.sleep(1)
+        assert (first.done(), waiting.done()) == (True, False)
+        world.submit(comment("k0"))
+        await asyncio.wait_for(waiting, 1)
+
+    run(scenario)
+
+
 def test_settling_waits_for_rewriting_and_sealing(run: Callable[..., World]) -> None:
     """At the end of a drain nothing is under way any more."""
 
@@ -880,7 +915,10 @@ def test_a_tick_that_ends_during_exclusive_work_loses_nothing(run: Callable[...,
         world.submit(comment("k1"))
         await asyncio.sleep(COMMIT_S * 1.1)
         world.workers.least_s = world.workers.most_s = TICK_S * 3
-        await world.parts.flusher.exclusive(world.room, lambda last: None)
+        work = asyncio.create_task(world.parts.flusher.exclusive(world.room, lambda last: None))
+        await asyncio.sleep(TICK_S * 2)
+        assert (world.room.head, world.room.visible) == (2, 1)
+        await work
         await asyncio.sleep(TICK_S * 1.1)
         assert (viewer.received, viewer.faults) == ([1, 2], [])
 
