@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import time
-from typing import Any
 
 import click
 
@@ -14,6 +11,7 @@ from server import settings as settings_table
 from server.accounts.identity import Tokens
 from server.cli import Commands, with_settings
 from server.commands import COMMANDS
+from server.screening_cli import screen
 from server.settings import Settings
 
 
@@ -75,16 +73,8 @@ def check_config(settings: Settings) -> None:
     click.echo("the settings are good")
 
 
-def _mount(module: str, attribute: str) -> None:
-    """Add a command of a part that may not be installed."""
-    if importlib.util.find_spec(module) is not None:
-        command: Any = getattr(importlib.import_module(module), attribute)
-        main.add_command(command)
-
-
-for _command in COMMANDS:
+for _command in (*COMMANDS, screen):
     main.add_command(_command)
-_mount("server.screening_cli", "screen")
 
 
 if __name__ == "__main__":

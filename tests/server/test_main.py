@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from server import __version__
-from server.__main__ import _mount, main
+from server.__main__ import main
 from server.accounts.identity import Tokens
 from server.cli import EXIT_DATA_FOLDER, EXIT_SETTINGS
 from server.control import DataLock, find_server
@@ -149,10 +149,3 @@ def test_the_module_is_the_command(tmp_path: Path) -> None:
         [sys.executable, "-m", "server", "--help"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.startswith("Usage: barrage ")
-
-
-def test_a_part_that_is_not_there_adds_no_command() -> None:
-    """Commands of parts that are not installed are left out without a word."""
-    before = sorted(main.commands)
-    _mount("server.no_such_part", "x")
-    assert sorted(main.commands) == before
