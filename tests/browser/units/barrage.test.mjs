@@ -115,7 +115,7 @@ test("a hole that cannot be read is given up after a few tries, and live events 
 
 test("events beyond the bound while a hole is filled become a hole of their own", async () => {
   const { world, heard } = joined({ fillMax: 5 });
-  world.history = historyOf(logOf(12));
+  world.history = historyOf(logOf(12), { most: 2 });
   live(world, 3);
   for (let seq = 4; seq <= 12; seq += 1) {
     live(world, seq);
@@ -144,14 +144,38 @@ test("a server with shorter history pages is asked in its own measure", async ()
 test("another epoch resets, and a fill that runs for the old one is void", async () => {
   const { world, heard } = joined({ since: { epoch: "e1", seq: 50 } }, { head: 50 });
   world.history = historyOf(logOf(60));
+  let open = () => {};
+  world.gate = new Promise((resolve) => {
+    open = resolve;
+  });
   live(world, 55);
   world.socket.cut();
-  await world.advance(60_000);
-  const before = heard.seqs();
-  world.sockets.at(-1).open();
-  world.socket.receive({ op: "joined", room: "demo", epoch: "e2", head: 3, state: {}, page: "/p", events: [comment(2), comment(3)] });
+  await world.advance(1_000);
+  join(world, { epoch: "e2", events: [comment(51), comment(52)] });
   assert.deepEqual(heard.reset, [{ epoch: "e2" }]);
-  assert.deepEqual(heard.seqs().slice(before.length), [2, 3]);
+  assert.deepEqual(heard.seqs(), [51, 52]);
+  open();
+  await world.advance(10_000);
+  assert.deepEqual(heard.seqs(), [51, 52]);
+  assert.deepEqual(heard.skipped, []);
+  live(world, 53);
+  assert.deepEqual(heard.seqs(), [51, 52, 53]);
+});
+
+test("closing makes a fill void, also when the same log is joined again", async () => {
+  const { world, client, heard } = joined({ since: { epoch: "e1", seq: 50 } }, { head: 50 });
+  world.history = historyOf(logOf(60));
+  let open = () => {};
+  world.gate = new Promise((resolve) => {
+    open = resolve;
+  });
+  live(world, 55);
+  client.close();
+  client.connect();
+  join(world, { events: range(51, 55).map((seq) => comment(seq)) });
+  open();
+  await world.advance(10_000);
+  assert.deepEqual(heard.seqs(), range(51, 55));
 });
 
 // -- the connection ----------------------------------------------------------------------------------------------------
@@ -447,6 +471,7 @@ test("an answer that does not come is asked for again, then the outcome is unkno
   assert.equal(sent[0].key, sent[1].key);
   await world.advance(60_000);
   assert.equal((await said).outcome, "unknown");
+  assert.equal(world.socket.sent.filter(({ op }) => op === "say").length, 6);
 });
 
 test("what never left is told as failed; so is one comment too many, and one when closed", async () => {

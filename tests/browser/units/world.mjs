@@ -78,6 +78,8 @@ export class World {
     this.onSent = null;
     /** What the history answers: (url) -> {status, body} or a thrown error. */
     this.history = () => ({ status: 500, body: {} });
+    /** A promise that holds answers of the history back. */
+    this.gate = null;
     const world = this;
     this.surroundings = {
       WebSocket: class {
@@ -94,6 +96,7 @@ export class World {
         : undefined,
       fetch: async (url) => {
         world.fetched.push(url);
+        await world.gate;
         const { status, body } = world.history(url);
         return { status, ok: status < 400, json: async () => body };
       },
