@@ -14,6 +14,9 @@ told so. *Unknown* (StoreUnknown): the same drafts are appended again, which by 
 first attempt did; that is the same code that serves retries of authors. When the attempts are used up the authors hear
 ``outcome_unknown``, and before anything else is committed the rooms concerned are read again from the log (:meth:`_reconcile`);
 when nothing else comes, that is done all the same, so that what stands in the log becomes static and live by itself.
+
+While the store takes no commits every draft is refused at once, and the store is probed with an empty batch until it takes that:
+readiness comes back without traffic, which no balancer sends to a process that is not ready.
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ from server.store.base import Committed, Draft, Outcome, RoomMode, Store
 T = TypeVar("T")
 
 _UNKNOWN_DELAYS_S = (0.05, 0.2, 0.5, 1.0, 2.0)
-_BREAKER_S = 0.5
+_PROBE_S = 0.5
 _RECONCILE_ROWS = 1000
 
 log = structlog.get_logger("publish")
@@ -81,7 +84,6 @@ class Publisher:
         self._queue: deque[tuple[Draft, Sink]] = deque()
         self._running: asyncio.Task[None] | None = None
         self._doubtful: set[str] = set()
-        self._broken_until = 0.0
         self._draining = False
         self.trouble = ""
 
@@ -96,9 +98,7 @@ class Publisher:
             raise Refusal("shutting_down")
         if len(self._queue) >= self._queue_max:
             raise Refusal("overloaded", retry_after_ms=1000)
-        if self._broken_until and time.monotonic() < self._broken_until:
-            raise Refusal("storage_unavailable", retry_after_ms=1000)
-        if self._flusher.blocked(room):
+        if self.trouble or self._flusher.blocked(room):
             raise Refusal("storage_unavailable", retry_after_ms=1000)
 
     def submit(self, draft: Draft, sink: Sink) -> None:
@@ -133,10 +133,11 @@ class Publisher:
     # -- group commit -------------------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
-        """Commit until the queue is empty and no room is in doubt; what arrives during a commit forms the next batch."""
-        while self._queue or (self._doubtful and not self._draining):
+        """Commit until the queue is empty, no room is in doubt and the store takes commits; what arrives during a commit forms
+        the next batch."""
+        while self._queue or ((self._doubtful or self.trouble) and not self._draining):
             if not self._queue:
-                await self._clear_doubt()
+                await self._recover()
                 continue
             batch = deque(self._queue.popleft() for _ in range(min(len(self._queue), self._batch_max)))
             try:
@@ -149,13 +150,17 @@ class Publisher:
                     raise
                 log.error("a commit failed", exc_info=error)
 
-    async def _clear_doubt(self) -> None:
-        """Nobody waits for a commit: read rooms in doubt again, and after a failure once more in a while."""
+    async def _recover(self) -> None:
+        """Nobody waits for a commit: read rooms in doubt again, and see whether the store takes commits; once more in a while."""
         try:
             await self._reconcile()
-        except StoreUnavailable as error:
+            if self.trouble:
+                await self._in_writer(lambda: self._store.append([]))
+        except StoreError as error:
             self._broken(error)
-            await asyncio.sleep(_BREAKER_S)
+            await asyncio.sleep(_PROBE_S)
+        else:
+            self._healed()
 
     async def _commit(self, batch: deque[tuple[Draft, Sink]]) -> None:
         drafts = [draft for draft, _ in batch]
@@ -195,13 +200,11 @@ class Publisher:
         if not self.trouble:
             log.error("the store does not take commits; comments are refused until it does", error=str(error))
         self.trouble = str(error)
-        self._broken_until = time.monotonic() + _BREAKER_S
 
     def _healed(self) -> None:
         if self.trouble:
             log.info("the store takes commits again")
         self.trouble = ""
-        self._broken_until = 0.0
 
     def _refuse(self, batch: deque[tuple[Draft, Sink]], code: str) -> None:
         """Answer all of the batch that have no answer yet."""

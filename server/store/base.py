@@ -217,7 +217,8 @@ class Store(Protocol):
         """
 
     def append(self, batch: Sequence[Draft]) -> list[Outcome]:
-        """Write a batch in one durable transaction and return one outcome for each draft, in order.
+        """Write a batch in one durable transaction and return one outcome for each draft, in order. An empty batch is a durable
+        transaction as well, one that changes nothing: it tells whether the store takes commits.
 
         Events of a room get the numbers after its head, in the order of the batch. ``(author, key)`` is unique over the
         comments, removals, restorations, notices and screened comments of all rooms: a draft that was written before gets

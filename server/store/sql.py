@@ -161,6 +161,8 @@ class SqlStore:
     def append(self, batch: Sequence[Draft]) -> list[Outcome]:
         """Write a batch in one durable transaction; one outcome for each draft."""
         if not batch:
+            with self._transaction() as connection:
+                connection.exec_driver_sql(sqlite.CHANGE_NOTHING)
             return []
         try:
             return self._append(batch)

@@ -29,6 +29,9 @@ _WAL_LIMIT_BYTES: Final = 64 * 2**20  # a longer file is cut back when it has be
 _READERS: Final = 4
 _READER_OVERFLOW: Final = 12
 
+CHANGE_NOTHING: Final = "PRAGMA user_version=0"
+"""Writes a page to the disk and changes nothing; an update of a row to what it is would write nothing."""
+
 
 def writer_engine(path: Path, busy_ms: int, *, create: bool = False) -> Engine:
     """An engine without a pool whose transactions take the write lock at their begin and are durable at their end.

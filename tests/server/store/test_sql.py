@@ -111,6 +111,20 @@ def test_an_old_sqlite_is_refused(monkeypatch: pytest.MonkeyPatch, path: Path) -
         SqlStore.open(path)
 
 
+def test_an_empty_batch_reaches_the_disk(sql: SqlStore, path: Path) -> None:
+    """A probe is a transaction like any other: it waits for the lock, and its page is written; what it says is true."""
+    log = path.with_name(path.name + "-wal")
+    before = log.stat().st_size
+    assert sql.append([]) == []
+    assert log.stat().st_size > before
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreUnavailable, match="locked"):
+        sql.append([])
+    other.close()
+    assert sql.append([]) == []
+
+
 def test_remembered_heads_are_bounded(sql: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond its bound the writer forgets all heads and reads them again: numbers stay right."""
     monkeypatch.setattr(server.store.sql, "_HEADS", 1)
