@@ -148,9 +148,12 @@ class Flusher:
         """Run blocking work on a room's pages while nothing is appended to them; ``work`` gets the newest visible number.
 
         Commits go on meanwhile, flushing waits. Work that has begun goes on to its end, also when the caller is cancelled.
+        Raises what ``work`` raises; MirrorError at once when the room is blocked, for that may last.
         """
         state = self._state(room.name)
         while state.busy:
+            if room.name in self._troubles:
+                raise MirrorError(self._troubles[room.name])
             await state.free.wait()
         self._occupy(state)
         result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
@@ -278,6 +281,7 @@ class Flusher:
                     )  # fmt: skip
                 state.doubt = True
                 self._troubles[room.name] = str(error)
+                state.free.set()  # those who wait for the room hear of it
             await asyncio.sleep(pause)
             pause = min(pause * 2, _RETRY_MAX_S)
         if self._troubles.pop(room.name, None) is not None:

@@ -634,6 +634,32 @@ def test_pages_that_cannot_be_written_block_the_room_until_they_can(run: Callabl
     world.assert_whole("b")
 
 
+def test_exclusive_work_does_not_wait_for_a_blocked_room(run: Callable[..., World]) -> None:
+    """Nobody waits without end: who asks while the room is blocked, and who waited when it became so, hears why at once."""
+
+    async def scenario(world: World) -> None:
+        world.submit(*comments(2))
+        await world.settle()
+        flusher = world.parts.flusher
+        take_away(world)
+        world.submit(removal(1))
+        await asyncio.sleep(COMMIT_S + PAGES_S / 2)
+        assert not flusher.blocked("a")
+        done: list[int] = []
+        waiting = asyncio.create_task(flusher.exclusive(world.room, done.append))
+        await asyncio.sleep(PAGES_S)
+        assert flusher.blocked("a")
+        for work in (waiting, flusher.exclusive(world.room, done.append)):
+            with pytest.raises(MirrorError, match="comments"):
+                await asyncio.wait_for(work, 0.001)
+        give_back(world)
+        await asyncio.sleep(3)
+        await flusher.exclusive(world.room, done.append)
+        assert done == [3]
+
+    run(scenario).assert_whole()
+
+
 def test_one_rooms_success_does_not_hide_anothers_trouble(run: Callable[..., World]) -> None:
     """As long as any room is blocked the process says so."""
 
