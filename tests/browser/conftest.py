@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page
-from websockets.sync.client import ClientConnection, connect
 
 from server.accounts.identity import Tokens
 from server.settings import load
 from tests.support.chromium import chromium, chromium_path
+from tests.support.sender import Sender
 from tests.support.server import ROOT, ServerProcess
 
 TOOLS: Final = ROOT / "tests/tools"
@@ -102,52 +100,6 @@ class Site(ServerProcess):
         answer = httpx.get(f"{self.url}/api/operator/reports", headers=self._operator(), timeout=30, trust_env=False)
         found: list[dict[str, object]] = answer.json()["reports"]
         return found
-
-
-class Sender:
-    """Somebody who posts without a browser, until closed."""
-
-    def __init__(self, site: ServerProcess, room: str, nickname: str = "小明") -> None:
-        self.room = room
-        self._stack = ExitStack()
-        url = site.ws_url(room, site.token(f"s-{secrets.token_hex(4)}", nickname))
-        self.connection: ClientConnection = self._stack.enter_context(connect(url))
-        self.wait_for("joined")
-
-    def close(self) -> None:
-        """Leave."""
-        self._stack.close()
-
-    def wait_for(self, op: str) -> dict[str, Any]:
-        """The next message of a kind."""
-        while True:
-            message: dict[str, Any] = json.loads(self.connection.recv(timeout=20))
-            if message["op"] == op:
-                return message
-
-    def post(self, text: str, **fields: Any) -> str:
-        """Send a comment and wait for nothing; returns its key."""
-        key = secrets.token_hex(8)
-        self.connection.send(json.dumps({"op": "say", "room": self.room, "key": key, "text": text, **fields}))
-        return key
-
-    def outcomes(self, keys: Iterable[str]) -> list[dict[str, Any]]:
-        """The answers to comments, in the order in which they come."""
-        left = set(keys)
-        answers = []
-        while left:
-            message: dict[str, Any] = json.loads(self.connection.recv(timeout=20))
-            if message.get("key") in left:
-                left.discard(message["key"])
-                answers.append(message)
-        return answers
-
-    def say(self, text: str, **fields: Any) -> int:
-        """Send a comment, which must be accepted; returns its number."""
-        (answer,) = self.outcomes([self.post(text, **fields)])
-        assert answer["op"] == "ack", answer
-        seq: int = answer["seq"]
-        return seq
 
 
 @pytest.fixture(scope="package")

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Sender, Site, Visitor
+from tests.browser.conftest import Site, Visitor
+from tests.support.sender import Sender
 
 
 @pytest.mark.parametrize("scripts", [True, False])

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import UNLIMITED, Faults, Sender, Site, Visitor, rows, say
+from tests.browser.conftest import UNLIMITED, Faults, Site, Visitor, rows, say
+from tests.support.sender import Sender
 
 HOSTILE = (
     "<script>alert(1)</script>",

@@ -12,7 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Sender, Site, Visitor, rows, say
+from tests.browser.conftest import Site, Visitor, rows, say
+from tests.support.sender import Sender
 
 SECONDS = 120
 
