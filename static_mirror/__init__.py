@@ -6,8 +6,8 @@ The package imports nothing of the project; ``rows.PageEvent`` is all it knows o
 """
 
 from static_mirror.files import MirrorError
-from static_mirror.rebuild import RebuildReport, rebuild, remake, repair, seal
+from static_mirror.rebuild import RebuildReport, differing, rebuild, remake, repair, seal
 from static_mirror.rows import PageEvent
 from static_mirror.writer import Mirror
 
-__all__ = ["Mirror", "MirrorError", "PageEvent", "RebuildReport", "rebuild", "remake", "repair", "seal"]
+__all__ = ["Mirror", "MirrorError", "PageEvent", "RebuildReport", "differing", "rebuild", "remake", "repair", "seal"]

@@ -20,6 +20,8 @@ _ADVICE: Final = {
     errno.ENFILE: "the system has too many open files. Raise fs.file-max",
     errno.EIO: "the disk failed to write. Look for disk errors in the system log",
     errno.ENOENT: "a folder was removed while the server runs",
+    errno.EISDIR: "a folder stands in the place of a file. Move it away",
+    errno.ENOTDIR: "a file stands in the place of a folder. Move it away",
 }
 
 # Nothing that stands in a page's place by mistake is followed (a link) or waited for (a pipe).

@@ -55,6 +55,7 @@ def repair(mirror: Mirror, room: str, title: str, head: int, read: Read, *, deep
     meanwhile. Raises MirrorError; then it is to be called again.
     """
     mirror.add_room(room, title)
+    mirror.write_style()
     with mirror.exclusive(room):
         bad = mirror.check(room, head, deep=deep)
         removed = mirror.clean(room, head)
@@ -72,6 +73,20 @@ def repair(mirror: Mirror, room: str, title: str, head: int, read: Read, *, deep
             done |= {page} | targets
         mirror.write_index(room)
     return RebuildReport(len(done), count, removed)
+
+
+def differing(mirror: Mirror, room: str, pages: Iterable[int], head: int, read: Read) -> list[int]:
+    """Those of the pages that are not byte by byte what the log makes of them. Changes nothing.
+
+    Finds what :meth:`Mirror.check` does not: a page that was edited in place, or in whose place an old copy was put. A removal that
+    is in the log and not yet on its page is found as well. May run beside ``append`` when the open page is not among them.
+    """
+    found = []
+    for page in pages:
+        with mirror.exclusive(room):
+            if not mirror.stands(room, page, _rows(room, page, head, read)):
+                found.append(page)
+    return found
 
 
 def rebuild(mirror: Mirror, room: str, title: str, head: int, read: Read, *, open_page: bool = True) -> RebuildReport:

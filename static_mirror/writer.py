@@ -4,7 +4,7 @@ Threads
 -------
 :meth:`Mirror.append` and :meth:`Mirror.close` belong to one thread, that of the event loop, and alone touch the cache of
 descriptors. :meth:`Mirror.add_room` and :meth:`Mirror.position` may be called from anywhere. The blocking methods
-(:meth:`~Mirror.check`, :meth:`~Mirror.clean`, :meth:`~Mirror.write_page`, :meth:`~Mirror.write_index`) run in worker threads;
+(:meth:`~Mirror.check`, :meth:`~Mirror.stands`, :meth:`~Mirror.clean` and those that write) run in worker threads;
 a lock per room, :meth:`Mirror.exclusive`, keeps two of them from working on one room. They may run beside ``append`` of other
 rooms; beside ``append`` of the same room only a *full* page and the index may be written, which are other files. Between the
 threads lie, for each room, one reference (``_Room.open``, replaced whole) and, for all rooms, what the index remembers of
@@ -39,6 +39,7 @@ from static_mirror.layout import PAGE_ROWS
 from static_mirror.pages import SEAL_LIMIT, Renderer, RoomText, read_seal, span_of
 from static_mirror.rows import PageEvent
 
+_STYLE: Final = resources.files("static_mirror").joinpath("assets", layout.STYLE_NAME).read_bytes()
 _TRUSTED: Final = 8  # sealed pages in a row that must be whole before a cheap check believes the older ones
 
 
@@ -82,7 +83,8 @@ class Mirror:
         self._rooms: Final[dict[str, _Room]] = {}
         self._descriptors: Final[OrderedDict[str, tuple[int, int]]] = OrderedDict()  # room -> descriptor, inode
         self._index: Final = IndexWriter(self._renderer)
-        self._write_style()
+        self._style_lock: Final = threading.Lock()
+        self.write_style()
 
     def add_room(self, room: str, title: str) -> None:
         """Make a room known, or give it another title, which pages written from then on bear. No I/O.
@@ -337,6 +339,22 @@ class Mirror:
                 make_folder(known.folder)
                 self._index.update(known.text, known.folder, known.open.page, fresh=fresh)
 
+    def write_style(self) -> None:
+        """Put the stylesheet of all pages in place, unless it is there. Raises MirrorError."""
+        path = self.root / "assets" / layout.STYLE_NAME
+        with self._style_lock:  # the one file that the workers of several rooms may write
+            if read_file(path) != _STYLE:
+                make_folder(path.parent)
+                replace_file(path, _STYLE)
+
+    def stands(self, room: str, page: int, rows: Sequence[PageEvent]) -> bool:
+        """Is the page on disk byte by byte what ``rows`` make of it? For the open page while nothing is appended, and for sealed
+        pages. A page that another version of this package wrote differs, too."""
+        known = self._room(room)
+        with known.lock:
+            render = self._renderer.sealed if len(rows) == PAGE_ROWS else self._renderer.open
+            return read_file(known.folder / layout.page_name(page)) == render(known.text, page, rows)
+
     # -- the rest -----------------------------------------------------------------------------------------------------
 
     def _room(self, room: str) -> _Room:
@@ -345,12 +363,6 @@ class Mirror:
             raise MirrorError(f"Room {room!r} is not known to the mirror.")
         return known
 
-    def _write_style(self) -> None:
-        style = resources.files("static_mirror").joinpath("assets", layout.STYLE_NAME).read_bytes()
-        path = self.root / "assets" / layout.STYLE_NAME
-        if read_file(path) != style:
-            make_folder(path.parent)
-            replace_file(path, style)
 
 
 def _names(folder: Path) -> list[str]:

@@ -63,6 +63,8 @@ def test_a_failed_replacement_leaves_the_old_file_alone(tmp_path: Path) -> None:
     [
         (errno.ENOSPC, "the disk is full. Free space on it"),
         (errno.EROFS, "read-only. Mount it writable"),
+        (errno.EISDIR, "a folder stands in the place of a file. Move it away"),
+        (errno.ENOTDIR, "a file stands in the place of a folder. Move it away"),
         (errno.EACCES, "write access to the pages folder"),
         (errno.EMFILE, "LimitNOFILE"),
         (errno.EIO, "disk errors"),

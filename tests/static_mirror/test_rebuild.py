@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from server.wire import Event
-from static_mirror import Mirror, MirrorError, RebuildReport, rebuild, remake, repair, seal
+from static_mirror import Mirror, MirrorError, RebuildReport, differing, rebuild, remake, repair, seal
 from static_mirror.verify import verify
 from tests.static_mirror.logs import ROOM, TITLE, Log, catch_up, folder_of, page_path, snapshot, started
 
@@ -239,3 +240,58 @@ def test_a_restored_comment_stands_again(tmp_path: Path) -> None:
         catch_up(mirror, log)
     assert all(b"text 7<" not in data for data in snapshot(tmp_path).values())
     assert verify(folder_of(tmp_path)).problems == []
+
+
+def test_pages_that_are_what_the_log_makes_of_them_do_not_differ(tmp_path: Path) -> None:
+    """Open and sealed pages, with removals and restorations, however they came to be."""
+    log = Log(600)
+    mirror = started(tmp_path)
+    catch_up(mirror, log)
+    log.remove(5)
+    log.remove(300)
+    log.restore(300)
+    for page in (0, 1):
+        remake(mirror, ROOM, page, log.head, log.read)
+    catch_up(mirror, log)
+    reads = Reads(log)
+    assert differing(mirror, ROOM, range(3), log.head, reads) == []
+    assert reads.calls == [(0, 256), (256, 256), (512, log.head - 512)]
+
+
+def test_any_change_of_a_page_is_a_difference(tmp_path: Path) -> None:
+    """A byte changed in place, an old copy, a page cut, removed, or not sealed: what the cheap check may not see is found here."""
+    log = Log(1000)
+    mirror = started(tmp_path)
+    catch_up(mirror, log)
+    copy = page_path(tmp_path, 0).read_bytes()
+    log.remove(7)
+    remake(mirror, ROOM, 0, log.head, log.read)
+    catch_up(mirror, log)
+    damages: dict[int, bytes | None] = {
+        0: copy,
+        1: page_path(tmp_path, 1).read_bytes().replace(b"text 300<", b"lies 300<"),
+        2: None,
+        3: page_path(tmp_path, 3).read_bytes().replace(b"text 900<", b"lies 900<"),
+    }
+    for page, data in damages.items():
+        path = page_path(tmp_path, page)
+        whole = path.read_bytes()
+        if data is None:
+            path.unlink()
+        else:
+            assert data != whole
+            path.write_bytes(data)
+        assert differing(mirror, ROOM, range(4), log.head, log.read) == [page]
+        path.write_bytes(whole)
+    page_path(tmp_path, 1).write_bytes(page_path(tmp_path, 1).read_bytes()[:-10])
+    assert differing(mirror, ROOM, [3, 1], log.head, log.read) == [1]
+
+
+def test_a_repair_brings_the_stylesheet_back(tmp_path: Path) -> None:
+    """The pages of a folder that was lost look as before."""
+    mirror = started(tmp_path)
+    style = tmp_path / "assets" / "pages.css"
+    whole = style.read_bytes()
+    shutil.rmtree(tmp_path)
+    repair(mirror, ROOM, TITLE, 0, Log().read)
+    assert style.read_bytes() == whole
