@@ -6,7 +6,6 @@ known, so the other one is left out.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -22,8 +21,8 @@ _ROLES: Final = ("author", "uploader", "reviewer", "operator")
 _FAMILIES: Final = "LMPSNAU"
 _MODES: Final = ("open", "review_all", "read_only", "closed")
 
-# Text of people is escaped, so this markup can only be the renderer's own.
-_BOTH: Final = re.compile(r'(\s?)([^<>]*) <span lang="en">([^<>]*)</span>')
+_ENGLISH: Final = ' <span lang="en">'
+"""Between the Chinese and the English of one thing. Text of people is escaped, so this markup can only be the renderer's own."""
 
 _SEQ: Final = 900_000_001
 _TARGET: Final = 800_000_001
@@ -41,7 +40,16 @@ _SAMPLES: Final = {
 
 def localise(html: str, language: str) -> str:
     """HTML of the static mirror with its words in one language."""
-    return _BOTH.sub(r"\1\2" if language == "zh-CN" else r"\1\3", html)
+    first, *others = html.split(_ENGLISH)
+    done = [first]
+    for part in others:
+        english, _, rest = part.partition("</span>")
+        if language != "zh-CN":
+            before = done[-1]
+            chinese = before[before.rfind(">") + 1 :]
+            done[-1] = before.removesuffix(chinese.lstrip()) + english
+        done.append(rest)
+    return "".join(done)
 
 
 class PageRows:

@@ -36,6 +36,8 @@ class Views:
             environment.globals.update(
                 asset=assets.url, site_name=settings.site_name, language=language, languages=LANGUAGES, language_names=NAMES
             )
+            for path in TEMPLATES_DIR.glob("*.html"):
+                environment.get_template(path.name)
             self._environments[language] = environment
             self._messages[language] = script_messages(translations.gettext)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.applications import Starlette
 
 from server.errors import Refusal
 from server.http import pages
@@ -174,6 +175,17 @@ async def test_a_refusal_is_a_page(services: FakeServices, client: httpx.AsyncCl
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "2"
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
+
+
+async def test_pages_can_be_prepared_before_the_first_request(services: FakeServices) -> None:
+    """What the server prepares at its start is what answers."""
+    app = Starlette(routes=pages.routes)
+    app.state.services = services
+    pages.prepare(app)
+    prepared = app.state.pages
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://barrage.test") as client:
+        assert (await client.get("/")).status_code == 200
+    assert app.state.pages is prepared
 
 
 # -- languages ---------------------------------------------------------------------------------------------------------
