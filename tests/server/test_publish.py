@@ -14,6 +14,7 @@ from server.errors import Refusal
 from server.flush import Viewer
 from server.store.base import Draft, Outcome
 from server.store.faults import Fault
+from server.wire import Event
 from tests.support.drafts import announcement, comment, connection, held, removal, restoration, room_mode
 from tests.support.pipeline import COMMIT_S, Batches, World, run_world
 from tests.support.simulation import simulate
@@ -514,6 +515,33 @@ def test_an_unforeseen_error_of_the_store_leaves_nobody_waiting(run: Callable[..
         await world.settle()
         assert world.answers.by_key == {"k0": "outcome_unknown", "": "outcome_unknown", "k1": 2}
         assert (viewer.received, viewer.faults) == ([1, 2], [])
+
+    run(scenario).assert_whole()
+
+
+def test_an_unforeseen_error_while_a_room_is_in_doubt_ends_nothing(run: Callable[..., World]) -> None:
+    """Nobody spins over a bug; who comes next is answered, and when reading works again the room is whole."""
+
+    async def scenario(world: World) -> None:
+        read = world.store.read
+        readings: list[str] = []
+
+        def fail(room: str, after: int, limit: int) -> list[Event]:
+            readings.append(room)
+            raise ZeroDivisionError("a bug")
+
+        world.store.read = fail  # type: ignore[method-assign] # a bug, for a while
+        world.store.plan("append", *KEPT)
+        world.submit(comment("k0"))
+        await asyncio.sleep(30)
+        assert len(readings) < 10
+        world.submit(comment("k1"))
+        await asyncio.sleep(30)
+        assert world.answers.by_key == {"k0": "outcome_unknown", "k1": "outcome_unknown"}
+        world.store.read = read  # type: ignore[method-assign]
+        world.submit(comment("k2"))
+        await world.settle()
+        assert world.answers.by_key["k2"] == 2
 
     run(scenario).assert_whole()
 

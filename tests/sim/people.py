@@ -57,7 +57,7 @@ class Attempt:
         entry.waiting = False
         if isinstance(outcome, Refusal):
             self._refused(outcome)
-        elif entry.final is None:
+        elif entry.final is None or isinstance(entry.final, Rejected):  # what was rejected is not kept, and may be tried again
             entry.final = outcome
         elif not _same(entry.final, outcome):
             world.fault(f"{draft} was answered {entry.final}, and now {outcome}")
