@@ -6,18 +6,25 @@ Each seed is another story: another interleaving of authors, viewers, faults and
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from server.store.base import Committed
 from server.store.faults import Fault
+from server.store.memory import MemoryStore
+from server.wire import encode_event
 from static_mirror import Mirror, PageEvent
 from tests.sim.checker import check
 from tests.sim.people import ROOMS, outcome_word
 from tests.sim.world import World
+from tests.support.drafts import comment, removal
+from tests.support.pipeline import Answers, Pipeline
+from tests.support.viewers import FakeViewer
 
 
 def seeds() -> list[int]:
@@ -69,6 +76,30 @@ def test_the_same_seed_is_the_same_story(tmp_path: Path) -> None:
         logs = [[(event.kind, event.text, event.at_ms) for event in world.log(room)] for room in ROOMS]
         stories.append((logs, dict(world.store.calls), [viewer.pieces for viewer in world.viewers]))
     assert stories[0] == stories[1]
+
+
+async def test_real_threads_agree_with_the_simulated_ones(tmp_path: Path) -> None:
+    """The same parts over real threads and real time: everything submitted at once is committed, static and live, in order."""
+    store = MemoryStore()
+    store.create_room("a", "A", "live", 1)
+    viewer, answers = FakeViewer(), Answers()
+    with ThreadPoolExecutor(1) as writer, ThreadPoolExecutor(2) as workers, ThreadPoolExecutor(2) as readers:
+        parts = Pipeline(store, tmp_path, writer=writer, workers=workers, readers=readers, tick_ms=2, ring_events=5000)
+        parts.load()
+        viewer.join(parts.room)
+        for number in range(1, 1201):
+            parts.publisher.submit(comment(f"k{number}", text=f"text {number}."), answers)
+            if number % 50 == 0:
+                parts.publisher.submit(removal(number - 20, f"rm{number}"), answers)
+                await asyncio.sleep(0.002)
+        await parts.publisher.drain()
+        await parts.flusher.visible(parts.room, parts.room.head)
+        await parts.flusher.settle()
+        history = await parts.history.events(parts.room, 0, 5000)
+    assert len(answers.by_key) == parts.rows() == parts.room.visible == 1224
+    assert (viewer.received, viewer.faults) == (list(range(1, 1225)), [])
+    assert history == [encode_event(event) for event in store.read("a", 0, 5000)]
+    parts.mirror.close()
 
 
 # -- the checker finds what it is there for ---------------------------------------------------------------------------------
