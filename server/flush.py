@@ -101,11 +101,20 @@ class Flusher:
         self._states: dict[str, _State] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._troubles: dict[str, str] = {}
+        self._complaints: dict[str, str] = {}
 
     @property
     def trouble(self) -> str:
         """Why pages of some room cannot be written at the moment; empty when all can."""
-        return next(iter(self._troubles.values()), "")
+        return next(iter((*self._troubles.values(), *self._complaints.values())), "")
+
+    def complain(self, room: str, trouble: str) -> None:
+        """Who looks after a room's pages could not mend them; empty: they are whole. The room goes on: what cannot be written
+        blocks it when it comes to that."""
+        if trouble:
+            self._complaints[room] = trouble
+        else:
+            self._complaints.pop(room, None)
 
     def blocked(self, room: str) -> bool:
         """The room's pages cannot be written at the moment."""
@@ -159,6 +168,11 @@ class Flusher:
         result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._spawn(self._exclusive(room, state, work, result))
         return await result
+
+    async def beside(self, room: Room[Viewer], work: Callable[[], T]) -> T:
+        """Run blocking work that does not touch the open page, while rows are appended to that; no other work on the room's pages
+        runs meanwhile. Raises what ``work`` raises."""
+        return await self._in_worker(self._state(room.name), work)
 
     async def _exclusive(self, room: Room[Viewer], state: _State, work: Callable[[int], T], result: asyncio.Future[T]) -> None:
         try:

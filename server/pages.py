@@ -13,7 +13,7 @@ import structlog
 from server.errors import StoreError
 from server.store.base import RoomInfo, Store
 from server.wire import Event
-from static_mirror import Mirror, MirrorError, RebuildReport, layout, rebuild, remake, repair, seal
+from static_mirror import Mirror, MirrorError, RebuildReport, differing, layout, rebuild, remake, repair, seal
 
 log = structlog.get_logger("pages")
 
@@ -49,6 +49,10 @@ class PageWork:
                 log.info("pages repaired", room=room, written=report.written, removed=report.removed)
             written += report.written
         return written
+
+    def differing(self, room: str, numbers: Iterable[int], last: int) -> list[int]:
+        """Those of these pages that are not what the log makes of them; changes nothing. Raises MirrorError, StoreError."""
+        return differing(self._mirror, room, numbers, last, self._reader(room))
 
     def seal(self, room: str, numbers: Iterable[int]) -> None:
         """Give full pages their final form and list them in the index. Raises MirrorError, StoreError."""

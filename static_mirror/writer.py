@@ -364,7 +364,6 @@ class Mirror:
         return known
 
 
-
 def _names(folder: Path) -> list[str]:
     try:
         return os.listdir(folder)
