@@ -169,7 +169,6 @@ class Watcher(FakeViewer):
     async def live(self) -> None:
         """Watch for as long as the server lives."""
         world = self.world
-        self.room = None
         while True:
             await asyncio.sleep(world.rng.expovariate(1.0))
             if self.room is None:

@@ -182,7 +182,8 @@ class World:
             self.store.seed(self.rng.randrange(2**32), RATES)
 
     def _people(self) -> list[Coroutine[Any, Any, None]]:
-        return [person.live() for person in (*self.authors, *self.viewers)]
+        people: list[Author | Watcher] = [*self.authors, *self.viewers]
+        return [person.live() for person in people]
 
     async def _live(self, seconds: float) -> None:
         await self._start()
