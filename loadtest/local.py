@@ -22,6 +22,7 @@ UNBOUND: Final[dict[str, str]] = {
     "rate_room_burst": "1000000",
     "rate_address_per_s": "1000",
     "rate_address_burst": "10000000",
+    "repeat_interval_s": "0",
     "frames_per_s": "100000",
     "frames_burst": "100000",
     "joins_per_s": "10000",

@@ -34,7 +34,8 @@ from server.http import api, demo, errors, health, operator, pages, stream
 from server.http.edge import http_class
 from server.logs import configure
 from server.metrics import Exposition, Stats
-from server.pages import PAGE_FAULTS, PageWork
+from server.pages import PageWork
+from server.patrol import Patrol
 from server.publish import Publisher
 from server.screening import Screening
 from server.settings import Settings
@@ -130,9 +131,11 @@ class Parts:
         """Once a second until cancelled: the timer wheel, the pace of flushing, viewer counts, idle rings, damaged pages."""
         told = swept = time.monotonic()
         while True:
+            slept = time.monotonic()
             await asyncio.sleep(1.0)
             try:
                 now = time.monotonic()
+                self.stats.loop_lag_s.observe(max(0.0, now - slept - 1.0))
                 self.conversation.second()
                 self.tick.adapt(now * 1000)
                 if now - told >= self.settings.viewer_count_interval_s:
@@ -146,24 +149,7 @@ class Parts:
 
     async def patrol_pages(self) -> None:
         """Until cancelled, look at the pages of one room after the other and make whole what somebody damaged."""
-        while True:
-            for name in list(self.infos):
-                await asyncio.sleep(max(0.05, self.settings.page_check_s / max(1, len(self.infos))))
-                if self.flusher.sealing(name):
-                    continue  # a repair would hold up the flushing to seal what is being sealed beside it
-                try:
-                    report = await self.flusher.exclusive(
-                        self.hub.rooms[name],
-                        lambda last: self.pages.repair(name, last),  # noqa: B023 # awaited here
-                    )
-                    if report.written or report.removed:
-                        self.stats.pages_rebuilt += report.written
-                        log.warning(
-                            "static pages were damaged and are made again from the log", room=name, written=report.written
-                        )
-                except PAGE_FAULTS as error:
-                    log.error("static pages cannot be repaired", room=name, error=str(error))
-            await asyncio.sleep(self.settings.page_check_s if not self.infos else 0)
+        await Patrol(self.hub, self.flusher, self.pages, self.stats, every_s=self.settings.page_check_s).run()
 
     async def drain(self) -> None:
         """Everything acknowledged is committed and static; then viewers are told to come back, spread over ``drain_s``."""
@@ -220,6 +206,8 @@ def screening_config(settings: Settings) -> ScreeningConfig:
         room_burst=settings.rate_room_burst,
         address_interval_ms=round(1000 / settings.rate_address_per_s),
         address_burst=settings.rate_address_burst,
+        repeat_interval_ms=round(settings.repeat_interval_s * 1000),
+        repeat_burst=settings.repeat_burst,
     )
 
 

@@ -30,6 +30,7 @@ from server.core.address import limit_key, parse_networks
 from server.core.frames import PING, text_frame
 from server.core.hub import Hub
 from server.core.limits import Connections
+from server.core.recent import Recent
 from server.core.room import Room
 from server.core.wheel import Wheel
 from server.errors import CODES, Refusal
@@ -106,6 +107,7 @@ class Conversation:
         self._process = secrets.token_hex(6)
         self._counter = 0
         self._told: dict[str, tuple[str, int]] = {}
+        self._recent: Recent[CommentDraft | ScreenedDraft] = Recent(settings.queue_max)
         self.draining = False
         self._same_origin = urlsplit(settings.public_url).netloc
 
@@ -396,6 +398,10 @@ class Conversation:
             return
         assert conn.identity is not None
         identity = conn.identity
+        passed = self._recent.find(identity.subject, say.key, say.room, say.text)
+        if passed is not None:
+            self._publisher.submit(msgspec.structs.replace(passed, at_ms=now_ms), conn)
+            return
         started = time.perf_counter()
         verdict = self._pipeline().screen(
             Candidate(text=say.text, room=say.room, author=identity.subject, address=limit_key(conn.address)), now_ms
@@ -409,14 +415,14 @@ class Conversation:
             "verdict": _record_of(verdict), "connection": f"{conn.id}-{conn.session_ms}",
         }  # fmt: skip
         if verdict.action <= Action.MASK:
-            self._publisher.submit(CommentDraft(**fields), conn)
+            self._submit(conn, say, CommentDraft(**fields))
             return
         fields["text"] = say.text
         held = verdict.action is Action.HOLD
         code = next(reason.code for reason in verdict.reasons if reason.action is verdict.action and not reason.observer)
         draft = ScreenedDraft(action="held" if held else "refused", code=code, **fields)
         if held:
-            self._publisher.submit(draft, conn)
+            self._submit(conn, say, draft)
         else:
             detail = next((reason.detail for reason in verdict.reasons if reason.code == code), "")
             self._refuse(conn, say.room, say.key, Refusal(code, detail, verdict.retry_after_ms))
@@ -424,6 +430,10 @@ class Conversation:
                 # The author is asked to send it again with this key, so the record must not take it. Keys have no space.
                 draft = msgspec.structs.replace(draft, key=f"{say.key} {now_ms}")
             self._record(draft)
+
+    def _submit(self, conn: Connection, say: wire.Say, draft: CommentDraft | ScreenedDraft) -> None:
+        self._recent.put(draft.author, say.key, say.room, say.text, draft)
+        self._publisher.submit(draft, conn)
 
     def _recall(self, conn: Connection, recall: wire.Recall) -> None:
         key = recall.key or f"recall-{recall.seq}"

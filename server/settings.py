@@ -132,6 +132,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rate_room_burst: Annotated[int, _comments("Comments of one account in one room at once.", ge=1)] = 4
     rate_address_per_s: Annotated[float, _comments("Comments from one address.", "1/s", ge=0.001, le=1e6)] = 20.0
     rate_address_burst: Annotated[int, _comments("Comments from one address at once.", ge=1)] = 100
+    repeat_interval_s: Annotated[float, _comments(
+        "How often one account may repeat one text; 0: as often as it likes.", "s", ge=0, le=3600)] = 20.0
+    repeat_burst: Annotated[int, _comments("How often one account may send one text at once.", ge=1)] = 3
     recall_window_s: Annotated[int, _comments("For how long authors may take back their own comments.", "s", ge=0)] = 120
     rules_file: Annotated[Path | None, _comments("Lexicon and rules of the screening; empty: the built-in ones.")] = None
 
@@ -167,7 +170,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # Pages
     pages_open_max: Annotated[int, _pages("Page files kept open for appending.", "files", ge=1, le=100_000)] = 256
     page_check_s: Annotated[float, _pages(
-        "How often the page files of each room are looked at; what is missing or damaged is made again.", "s", ge=1)] = 10.0
+        "How often the page files of each room are looked at; what is missing or damaged is made again.", "s", gt=0)] = 10.0
     # fmt: on
 
 

@@ -131,6 +131,14 @@ class Site:
     async def follow(self, name: str, after: int | None) -> AsyncIterator[Chunk]:
         room = self._find(name)
         position = room.visible if after is None else max(0, min(after, room.visible))
+        self.stats.streams += 1
+        try:
+            async for chunk in self._chunks(room, position):
+                yield chunk
+        finally:
+            self.stats.streams -= 1
+
+    async def _chunks(self, room: Room[Viewer], position: int) -> AsyncIterator[Chunk]:
         while not self.draining.is_set():
             entries = room.slice(position, _CHUNK_EVENTS)
             if entries is None:

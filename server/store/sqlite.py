@@ -11,6 +11,7 @@ import itertools
 import os
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -40,7 +41,9 @@ def writer_engine(path: Path, busy_ms: int, *, create: bool = False) -> Engine:
     """
 
     def connect() -> sqlite3.Connection:
-        return _connect(path, "rwc" if create else "rw", busy_ms, "synchronous=FULL", f"cache_size=-{_CACHE_KIB}",
+        if create:
+            _make_private(path)
+        return _connect(path, "rw", busy_ms, "synchronous=FULL", f"cache_size=-{_CACHE_KIB}",
                         f"wal_autocheckpoint={_CHECKPOINT_PAGES}", f"journal_size_limit={_WAL_LIMIT_BYTES}")  # fmt: skip
 
     engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
@@ -63,6 +66,15 @@ def reader_engine(path: Path, busy_ms: int) -> Engine:
         pool_timeout=busy_ms / 1000,
         skip_autocommit_rollback=True,
     )
+
+
+def _make_private(path: Path) -> None:
+    """Accounts and source addresses are in it: a new database is for its owner only (SQLite gives its other files the same rights).
+
+    What goes wrong here goes wrong again when SQLite opens the file, and is explained there.
+    """
+    with suppress(OSError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
 def _connect(path: Path, mode: str, busy_ms: int, *pragmas: str) -> sqlite3.Connection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from server.errors import ConfigError, StoreUnavailable, StoreUnknown
 from server.store import sqlite
+from server.store.sql import SqlStore
 
 THINGS = Table("things", MetaData(), Column("id", Integer, primary_key=True), Column("name", Text), sqlite_strict=True)
 
@@ -166,3 +168,14 @@ def test_begin_is_ours(connection: Connection) -> None:
     connection.execute(THINGS.insert().values(id=1))
     connection.rollback()
     assert connection.execute(text("SELECT count(*) FROM things")).scalar() == 0
+
+
+def test_a_new_database_is_for_its_owner_only(tmp_path: Path) -> None:
+    """Nobody else may read accounts and addresses: neither the database nor the files that SQLite puts beside it."""
+    store = SqlStore.open(tmp_path / "log.db")
+    try:
+        store.create_room("demo", "Demo", "live", 1)
+        modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
+        assert modes == {"log.db": 0o600, "log.db-wal": 0o600, "log.db-shm": 0o600}
+    finally:
+        store.close()
