@@ -9,6 +9,7 @@ another count it is read again.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -27,6 +28,8 @@ T = TypeVar("T")
 
 _PAGES_MAX = 256
 _ATTEMPTS = 4
+_TROUBLE_S = 10.0
+"""For how long a reading that failed counts as trouble. Damage may meet some readings only, so that one good one says little."""
 
 log = structlog.get_logger("history")
 
@@ -42,12 +45,22 @@ class History:
         self._flights: dict[tuple[str, int, int, int], asyncio.Future[list[bytes]]] = {}
         self._warming: dict[str, list[Callable[[], None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._trouble = ""
+        self._failed_s = 0.0
+
+    @property
+    def trouble(self) -> str:
+        """Why the log could not be read a short while ago; empty when it could."""
+        return self._trouble if time.monotonic() - self._failed_s < _TROUBLE_S else ""
 
     async def read(self, call: Callable[[], T]) -> T:
         """Run a reading call of the store in a reader thread. Raises Refusal ``storage_unavailable``."""
         try:
             return await asyncio.get_running_loop().run_in_executor(self._readers, call)
         except StoreError as error:
+            if not self.trouble:
+                log.error("the log cannot be read; readers of older comments are refused until it can", error=str(error))
+            self._trouble, self._failed_s = str(error), time.monotonic()
             raise Refusal("storage_unavailable", retry_after_ms=1000) from error
 
     async def events(self, room: Room[Viewer], after: int, limit: int) -> list[bytes]:

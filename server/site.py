@@ -237,7 +237,7 @@ class Site:
 
     def readiness(self) -> Readiness:
         checks = {
-            "store": self._publisher.trouble or "ok",
+            "store": self._publisher.trouble or self._history.trouble or "ok",
             "pages": self._flusher.trouble or "ok",
             "queue": "ok" if self._publisher.queued < self.settings.queue_max else "full",
             "drain": "draining" if self.draining.is_set() else "ok",

@@ -7,10 +7,12 @@ import json
 import random
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 import pytest
+import structlog.testing
 
 from server.errors import Refusal
 from server.store.base import Draft
@@ -318,6 +320,30 @@ def test_a_store_that_cannot_be_read_is_a_temporary_refusal(run: Callable[..., W
         assert len(await history.events(world.room, EVENTS - 10, 10)) == 10
         world.store.heal()
         assert len(await history.events(world.room, 0, 10)) == 10
+
+    run(scenario)
+
+
+def test_a_log_that_cannot_be_read_is_a_trouble_for_a_while(run: Callable[..., World]) -> None:
+    """The operator is told once and not with each reading, also when some readings succeed; when none fails any more it is over."""
+
+    async def scenario(world: World) -> None:
+        await fill(world)
+        history = world.parts.history
+        assert history.trouble == ""
+        with structlog.testing.capture_logs() as logs:
+            for _ in range(20):
+                world.store.plan("read", Fault.FAIL, None)
+                for _ in range(2):
+                    with suppress(Refusal):
+                        await history.read(lambda: world.store.read("a", 0, 1))
+                assert "injected" in history.trouble
+                await asyncio.sleep(1)
+        assert [entry["event"] for entry in logs] == [
+            "the log cannot be read; readers of older comments are refused until it can"
+        ]
+        await asyncio.sleep(10)
+        assert history.trouble == ""
 
     run(scenario)
 
