@@ -14,7 +14,7 @@ SCRIPT_MESSAGES: Final[Mapping[str, str]] = {
     "reading": N_("Reading only: posting needs a WebSocket connection"),
     "waiting": N_("Connection lost. Trying again in {s} s."),
     "closed": N_("Disconnected. Reload the page to go on."),
-    "viewers": N_("{n} viewers"),
+    "viewers": N_("{n} watching"),
     # One's own comment.
     "pending": N_("Sending…"),
     "acked": N_("Sent."),
@@ -34,6 +34,7 @@ SCRIPT_MESSAGES: Final[Mapping[str, str]] = {
     "mode_read_only": N_("This room can be read only at the moment."),
     "mode_closed": N_("Comments of this room are closed."),
     # The player.
+    "video_failed": N_("The video cannot be played."),
     "play": N_("Play"),
     "pause": N_("Pause"),
     "comments_on": N_("Show flying comments"),

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Site, Visitor, rows, say
+from tests.browser.conftest import Faults, Site, Visitor, rows, say
 from tests.support.sender import Sender
 
 SECONDS = 120
@@ -174,3 +174,10 @@ def test_the_sound_can_be_switched(visit: Visitor, room: str) -> None:
     button.click()
     assert page.evaluate("() => document.getElementById('video').muted") is True
     expect(button).to_have_attribute("aria-label", "Sound on")
+
+
+def test_a_video_that_cannot_be_played_is_told(site: Site, visit: Visitor, faults: Faults) -> None:
+    """A wrong address of a video is said in words; comments can be read all the same."""
+    page = visit(f"/rooms/{site.new_room('vod', '/nowhere.mp4')}", locale="en")
+    expect(page.locator("#status")).to_have_text("The video cannot be played.")
+    faults.seen.clear()  # the browser's own line about the missing file

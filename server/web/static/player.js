@@ -17,7 +17,7 @@ export function face(button, icon, label) {
 }
 
 export class Player extends EventTarget {
-  /** Fires `playing` after play and pause, `position` when the video's position changed. @param {HTMLVideoElement} video */
+  /** Fires `playing` after play and pause, `position` when the video's position changed, `failed` when it cannot be played. @param {HTMLVideoElement} video */
   constructor(video) {
     super();
     this.video = video;
@@ -33,6 +33,7 @@ export class Player extends EventTarget {
       }
     }
     video.controls = false;
+    video.addEventListener("error", () => this.dispatchEvent(new Event("failed")));
     for (const type of ["play", "pause", "ended"]) {
       video.addEventListener(type, () => this.#onPlaying());
     }
@@ -49,6 +50,11 @@ export class Player extends EventTarget {
   /** Milliseconds into the video, or shown of the generated picture. */
   get position_ms() {
     return this.picture === null ? this.video.currentTime * 1000 : this.picture.shown_ms;
+  }
+
+  /** Whether the video cannot be played; it may have failed before this script began. */
+  get failed() {
+    return this.video.error !== null;
   }
 
   get playing() {

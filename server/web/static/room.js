@@ -101,6 +101,14 @@ client.addEventListener("skipped", (event) => {
   compose.tell(t("skipped", { from, to }));
 });
 
+function tellFailure() {
+  compose.tell(t("video_failed"), "bad");
+}
+player.addEventListener("failed", tellFailure);
+if (player.failed) {
+  tellFailure();
+}
+
 // -- video on demand ---------------------------------------------------------------------------------------------------
 
 /** The room's comments up to now, for the timeline; what comes later arrives as events. */

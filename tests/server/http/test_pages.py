@@ -64,7 +64,7 @@ async def test_the_front_page_lists_rooms(services: FakeServices, client: httpx.
     assert 'href="/rooms/demo"' in answer.text
     assert 'href="/rooms/film/comments/index.html"' in answer.text
     assert "夜 &amp; &lt;灯&gt;" in answer.text
-    assert "7 viewers" in answer.text
+    assert "7 watching" in answer.text
 
 
 async def test_the_front_page_says_when_there_are_no_rooms(tmp_path: Path) -> None:
