@@ -80,11 +80,17 @@ class DataLock:
                 return
 
     def announce(self, url: str, now_ms: int) -> None:
-        """Tell the command line where this server listens; to be called once it does."""
+        """Tell the command line where this server listens; to be called once it does. Raises DataFolderError."""
         record = RunningServer(url=url, pid=os.getpid(), version=__version__, started_ms=now_ms)
         draft = self._record.with_name(".server.json")
-        draft.write_bytes(msgspec.json.encode(record))
-        draft.replace(self._record)
+        try:
+            draft.write_bytes(msgspec.json.encode(record))
+            draft.replace(self._record)
+        except OSError as error:
+            raise DataFolderError(
+                f"data folder {self._record.parent} cannot be written ({error.strerror}). Free space on its disk, or give it to"
+                " this user."
+            ) from None
 
     def release(self) -> None:
         """Give the folder back; idempotent."""

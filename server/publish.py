@@ -90,7 +90,8 @@ class Publisher:
     # -- arriving -----------------------------------------------------------------------------------------------------
 
     def check(self, room: str) -> None:
-        """Could a draft for this room be taken now? Raises Refusal ``shutting_down``, ``overloaded``, ``storage_unavailable``.
+        """Could a draft for this room be taken now? ``room`` is empty for a record, which needs no page. Raises Refusal
+        ``shutting_down``, ``overloaded``, ``storage_unavailable``.
 
         Called before the screening, so that an overloaded server does not spend its time on what it must refuse.
         """

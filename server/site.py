@@ -25,6 +25,7 @@ from server.store.base import (
     Draft,
     Outcome,
     RemovalDraft,
+    ReportDraft,
     ReportRecord,
     RestorationDraft,
     RoomInfo,
@@ -165,7 +166,8 @@ class Site:
     async def submit(self, draft: Draft) -> Outcome:
         name: str = getattr(draft, "room", "")
         room = self._find(name) if name else None
-        self._publisher.check(name)
+        # A report is a record: it needs no page, and is wanted most when something is wrong.
+        self._publisher.check("" if isinstance(draft, ReportDraft) else name)
         answer = _Answer()
         self._publisher.submit(draft, answer)
         outcome = await answer.future

@@ -165,3 +165,11 @@ def test_the_lock_is_given_back_once(tmp_path: Path) -> None:
 def test_the_address_for_this_machine(host: str, url: str) -> None:
     """A server that listens on all addresses is reached by the loopback one."""
     assert local_url(host, 80) == url
+
+
+def test_a_full_folder_is_named_when_the_server_announces_itself(tmp_path: Path) -> None:
+    """The start ends with a sentence, not with a traceback."""
+    with DataLock(tmp_path) as lock:
+        (tmp_path / ".server.json").mkdir()
+        with pytest.raises(DataFolderError, match="cannot be written"):
+            lock.announce("http://127.0.0.1:8080", NOW_MS)

@@ -467,6 +467,23 @@ def test_a_removal_whose_page_cannot_be_written_says_so(run: Callable[[Scenario]
     run(scenario).assert_whole()
 
 
+def test_a_report_needs_no_page(run: Callable[[Scenario], World]) -> None:
+    """While the pages of a room cannot be written the public can still report what stands there."""
+
+    async def scenario(world: World, site: Site) -> None:
+        await say(site, 1)
+        world.store.stand("read", Fault.FAIL)
+        await refused(site.submit(removal(1)))
+        assert (await refused(site.submit(comment("late")))).code.name == "storage_unavailable"
+        assert await site.submit(report()) == Recorded(True)
+        world.store.heal()
+        await asyncio.sleep(5)
+        (record,) = await site.reports(0, 10)
+        assert record.receipt == "R1"
+
+    run(scenario).assert_whole()
+
+
 def test_refusals_of_the_publisher_reach_the_caller(run: Callable[[Scenario], World]) -> None:
     """A store that is down, before and during a commit."""
 
