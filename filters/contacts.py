@@ -13,8 +13,9 @@ from typing import Final
 import msgspec
 
 _DIGITS: Final = str.maketrans("〇零一二三四五六七八九壹贰叁肆伍陆柒捌玖幺洞拐", "00123456789123456789107")
-# A digit, or one of the letters that start an identifier, is in nearly every contact; without either the rest is not looked at.
-_WORTH: Final = re.compile(r"[0-9a-z〇一二三四五六七八九零壹贰叁肆伍陆柒捌玖幺加群私扫vV@]")
+# No cue without one of these characters, and no shape without such a run: most comments are looked at no further.
+_CUE_CHARS: Final = frozenset("加+➕微薇威徽vwqt扣抠企电飞扫进裙群私联咨滴找主看camrd手热客")
+_SHAPED: Final = re.compile(r"[0-9a-z][0-9a-z._@+ -]{3}|[0-9〇一二三四五六七八九零壹贰叁肆伍陆柒捌玖幺洞拐]{5}")
 
 CUES: Final = re.compile(
     r"(?P<strong>加\s*我?\s*(?:微|薇|威|维|卫|徽)\s*(?:信|芯|心|星|欣)?|[加+➕]\s*(?:我\s*)?(?:v|vx|wx|wechat|qq|扣扣|抠抠|q)(?![a-z])|"
@@ -84,22 +85,24 @@ def personal(folded: str) -> tuple[str, int, int] | None:
 
 
 def score(folded: str) -> Finding | None:
-    """The combination found in a folded text; None when there is no part of one."""
-    if _WORTH.search(folded) is None:
+    """The combination found in a folded text; None when there is neither a cue nor a shape (a lure alone is none)."""
+    cued = not _CUE_CHARS.isdisjoint(folded)
+    shaped = _SHAPED.search(folded) is not None
+    if not cued and not shaped:
         return None
     text = folded.translate(_DIGITS)
     parts: dict[str, tuple[int, int]] = {}
-    cue = CUES.search(text)
+    cue = CUES.search(text) if cued else None
     if cue is not None:
         parts[f"{cue.lastgroup} cue"] = cue.span()
-    lure = LURES.search(text)
-    if lure is not None:
-        parts["lure"] = lure.span()
-    shape = _shape(folded, text)
+    shape = _shape(folded, text) if shaped else None
     if shape is not None:
         parts[shape[0]] = shape[1:]
     if not parts:
         return None
+    lure = LURES.search(text)
+    if lure is not None:
+        parts["lure"] = lure.span()
     if "weak cue" in parts and len(parts) > 1:
         start, end = parts["weak cue"]
         if not any(first - end < NEAR and start - last < NEAR for part, (first, last) in parts.items() if part != "weak cue"):

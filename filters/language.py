@@ -1,6 +1,6 @@
 """How natural a piece of text is, in bits of surprise, by the cheapest way to cut it into known words.
 
-This is what tells an evasion from chance: 其实 sounds like 歧视 but is a word; 起是 sounds like it and is none.
+This is what tells an evasion from chance: 其实 sounds like 歧视 but is a word; 七市 sounds like it and is none.
 Used on hits only, over a few characters.
 """
 

@@ -13,6 +13,7 @@ from array import array
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from itertools import chain, islice, pairwise
 from operator import add
 from typing import Final
@@ -31,8 +32,11 @@ CONTEXT: Final = 3
 MAX_WEIGHED: Final = 48
 MAX_HITS: Final = 64
 MAX_SOFT: Final = 256
+REMEMBERED: Final = 4_096
 # What a soft hit of each kind has to pay before its evidence counts; in eighths of a bit, like all costs.
 TERM_COST: Final = 42
+# A short list is no reason to believe in its terms more.
+LEAST_TERMS: Final = 200
 PRICE: Final = {Kind.PLAIN: 0, Kind.SECOND: 8, Kind.SHAPE: 16, Kind.SPLIT: 0, Kind.EMOJI: 16, Kind.LATIN: 0}
 GAP_PRICE: Final = 16
 NAME_CHAR: Final = 104
@@ -54,8 +58,8 @@ WORDS_FOR: Final = {
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Bits of evidence that a soft hit needs, by the way in which it was found, and that a crossing of words needs to cancel."""
 
-    sound: float = 6.0
-    lattice: float = 6.0
+    sound: float = 5.5
+    lattice: float = 5.5
     shuffle: float = 8.0
     initials: float = 2.0
     crossing: float = 10.0
@@ -136,25 +140,40 @@ class Lexicon:
         self._sum_terms = compiled.sum_terms
         soft = (self._folded[term] for term in compiled.sum_terms)
         self._weights = _Weights({char: weight(char) for char in set(chain.from_iterable(soft))})
-        cap = TERM_COST + round(8 * math.log2(max(compiled.harmless, 2)))
+        cap = TERM_COST + round(8 * math.log2(max(compiled.harmless, LEAST_TERMS)))
+        self._remembered = lru_cache(maxsize=REMEMBERED)(self._find)
         self._costs = array("H", (min(cap, cost) for cost in compiled.costs))
 
     def __len__(self) -> int:
         """Number of terms, without harmless phrases."""
         return self._harmless
 
-    def find(self, text: str, folded: str) -> list[Hit]:
-        """Every term found in ``text`` (``folded`` is its folded form), cancelled ones included, at most MAX_HITS."""
+    def find(self, text: str, folded: str) -> tuple[Hit, ...]:
+        """Every term found in ``text`` (``folded`` is its folded form), cancelled ones included, at most MAX_HITS.
+
+        The newest texts are remembered: in a live room most comments are what others just said.
+        """
+        return self._remembered(text, folded)
+
+    def _find(self, text: str, folded: str) -> tuple[Hit, ...]:
         exact = self._exact.find(folded)
         soft = list(islice(self._candidates(folded), MAX_SOFT))
         if not exact and not soft:
-            return []
+            return ()
         offsets = Offsets(text, FOLD)
         hits = list(self._exact_hits(text, folded, exact, offsets)) if exact else []
         if soft:
-            taken = {(hit.start, hit.end) for hit in hits if not hit.cancelled}
-            hits.extend(hit for hit in self._weigh(folded, soft, offsets) if (hit.start, hit.end) not in taken)
-        return hits[:MAX_HITS]
+            # What is there as written explains the place; of several guesses at one place the best counts.
+            taken = [(hit.start, hit.end) for hit in hits if not hit.cancelled]
+            best: dict[tuple[int, int], Hit] = {}
+            for hit in self._weigh(folded, soft, offsets):
+                place = (hit.start, hit.end)
+                if any(start < hit.end and hit.start < end for start, end in taken):
+                    continue
+                if place not in best or hit.score > best[place].score:
+                    best[place] = hit
+            hits.extend(best.values())
+        return tuple(hits[:MAX_HITS])
 
     # -----------------------------------------------------------------------------------------------------------------
     # Exact

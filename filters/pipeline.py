@@ -83,17 +83,18 @@ class Pipeline:
     def inspect(self, text: str, room: str = "", now_ms: int = 0) -> Verdict:
         """The verdict by the text alone: nothing is counted, no rate, repeat or swarm plays a part."""
         candidate = Candidate(text=text, room=room, author="")
-        refused = self._unfit(candidate)
+        folded = fold(text[: self.config.max_chars])
+        refused = self._unfit(candidate, folded)
         if refused is not None:
             return refused
-        return self._decide(text, list(self._findings(candidate, fold(text), now_ms)))
+        return self._decide(text, list(self._findings(candidate, folded, now_ms)))
 
     def _screen(self, candidate: Candidate, now_ms: int) -> Verdict:
-        refused = self._rates(candidate, now_ms) or self._unfit(candidate)
+        text = candidate.text
+        folded = fold(text[: self.config.max_chars])
+        refused = self._rates(candidate, now_ms) or self._unfit(candidate, folded)
         if refused is not None:
             return refused
-        text = candidate.text
-        folded = fold(text)
         reasons = list(self._findings(candidate, folded, now_ms))
         said = gist(folded)
         memory = self.memory
@@ -148,7 +149,7 @@ class Pipeline:
             return weight * self.config.raid_weight
         return weight
 
-    def _unfit(self, candidate: Candidate) -> Verdict | None:
+    def _unfit(self, candidate: Candidate, folded: str) -> Verdict | None:
         text = candidate.text
         if len(text) > self.config.max_chars:
             detail = f"{len(text)} of at most {self.config.max_chars} characters"
@@ -157,7 +158,7 @@ class Pipeline:
         if bad is not None:
             detail = f"U+{ord(text[bad[0]]):04X}"
             return self._single(candidate, Action.REFUSE, "bad_text", "text.characters", span=bad, detail=detail)
-        if not fold(text).strip():
+        if not folded or folded.isspace():
             return self._single(candidate, Action.REFUSE, "text_empty", "text.empty")
         return None
 

@@ -7,6 +7,7 @@ thousands of people is what comments are for.
 from __future__ import annotations
 
 import re
+from operator import eq
 from typing import Final
 
 from filters.normalize import NOISE
@@ -20,7 +21,9 @@ HALF_LIFE_MS: Final = 5_000
 def gist(folded: str) -> str:
     """What two texts that differ in spaces, punctuation and stretched characters have in common."""
     bare = folded.translate(_DROPPED)
-    return _RUN.sub(r"\1", bare) or folded
+    if any(map(eq, bare, bare[1:])):
+        bare = _RUN.sub(r"\1", bare)
+    return bare or folded
 
 
 class Repeats:

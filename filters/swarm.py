@@ -16,8 +16,10 @@ and reports: the target is the text.
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections import Counter, deque
+from operator import eq
 from typing import Final
 
 import msgspec
@@ -29,7 +31,9 @@ MIN_TEXTS: Final = 3
 MIN_SHARE: Final = 0.6
 MIN_PEERS: Final = 3
 MIN_SHARED: Final = 2
-LIFT: Final = 4.0
+LIFT: Final = 2.0
+# A crowd smaller than this is reckoned to be as large: among a few accounts nothing is chance.
+LEAST_CROWD: Final = 200
 MIN_LENGTH: Final = 4
 KNOWN_MS: Final = 600_000
 MAX_POSTS: Final = 16
@@ -37,6 +41,18 @@ MAX_SPEAKERS: Final = 256
 MAX_ROOMS: Final = 16
 MAX_KNOWN: Final = 10_000
 EDGE: Final = 6
+
+
+class _Spoken(dict[int, str | None]):
+    """A table that keeps syllables and letters, and nothing else."""
+
+    def __missing__(self, code: int) -> None:
+        return None
+
+
+_SPOKEN: Final = _Spoken({code: sound for code, sound in SOUNDS.items() if sound in SYLLABLE_OF})
+_SPOKEN.update((code, chr(code)) for code in range(ord("a"), ord("z") + 1))
+_RUN: Final = re.compile(r"(.)\1+")
 
 
 class Evidence(msgspec.Struct, frozen=True):
@@ -59,10 +75,6 @@ class _Saying(msgspec.Struct):
     speakers: dict[str, int]
     rooms: dict[str, int]
 
-    def is_shared(self) -> bool:
-        """Whether several accounts said it, in several rooms."""
-        return len(self.speakers) > 1 and len(self.rooms) > 1
-
 
 class _Post(msgspec.Struct, frozen=True, gc=False):
     at_ms: int
@@ -75,8 +87,9 @@ def marks_of(folded: str) -> tuple[int, ...]:
 
     The whole, the beginning and the end: a character changed, added or left out somewhere spares one of them.
     """
-    sounds = [char for char in folded.translate(SOUNDS) if char in SYLLABLE_OF or "a" <= char <= "z"]
-    spoken = "".join(char for place, char in enumerate(sounds) if not place or char != sounds[place - 1])
+    spoken = folded.translate(_SPOKEN)
+    if any(map(eq, spoken, spoken[1:])):
+        spoken = _RUN.sub(r"\1", spoken)
     if len(spoken) < MIN_LENGTH:
         return ()
     pieces = [spoken] if len(spoken) < EDGE + 2 else [spoken, "<" + spoken[:EDGE], ">" + spoken[-EDGE:]]
@@ -90,7 +103,7 @@ class Swarm:
         """``max_accounts`` bounds the accounts and the texts remembered; those heard longest ago are forgotten first."""
         self._max = max_accounts
         self._posts: dict[str, deque[_Post]] = {}
-        self._said: dict[int, _Saying] = {}
+        self._said: dict[int, _Saying | tuple[str, str, int]] = {}
         # Texts of groups until when, and the accounts that were named; both in order of time.
         self._known: dict[int, int] = {}
         self._named: dict[str, Evidence] = {}
@@ -135,18 +148,34 @@ class Swarm:
             del self._posts[account]
 
     def _hear(self, mark: int, account: str, room: str, now_ms: int) -> None:
-        saying = self._said.pop(mark, None)
-        if saying is None:
-            saying = _Saying({}, {})
+        """What one account alone has said is only a note of it; most texts stay that."""
+        before = self._said.pop(mark, None)
+        if before is None:
             if len(self._said) >= self._max:
                 del self._said[next(iter(self._said))]
-        self._said[mark] = saying
-        for heard, name, most in ((saying.speakers, account, MAX_SPEAKERS), (saying.rooms, room, MAX_ROOMS)):
+            self._said[mark] = (account, room, now_ms)
+            return
+        if isinstance(before, tuple):
+            if before[0] == account or before[2] < now_ms - WINDOW_MS:
+                self._said[mark] = (account, room, now_ms)
+                return
+            before = _Saying({before[0]: before[2]}, {before[1]: before[2]})
+        self._said[mark] = before
+        for heard, name, most in ((before.speakers, account, MAX_SPEAKERS), (before.rooms, room, MAX_ROOMS)):
             heard.pop(name, None)
             heard[name] = now_ms
             # In order of time: old ones are in front.
             while len(heard) > most or next(iter(heard.values())) < now_ms - WINDOW_MS:
                 del heard[next(iter(heard))]
+
+    def _shared(self, marks: tuple[int, ...]) -> list[_Saying]:
+        """The sayings behind marks that several accounts said, in several rooms."""
+        found = []
+        for mark in marks:
+            saying = self._said.get(mark)
+            if isinstance(saying, _Saying) and len(saying.speakers) > 1 and len(saying.rooms) > 1:
+                found.append(saying)
+        return found
 
     def _judge(self, account: str, posts: deque[_Post], now_ms: int) -> Evidence | None:
         """A text that one account says again and again counts once."""
@@ -155,11 +184,12 @@ class Swarm:
         before = self._named.get(account)
         if before is not None and now_ms < before.at_ms + KNOWN_MS and any(known.get(mark, 0) > now_ms for mark in latest):
             return before
+        if not self._shared(latest):
+            return None
         spoken = {post.marks for post in posts}
-        said = self._said
         shared: dict[tuple[int, ...], list[_Saying]] = {}
         for marks in spoken:
-            sayings = [saying for mark in marks if (saying := said.get(mark)) is not None and saying.is_shared()]
+            sayings = self._shared(marks)
             if sayings:
                 shared[marks] = sayings
         seen = sum(any(known.get(mark, 0) > now_ms for mark in marks) for marks in shared)
@@ -178,7 +208,7 @@ class Swarm:
             sizes.append(len(speakers) - 1)
         del common[account]
         peers = [speaker for speaker, count in common.items() if count >= MIN_SHARED]
-        if len(peers) < max(MIN_PEERS, LIFT * self._by_chance(sizes)):
+        if len(peers) < max(MIN_PEERS, 1 + LIFT * self._by_chance(sizes)):
             return None
         for marks in shared:
             for mark in marks:
@@ -195,4 +225,6 @@ class Swarm:
 
     def _by_chance(self, sizes: list[int]) -> float:
         """How many accounts would share two of the texts if everybody chose texts on their own."""
-        return sum(one * two for place, one in enumerate(sizes) for two in sizes[place + 1 :]) / max(len(self._posts), 1)
+        return sum(one * two for place, one in enumerate(sizes) for two in sizes[place + 1 :]) / max(
+            len(self._posts), LEAST_CROWD
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 
 import pytest
@@ -12,8 +13,10 @@ from filters.lexicon import MAX_HITS, Hit, Lexicon
 from filters.normalize import fold
 from filters.rules import Rule, RuleSet
 
-TERMS = ("歧视", "恶心", "东北人", "加微信", "婊子", "犯罪分子", "贷款", "赌场", "国人", "诈骗电话", "gay")
-TERMS += ("89", "枪", "舔狗", "杀人犯")
+TERMS: tuple[str, ...] = (
+    *("歧视", "恶心", "东北人", "加微信", "婊子", "犯罪分子", "贷款", "赌场", "国人", "诈骗电话"),
+    *("gay", "89", "枪", "舔狗", "杀人犯"),
+)
 
 
 def lexicon(terms: tuple[str, ...] = TERMS, harmless: tuple[str, ...] = (), everywhere: tuple[str, ...] = ()) -> Lexicon:
@@ -22,6 +25,7 @@ def lexicon(terms: tuple[str, ...] = TERMS, harmless: tuple[str, ...] = (), ever
 
 
 LEXICON = lexicon()
+TAILS = itertools.cycle("一二三四五六七八九十")
 
 
 def find(text: str, within: Lexicon = LEXICON) -> list[Hit]:
@@ -34,7 +38,7 @@ def find(text: str, within: Lexicon = LEXICON) -> list[Hit]:
         ("这是歧视吧", "歧视", "surface", "歧视"),
         ("这是歧視吧", "歧视", "folded", "歧視"),
         ("求加\u200b微信呀", "加微信", "folded", "加\u200b微信"),
-        ("我起是你的观点", "歧视", "phonetic", "起是"),
+        ("我七市你的观点", "歧视", "phonetic", "七市"),
         ("快加 薇.信 领", "加微信", "phonetic", "加 薇.信"),
         ("快加 微.信 领", "加微信", "skeleton", "加 微.信"),
         ("这群舌忝犭句真多", "舔狗", "skeleton", "舌忝犭句"),
@@ -84,7 +88,7 @@ def test_surface_only() -> None:
     rule = Rule(code="t", title="t", category="t", tier="hold", basis="t", terms=("歧视",), views=("surface",))
     narrow = Lexicon(RuleSet(format=1, name="t", version="1", rule=(rule,)))
     assert [hit.term for hit in find("歧视", narrow)] == ["歧视"]
-    assert find("歧視 起是", narrow) == []
+    assert find("歧視 七市", narrow) == []
 
 
 def test_word_boundary() -> None:
@@ -99,13 +103,13 @@ def test_no_terms() -> None:
     """A lexicon without terms finds nothing."""
     empty = lexicon(())
     assert len(empty) == 0
-    assert empty.find("任何内容 zpdh 🐴", "任何内容 zpdh 🐴") == []
+    assert empty.find("任何内容 zpdh 🐴", "任何内容 zpdh 🐴") == ()
 
 
 def test_evidence_grows_with_length() -> None:
     """The evidence of a soft hit is in bits, at least what was asked for."""
-    (short,) = (hit for hit in find("我起是你的观点") if hit.term == "歧视")
-    assert short.score >= 6
+    (short,) = (hit for hit in find("我七市你的观点") if hit.term == "歧视")
+    assert short.score >= 5.5
     assert find("歧视")[0].score == 0
 
 
@@ -135,6 +139,8 @@ def test_bounded_time(text: str) -> None:
 
 
 def _seconds(text: str) -> float:
+    """A changed last character keeps the text from being remembered."""
+    changed = text[:-1] + next(TAILS)
     start = time.thread_time()
-    LEXICON.find(text, fold(text))
+    LEXICON.find(changed, fold(changed))
     return time.thread_time() - start

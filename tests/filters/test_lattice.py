@@ -1,0 +1,90 @@
+"""Tests of filters.lattice."""
+
+from __future__ import annotations
+
+import pytest
+from daachorse import CharwiseDoubleArrayAhoCorasick
+from hypothesis import given
+from hypothesis import strategies as st
+
+from filters.compiled import codes_of
+from filters.lattice import MAX_GAP, Kind, Patterns, alike, is_pinyin, is_unusual, search, shape_codes
+from filters.normalize import CODE_OF
+
+
+def patterns(*terms: str) -> Patterns:
+    keys = sorted({code for term in terms for code in codes_of(term)})
+    return Patterns(keys, max(map(len, keys)), CharwiseDoubleArrayAhoCorasick(keys).find_overlapping)
+
+
+@pytest.mark.parametrize(
+    ("text", "unusual"),
+    [
+        ("今天真好看", False),
+        ("哈哈哈😂😂", False),
+        ("我😍你", True),
+        ("一匹🐴", True),
+        ("舌忝", True),
+        ("you tai ren", True),
+        ("we can fan the men", False),
+        ("这个you tai人", True),
+        ("全是heiren", True),
+        ("nice video", False),
+    ],
+)
+def test_unusual(text: str, unusual: bool) -> None:
+    """Pictures, rare ideographs and pinyin are worth a second look; ordinary comments and English are not."""
+    assert is_unusual(text) is unusual
+
+
+@pytest.mark.parametrize(
+    ("run", "answer"), [("heiren", True), ("xian", True), ("hello", False), ("", True), ("zhuangbi", True)]
+)
+def test_pinyin(run: str, answer: bool) -> None:
+    """A run of letters is pinyin when syllables make it up from end to end."""
+    assert is_pinyin(run) is answer
+
+
+@pytest.mark.parametrize(
+    ("text", "term", "kinds"),
+    [
+        ("舌忝犭句", "舔狗", [Kind.SPLIT, Kind.SPLIT]),
+        ("🐴子", "马子", [Kind.EMOJI, Kind.PLAIN]),
+        ("hei ren", "黑人", [Kind.LATIN, Kind.LATIN]),
+        ("弑人犯", "杀人犯", [Kind.SHAPE, Kind.PLAIN, Kind.PLAIN]),
+        ("🐴🐴人", "马人", [Kind.EMOJI, Kind.PLAIN]),
+        ("🀃🐔人", "北鸡人", [Kind.EMOJI, Kind.EMOJI, Kind.PLAIN]),
+    ],
+)
+def test_paths(text: str, term: str, kinds: list[Kind]) -> None:
+    """A disguised term is spelled by a path that tells how each of its characters was disguised."""
+    found = search(text, patterns(term))
+    assert kinds in [[step.kind for step in candidate.steps] for candidate in found]
+    for candidate in found:
+        assert 0 <= candidate.steps[0].start < candidate.steps[-1].end <= len(text)
+
+
+def test_gaps_are_bounded() -> None:
+    """Fillers inside a term are skipped, a few at a time."""
+    assert search("hei~ren", patterns("黑人"))
+    assert not search("hei" + "~" * (MAX_GAP + 1) + "ren", patterns("黑人"))
+
+
+def test_plain_paths_are_no_candidates() -> None:
+    """A term that stands there plainly is left to the plain forms."""
+    assert search("黑人🐴", patterns("黑人")) == []
+
+
+def test_look_alikes() -> None:
+    """Characters that share a rare part look alike, and bring up each other's syllables."""
+    assert alike("弑", "杀")
+    assert not alike("弑", "一")
+    assert CODE_OF["sha"] in shape_codes("弑")
+    assert shape_codes("a") == ()
+
+
+@given(st.text(st.sampled_from("舌忝犭句🐴🀃弑人hei ren~女子了一"), max_size=100))
+def test_any_mix_ends(text: str) -> None:
+    """Any mix of disguises ends within the budget, and every step lies in the text."""
+    for candidate in search(text, patterns("舔狗", "黑人", "马子", "杀人犯", "好子")):
+        assert all(0 <= step.start < step.end <= len(text) for step in candidate.steps)

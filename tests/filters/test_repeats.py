@@ -1,0 +1,41 @@
+"""Tests of filters.repeats."""
+
+from __future__ import annotations
+
+from filters.normalize import fold
+from filters.repeats import HALF_LIFE_MS, Repeats, gist
+
+
+def test_gist() -> None:
+    """Texts that differ in spaces, punctuation and stretched characters have one gist; a text of signs alone keeps itself."""
+    assert gist(fold("玩到关服！！")) == gist("玩 到 关关关服") == "玩到关服"
+    assert gist("???") == "???"
+
+
+def test_one_account() -> None:
+    """One account may say one thing a few times, then it waits; elsewhere, and with other words, it does not."""
+    repeats = Repeats(10_000, 2, 5, 100)
+    for _ in range(2):
+        assert repeats.peek("a", "r", "x", 1000) == 0
+        repeats.take("a", "r", "x", 1000)
+    assert repeats.peek("a", "r", "x", 1000) == 10_000
+    assert repeats.peek("a", "r2", "x", 1000) == repeats.peek("a", "r", "y", 1000) == repeats.peek("b", "r", "x", 1000) == 0
+
+
+def test_crowd_rises_and_decays() -> None:
+    """A crowd is named while it lasts, and forgotten after."""
+    repeats = Repeats(0, 1, 5, 100)
+    counts = [repeats.crowd("r", "x", 1000 + number) for number in range(8)]
+    assert counts[:4] == [0, 0, 0, 0]
+    assert counts[-1] == 8
+    assert repeats.crowd("r", "x", 1000 + 20 * HALF_LIFE_MS) == 0
+
+
+def test_memory_is_bounded() -> None:
+    """The gist heard longest ago is forgotten first."""
+    repeats = Repeats(0, 1, 2, 2)
+    for said in ("x", "y", "x", "z"):
+        repeats.crowd("r", said, 1)
+    assert len(repeats) == 2
+    assert repeats.crowd("r", "x", 1) == 3
+    assert repeats.crowd("r", "y", 1) == 0
