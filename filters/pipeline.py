@@ -100,10 +100,9 @@ class Pipeline:
         memory = self.memory
         rule = self._in_force("repeat", candidate, now_ms)
         if rule is not None:
-            wait_ms = memory.repeats.peek(candidate.author, candidate.room, said, now_ms)
+            wait_ms = memory.repeats.allow(candidate.author, candidate.room, said, now_ms)
             if wait_ms and not rule.observer:
                 return self._single(candidate, Action.REFUSE, "repeated_text", rule.code, rule=rule, retry_after_ms=wait_ms)
-            memory.repeats.take(candidate.author, candidate.room, said, now_ms)
         crowd = memory.repeats.crowd(candidate.room, said, now_ms)
         if crowd:
             reasons.append(

@@ -41,13 +41,9 @@ class Repeats:
         # (decayed count, time of the last one), in the order in which they were last heard.
         self._heard: dict[str, tuple[float, int]] = {}
 
-    def peek(self, author: str, room: str, said: str, now_ms: int) -> int:
-        """Milliseconds that the account has to wait before it may say this again here; 0: it may now."""
-        return self._account.peek(f"{author}\n{room}\n{said}", now_ms)
-
-    def take(self, author: str, room: str, said: str, now_ms: int) -> None:
-        """Count one saying against the account's allowance."""
-        self._account.allow(f"{author}\n{room}\n{said}", now_ms)
+    def allow(self, author: str, room: str, said: str, now_ms: int) -> int:
+        """Count one saying against the account's allowance: 0, or (nothing is counted) milliseconds to wait."""
+        return self._account.allow(f"{author}\n{room}\n{said}", now_ms)
 
     def crowd(self, room: str, said: str, now_ms: int) -> int:
         """Count one saying in the room; the decayed number of them when it is a crowd's, else 0."""

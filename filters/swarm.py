@@ -17,7 +17,6 @@ and reports: the target is the text.
 from __future__ import annotations
 
 import re
-import zlib
 from collections import Counter, deque
 from operator import eq
 from typing import Final
@@ -93,7 +92,7 @@ def marks_of(folded: str) -> tuple[int, ...]:
     if len(spoken) < MIN_LENGTH:
         return ()
     pieces = [spoken] if len(spoken) < EDGE + 2 else [spoken, "<" + spoken[:EDGE], ">" + spoken[-EDGE:]]
-    return tuple(zlib.crc32(piece.encode()) for piece in pieces)
+    return tuple(map(hash, pieces))
 
 
 class Swarm:
@@ -118,8 +117,7 @@ class Swarm:
 
     def act(self, account: str, room: str, target: str, now_ms: int) -> Evidence | None:
         """Take note of a like or a report of ``target``; evidence when its account acts with a group."""
-        number = zlib.crc32(target.encode("utf-8", "surrogatepass"))
-        return self._note(account, room, (number | 1 << 32,), now_ms)
+        return self._note(account, room, (hash(f"target {target}"),), now_ms)
 
     def _note(self, account: str, room: str, marks: tuple[int, ...], now_ms: int) -> Evidence | None:
         posts = self._posts.pop(account, None)

@@ -15,11 +15,8 @@ def test_gist() -> None:
 def test_one_account() -> None:
     """One account may say one thing a few times, then it waits; elsewhere, and with other words, it does not."""
     repeats = Repeats(10_000, 2, 5, 100)
-    for _ in range(2):
-        assert repeats.peek("a", "r", "x", 1000) == 0
-        repeats.take("a", "r", "x", 1000)
-    assert repeats.peek("a", "r", "x", 1000) == 10_000
-    assert repeats.peek("a", "r2", "x", 1000) == repeats.peek("a", "r", "y", 1000) == repeats.peek("b", "r", "x", 1000) == 0
+    assert [repeats.allow("a", "r", "x", 1000) for _ in range(3)] == [0, 0, 10_000]
+    assert repeats.allow("a", "r2", "x", 1000) == repeats.allow("a", "r", "y", 1000) == repeats.allow("b", "r", "x", 1000) == 0
 
 
 def test_crowd_rises_and_decays() -> None:
