@@ -43,9 +43,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("browser")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """One Chromium for all tests."""
+    """One Chromium for all tests of this folder, and no longer: while it runs, no asynchronous test can."""
     if not chromium_path():
         pytest.skip("needs Chromium (Debian: apt-get install chromium), or its path in BARRAGE_CHROMIUM")
     with chromium() as made:

@@ -10,11 +10,9 @@
 const BUCKET_MS = 10_000;
 
 export class Timeline {
-  /** @param {number} capacity  most comments held; more are not taken, see `overflow` */
+  /** @param {number} capacity  most comments held; beyond it, the one that was taken first is forgotten */
   constructor(capacity) {
     this.capacity = capacity;
-    /** How many comments were not taken because the timeline was full. */
-    this.overflow = 0;
     /** @type {Map<number, Comment[]>} */
     this.buckets = new Map();
     /** @type {Set<number>} buckets that must be sorted before they are read */
@@ -33,8 +31,8 @@ export class Timeline {
       return;
     }
     if (this.positions.size >= this.capacity) {
-      this.overflow += 1;
-      return;
+      const [oldest] = this.positions.keys();
+      this.remove(oldest);
     }
     const key = Math.floor(comment.pos_ms / BUCKET_MS);
     const bucket = this.buckets.get(key);
