@@ -174,6 +174,7 @@ def identity(path: Path) -> tuple[int, int] | None:
 
 _ADVICE: Final = {
     sqlite3.SQLITE_FULL: "the disk is full: free space; recording then goes on by itself",
+    sqlite3.SQLITE_IOERR_SHMSIZE: "the disk is full: free space; recording then goes on by itself",
     sqlite3.SQLITE_READONLY: "the database cannot be written: its folder and files must belong to the server's user,"
     " and the file system must not be mounted read-only",
     sqlite3.SQLITE_CANTOPEN: "the database cannot be opened: its folder and file must exist and belong to the server's user",
@@ -198,9 +199,10 @@ def failure(error: BaseException, path: Path, *, committing: bool = False) -> St
     ``committing``: it came from the COMMIT itself, which may or may not have become durable.
     """
     cause = getattr(error, "orig", None) or error
-    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+    extended = getattr(cause, "sqlite_errorcode", 0)
+    code = extended & 0xFF
     name = getattr(cause, "sqlite_errorname", "") or type(cause).__name__
-    advice = _ADVICE.get(code, "see the server's log")
+    advice = _ADVICE.get(extended) or _ADVICE.get(code, "see the server's log")
     text = f"{path}: {advice} [{name}: {cause}]"
     if committing and code not in _NOT_COMMITTED:
         return StoreUnknown(text)

@@ -143,6 +143,7 @@ def error(code: int) -> DBAPIError:
         (sqlite3.SQLITE_CORRUPT, "put the last backup", True),
         (sqlite3.SQLITE_NOTADB, "not a database", True),
         (sqlite3.SQLITE_IOERR_FSYNC, "the disk reports an error", True),
+        (sqlite3.SQLITE_IOERR_SHMSIZE, "disk is full: free space", True),
         (sqlite3.SQLITE_INTERNAL, "see the server's log", True),
     ],
 )
