@@ -24,6 +24,7 @@ from filters.rules import RuleError, RuleSet, loads
 from filters.verdict import Action, Verdict
 
 TIMEOUT_S: Final = 120
+_SIZE: Final = 4
 HISTORY: Final = "history.jsonl"
 
 
@@ -37,11 +38,10 @@ class Prepared(msgspec.Struct, frozen=True):
 
 
 class _Handed(msgspec.Struct, frozen=True):
-    """What the helper process hands over; ``rules`` have no terms any more, ``compiled`` is what was made of them."""
+    """What the helper process hands over before the compiled terms; ``rules`` have no terms any more."""
 
     rules: RuleSet
     hash: str
-    compiled: bytes
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,8 +163,10 @@ def prepare(source: str) -> Prepared:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         raise RuleError(lines[-1] if lines else f"the helper ended with {done.returncode}")
     # Rules come back without their terms: to read 100,000 of them here would hold up the event loop's thread.
-    handed = msgspec.msgpack.decode(done.stdout, type=_Handed)
-    return Prepared(handed.rules, handed.hash, Lexicon(handed.rules, undump(handed.compiled)), source)
+    view = memoryview(done.stdout)
+    start = _SIZE + int.from_bytes(view[:_SIZE], "big")
+    handed = msgspec.msgpack.decode(view[_SIZE:start], type=_Handed)
+    return Prepared(handed.rules, handed.hash, Lexicon(handed.rules, undump(view[start:])), source)
 
 
 def check(rules: RuleSet, lexicon: Lexicon | None = None) -> list[str]:
@@ -214,7 +216,8 @@ def _helper() -> int:
     bare = msgspec.structs.replace(
         rules, rule=tuple(msgspec.structs.replace(rule, terms=(), harmless=()) for rule in rules.rule), harmless=()
     )
-    sys.stdout.buffer.write(msgspec.msgpack.encode(_Handed(bare, rules.hash, dump(compiled))))
+    head = msgspec.msgpack.encode(_Handed(bare, rules.hash))
+    sys.stdout.buffer.write(len(head).to_bytes(_SIZE, "big") + head + dump(compiled))
     return 0
 
 

@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import product
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from daachorse import CharwiseDoubleArrayAhoCorasick
@@ -227,32 +227,66 @@ def terms_in(rules: Iterable[Rule]) -> int:
 
 
 _ARRAYS: Final = {"first": "I", "terms": "I", "rule": "H", "sums": "q", "sum_terms": "I", "costs": "H"}
+_INDEXES: Final = ("exact", "sounds", "initials")
+_SIZE: Final = 4
 
 
 def dump(compiled: Compiled) -> bytes:
-    """Everything as one string of bytes, for another process of the same version on the same machine."""
-    return msgspec.msgpack.encode(compiled, enc_hook=_bytes_of)
+    """Everything as one string of bytes, for another process of the same version on the same machine.
+
+    A small directory comes first, then the pieces one after another, so that the reader takes them in short steps.
+    """
+    pieces: dict[str, bytes] = {}
+    for name in _INDEXES:
+        index: Index = getattr(compiled, name)
+        pieces[f"{name}.keys"] = index.keys.encode("utf-8", "surrogatepass")
+        pieces[f"{name}.first"] = index.first.tobytes()
+        pieces[f"{name}.terms"] = index.terms.tobytes()
+        pieces[f"{name}.automaton"] = index.automaton
+    for name in ("terms", "folded"):
+        pieces[name] = getattr(compiled, name).encode("utf-8", "surrogatepass")
+    for name in ("rule", "sums", "sum_terms", "costs"):
+        pieces[name] = getattr(compiled, name).tobytes()
+    sizes = {name: len(piece) for name, piece in pieces.items()}
+    head = msgspec.msgpack.encode((compiled.harmless, compiled.dropped, compiled.quiet, sizes))
+    return b"".join([len(head).to_bytes(_SIZE, "big"), head, *pieces.values()])
 
 
-def _bytes_of(value: object) -> bytes:
-    if isinstance(value, array):
-        return value.tobytes()
-    raise NotImplementedError(type(value))
-
-
-def undump(data: bytes) -> Compiled:
+def undump(data: bytes | memoryview) -> Compiled:
     """What :func:`dump` made. Raises msgspec.DecodeError, KeyError or ValueError when it is something else."""
-    fields = msgspec.msgpack.decode(data)
-    indexes = {name: Index(**_with_arrays(fields.pop(name), ("first", "terms"))) for name in ("exact", "sounds", "initials")}
-    fields["dropped"] = tuple((code, term) for code, term in fields["dropped"])
-    fields["quiet"] = tuple(fields["quiet"])
-    everything: dict[str, Any] = {**_with_arrays(fields, ("rule", "sums", "sum_terms", "costs")), **indexes}
-    return Compiled(**everything)
+    view = memoryview(data)
+    start = _SIZE + int.from_bytes(view[:_SIZE], "big")
+    harmless, dropped, quiet, sizes = msgspec.msgpack.decode(
+        view[_SIZE:start], type=tuple[int, tuple[tuple[str, str], ...], tuple[int, ...], dict[str, int]]
+    )
+    pieces: dict[str, memoryview] = {}
+    for name, size in sizes.items():
+        pieces[name] = view[start : start + size]
+        start += size
 
+    def text(name: str) -> str:
+        return str(pieces[name], "utf-8", "surrogatepass")
 
-def _with_arrays(fields: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    for name in names:
-        values: array[int] = array(_ARRAYS[name])
-        values.frombytes(fields[name])
-        fields[name] = values
-    return fields
+    def numbers(name: str) -> array[int]:
+        values: array[int] = array(_ARRAYS[name.rpartition(".")[2]])
+        values.frombytes(pieces[name])
+        return values
+
+    exact, sounds, initials = (
+        Index(text(f"{name}.keys"), numbers(f"{name}.first"), numbers(f"{name}.terms"), bytes(pieces[f"{name}.automaton"]))
+        for name in _INDEXES
+    )
+    return Compiled(
+        terms=text("terms"),
+        folded=text("folded"),
+        rule=numbers("rule"),
+        harmless=harmless,
+        exact=exact,
+        sounds=sounds,
+        initials=initials,
+        sums=numbers("sums"),
+        sum_terms=numbers("sum_terms"),
+        costs=numbers("costs"),
+        dropped=dropped,
+        quiet=quiet,
+    )

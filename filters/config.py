@@ -18,11 +18,11 @@ class ScreeningConfig(msgspec.Struct, frozen=True, kw_only=True):
     account_interval_ms: int = 1_000
     account_burst: int = 8
     room_interval_ms: int = 1_500
-    room_burst: int = 6
+    room_burst: int = 8
     address_interval_ms: int = 50
     address_burst: int = 200
-    repeat_interval_ms: int = 20_000
-    repeat_burst: int = 3
+    repeat_interval_ms: int = 2_000
+    repeat_burst: int = 10
     crowd: int = 20
     raid_weight: int = 4
     raid_level: int = 2

@@ -18,12 +18,13 @@ _CUE_CHARS: Final = frozenset("加+➕微薇威徽vwqt扣抠企电飞扫进裙�
 _SHAPED: Final = re.compile(r"[0-9a-z][0-9a-z._@+ -]{3}|[0-9〇一二三四五六七八九零壹贰叁肆伍陆柒捌玖幺洞拐]{5}")
 
 CUES: Final = re.compile(
+    r"(?=[加+➕微薇威徽vwqt扣抠企电飞扫进裙群私联咨滴找主看camrd手热客])(?:"
     r"(?P<strong>加\s*我?\s*(?:微|薇|威|维|卫|徽)\s*(?:信|芯|心|星|欣)?|[加+➕]\s*(?:我\s*)?(?:v|vx|wx|wechat|qq|扣扣|抠抠|q)(?![a-z])|"
     r"(?:微|薇|威|徽)\s*(?:信|芯|❤|♥)\s*(?:号|同号)?\s*[:：]?(?=\s*[a-z0-9])|(?<![a-z])(?:vx|wx|wechat|weixin|telegram|whatsapp)(?![a-z])|"
     r"(?<![a-z])qq\s*(?:群|号)?\s*[:：]?(?=\s*[0-9])|(?:扣|抠|企鹅)\s*(?:扣|抠|鹅)?\s*(?:群|号)\s*[:：]?|电报群|飞机群|(?<![a-z])t\.me(?![a-z])|"
     r"扫\s*码\s*(?:进|加|领)|进\s*(?:裙|羣|群)|加\s*(?:裙|羣|群)|(?:裙|群)\s*号\s*[:：]?)|"
     r"(?P<weak>加\s*我|私\s*(?:聊|信|我|戳|窝)|联\s*系|咨\s*询|滴\s*滴\s*我|找\s*我|主页\s*有|看\s*(?:我\s*)?(?:头像|主页|简介)|"
-    r"(?:call|text|contact|dm|add|message|reach)\s+me|手机|电话|热线|客服)"
+    r"(?:call|text|contact|dm|add|message|reach)\s+me|手机|电话|热线|客服))"
 )
 LURES: Final = re.compile(
     r"兼\s*职|日\s*(?:结|赚|入)|月\s*入|躺\s*赚|稳\s*赚|包\s*赚|高\s*薪|刷\s*单|返\s*(?:利|现|佣)|免\s*费\s*领|免\s*费\s*送|领\s*(?:红包|福利|资料|取)|"
@@ -48,6 +49,7 @@ PLAIN: Final = re.compile(
 ID_NUMBER: Final = re.compile(
     r"(?<![0-9])[1-9][0-9]{5}(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{3}[0-9x](?![0-9a-z])"
 )
+_LONG_RUN: Final = re.compile("[0-9]{15}")
 BANK_CARD: Final = re.compile(r"(?<![0-9])(?:62|60|4|5)[0-9]{13,18}(?![0-9])")
 
 WEIGHTS: Final = {
@@ -75,6 +77,8 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
 
 def personal(folded: str) -> tuple[str, int, int] | None:
     """An identity number (with a right check digit) or a bank card number (by Luhn), and its span; None: there is none."""
+    if _LONG_RUN.search(folded) is None:
+        return None
     for match in ID_NUMBER.finditer(folded):
         if _id_check(match.group()):
             return "identity number", match.start(), match.end()

@@ -110,7 +110,7 @@ class Pipeline:
             )
         rule = self._in_force("swarm", candidate, now_ms)
         if rule is not None:
-            evidence = memory.swarm.post(candidate.author, candidate.room, folded, now_ms)
+            evidence = memory.swarm.post(candidate.author, candidate.room, said, now_ms)
             if evidence is not None:
                 reasons.append(_of_rule(rule, detail=evidence.words(), score=float(len(evidence.peers))))
         if not reasons:

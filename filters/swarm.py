@@ -121,12 +121,12 @@ class Swarm:
 
     def _note(self, account: str, room: str, marks: tuple[int, ...], now_ms: int) -> Evidence | None:
         posts = self._posts.pop(account, None)
+        self._forget(now_ms)
         if posts is None:
             posts = deque(maxlen=MAX_POSTS)
             if len(self._posts) >= self._max:
                 del self._posts[next(iter(self._posts))]
         self._posts[account] = posts
-        self._forget(now_ms)
         while posts and posts[0].at_ms < now_ms - WINDOW_MS:
             posts.popleft()
         posts.append(_Post(now_ms, room, marks))
@@ -138,10 +138,9 @@ class Swarm:
 
     def _forget(self, now_ms: int) -> None:
         """Let accounts go that have been silent for a whole window; at most three for each note, so that none is costly."""
-        for _ in range(3):
+        for _ in range(min(3, len(self._posts))):
             account = next(iter(self._posts))
-            posts = self._posts[account]
-            if not posts or posts[-1].at_ms >= now_ms - WINDOW_MS:
+            if self._posts[account][-1].at_ms >= now_ms - WINDOW_MS:
                 return
             del self._posts[account]
 

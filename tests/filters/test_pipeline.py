@@ -174,13 +174,13 @@ STARTER = load(STARTER_PACK)
 def test_repeats_wait() -> None:
     """One account that says one thing again and again waits; its other words, and other people, do not."""
     pipeline = Pipeline(STARTER, OPEN)
-    say = [
-        pipeline.screen(Candidate(text="大家好呀" + "！" * number, room="r", author="a"), 1000 + number) for number in range(4)
-    ]
-    assert [verdict.action for verdict in say] == [Action.ACCEPT] * 3 + [Action.REFUSE]
-    assert (say[3].reasons[0].code, say[3].reasons[0].rule) == ("repeated_text", "repeat.account")
-    assert say[3].retry_after_ms == 19_997
-    assert pipeline.screen(Candidate(text="别的话", room="r", author="a"), 1004).action is Action.ACCEPT
+    burst = OPEN.repeat_burst
+    texts = ["大家好呀" + "！" * number for number in range(burst + 1)]
+    say = [pipeline.screen(Candidate(text=text, room="r", author="a"), 1000) for text in texts]
+    assert [verdict.action for verdict in say] == [Action.ACCEPT] * burst + [Action.REFUSE]
+    assert (say[-1].reasons[0].code, say[-1].reasons[0].rule) == ("repeated_text", "repeat.account")
+    assert say[-1].retry_after_ms == OPEN.repeat_interval_ms
+    assert pipeline.screen(Candidate(text="别的话", room="r", author="a"), 1000).action is Action.ACCEPT
 
 
 def test_a_crowd_flows() -> None:

@@ -95,6 +95,14 @@ def test_silent_accounts_are_let_go() -> None:
     assert len(swarm) == 1
 
 
+def test_an_account_comes_back() -> None:
+    """The only account there is may come back after any time."""
+    swarm = Swarm()
+    for at_ms in (0, 10 * WINDOW_MS, 20 * WINDOW_MS):
+        assert swarm.post("a", "r", "一句足够长的话语呀", at_ms) is None
+    assert len(swarm) == 1
+
+
 def test_likes_and_reports() -> None:
     """Likes and reports of the same several targets by the same accounts are a swarm as well."""
     swarm = Swarm()
