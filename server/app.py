@@ -171,9 +171,13 @@ class Parts:
         deadline = time.monotonic() + _DRAIN_LAST_S
         while connections and time.monotonic() < deadline:  # noqa: ASYNC110 # a few turns; nobody else waits for this
             await asyncio.sleep(_DRAIN_STEP_S / 10)
-        for conn in list(connections):
+        await self.cut()
+
+    async def cut(self) -> None:
+        """Cut every connection that is left; each hands in the record of its end."""
+        for conn in list(self.conversation.connections):
             conn.abort()
-        await asyncio.sleep(_DRAIN_STEP_S / 10)  # each is told that it is lost, and hands in its record
+        await asyncio.sleep(_DRAIN_STEP_S / 10)
 
     async def _flush_all(self) -> None:
         wait_s = self.settings.drain_s + _SETTLE_S
@@ -330,6 +334,8 @@ async def _serve(settings: Settings, sock: socket.socket, lock: DataLock, ready:
         await _first(stopping.wait(), asyncio.shield(serving))
         log.info("draining", connections=len(parts.conversation.connections))
         await _first(_named(loop, "drain", parts.drain()), forced.wait())
+        if forced.is_set():
+            await parts.cut()
         server.should_exit = True
         server.force_exit = forced.is_set()
         await serving
