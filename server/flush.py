@@ -288,7 +288,7 @@ class Flusher:
                 break
             except Exception as error:  # MirrorError, StoreError, or a fault of our own: the room must not fall silent
                 self._stats.page_errors += 1
-                if room.name not in self._troubles:
+                if self._troubles.get(room.name) != str(error):
                     log.error(
                         "static pages cannot be written; the room is refused until they can", room=room.name, error=str(error),
                         exc_info=None if isinstance(error, MirrorError | StoreError) else error,

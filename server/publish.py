@@ -198,7 +198,7 @@ class Publisher:
             self._stats.commits_unknown += 1
         else:
             self._stats.commits_failed += 1
-        if not self.trouble:
+        if self.trouble != str(error):
             log.error("the store does not take commits; comments are refused until it does", error=str(error))
         self.trouble = str(error)
 

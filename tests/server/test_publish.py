@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import structlog.testing
 
 from server.errors import Refusal
 from server.flush import Viewer
@@ -299,6 +300,25 @@ def test_a_store_that_works_again_is_noticed_without_traffic(run: Callable[..., 
         assert world.store.batches.count([]) == tried + 1
 
     run(scenario).assert_whole()
+
+
+def test_each_reason_of_a_trouble_is_logged_once(run: Callable[..., World]) -> None:
+    """The operator reads why, and reads it again when the reason is another one; not twice a second."""
+
+    async def scenario(world: World) -> None:
+        with structlog.testing.capture_logs() as logs:
+            world.store.stand("append", Fault.FAIL)
+            world.submit(comment("k0"))
+            await asyncio.sleep(10)
+            world.store.stand("append", Fault.LOSE)
+            await asyncio.sleep(10)
+            world.store.heal()
+            await asyncio.sleep(1)
+        assert [(entry["log_level"], entry.get("error", "")) for entry in logs] == [
+            ("error", "injected at append: nothing was written"), ("error", "injected at append: the answer was lost"), ("info", ""),
+        ]  # fmt: skip
+
+    run(scenario)
 
 
 def test_a_record_that_fails_alone_is_trouble_until_the_store_takes_one(run: Callable[..., World]) -> None:
