@@ -10,10 +10,10 @@ INSTALL_SELF = $(PY) -c 'import pathlib, sysconfig; \
 	&& printf '\#!/bin/sh\nexec "$$(dirname "$$0")/python" -m server "$$@"\n' > $(VENV)/bin/barrage \
 	&& chmod +x $(VENV)/bin/barrage
 
-.PHONY: run test lint format bench docs lock clean help
+.PHONY: run test lint format bench bench-peers docs lock clean help
 
 help: ## List the targets.
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
 
 run: $(VENV)/.run ## Start a demo server; the data is kept in ./data. Options: ARGS="--port 9000".
 	@$(PY) -m server serve --demo --data data --set log_format=console $(ARGS)
@@ -33,6 +33,9 @@ format: $(VENV)/.dev ## Put the code into form.
 
 bench: $(VENV)/.run ## Measure a server of this machine (docs/performance.md).
 	@$(PY) -m loadtest bench $(ARGS)
+
+bench-peers: $(VENV)/.run $(VENV)/.peers ## Measure this server and its peers in one run (docs/performance.md).
+	@$(PY) -m loadtest peers $(ARGS)
 
 docs: $(VENV)/.run ## Make the tables in docs/ from those of the program.
 	@$(PY) -m server.documents
@@ -64,6 +67,16 @@ $(VENV)/.dev: requirements-dev.lock | $(PY)
 	@$(PIP) install --require-hashes -r requirements-dev.lock
 	@$(INSTALL_SELF)
 	@touch $@ $(VENV)/.run
+
+# What peers need, away from what this server needs; tried again each time while there is no npm.
+$(VENV)/.peers: loadtest/peers/requirements.lock loadtest/peers/package-lock.json | $(PY)
+	@echo "Installing the peers (once) ..."
+	@$(PY) -m venv $(VENV)/peers
+	@$(VENV)/peers/bin/python -m pip --quiet --quiet --disable-pip-version-check --no-input install --require-hashes \
+		-r loadtest/peers/requirements.lock
+	@if command -v npm >/dev/null; then \
+		npm ci --prefix loadtest/peers --silent --ignore-scripts --no-audit --no-fund && touch $@; \
+	else echo "No npm: Bun, ws and socket.io are left out (Debian: apt-get install nodejs npm)."; fi
 
 $(VENV)/.uv: | $(PY)
 	@$(PIP) install 'uv>=0.9,<1'

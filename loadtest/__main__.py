@@ -1,4 +1,4 @@
-"""The command line: ``python -m loadtest replay | bench | local``."""
+"""The command line: ``python -m loadtest replay | bench | local | peers``."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from rich.table import Table
 from loadtest import report, scenarios
 from loadtest.frames import HandshakeError, ProtocolError
 from loadtest.local import UNBOUND, LocalServer
+from loadtest.peers.cli import peers
 from loadtest.plan import Plan
 from loadtest.readback import ReadbackError
 from loadtest.replay import Outcome, Replay, Speed, read_lines
@@ -324,6 +325,8 @@ def _show_replay(outcome: Outcome, console: Console) -> None:
     console.print(table)
     report.show_violations(outcome.violations, summary(outcome.violations), console)
 
+
+main.add_command(peers)
 
 if __name__ == "__main__":
     main()
