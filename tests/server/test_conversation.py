@@ -350,6 +350,7 @@ def test_when_the_ring_cannot_be_filled_there_is_a_gap(left_behind: Path) -> Non
         store.stand("read", Fault.FAIL)
         epoch = server.parts.infos["demo"].epoch
         assert resume(server, {"epoch": epoch, "seq": 40}) == ([], 100, (41, 100), "/rooms/demo/comments/0.html")
+        assert server.take_errors(), "the operator is told"
 
 
 def test_rooms_that_wait_for_their_rings_count_as_joined(left_behind: Path) -> None:

@@ -135,6 +135,8 @@ class ServerProcess:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, tuple | list):
         return ",".join(map(str, value))
     return str(value)
