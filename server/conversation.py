@@ -331,8 +331,8 @@ class Conversation:
         if room not in conn.rooms and len(conn.rooms) >= self.settings.rooms_per_connection:
             raise Refusal("too_many_rooms")
         self._hub.touch(room, self.now_s)
-        if room.first > room.visible > 0:
-            # The ring is empty though the room has events, as after a start: fill it once for all who join meanwhile.
+        if room.visible - room.first + 1 < min(room.visible, self.settings.join_recent):
+            # The ring has less than a newcomer gets, as after a start: fill it once for all who join meanwhile.
             self._warm(room, lambda: self._joined(conn, room, message.since))
         else:
             self._joined(conn, room, message.since)

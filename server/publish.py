@@ -101,6 +101,10 @@ class Publisher:
             raise Refusal("overloaded", retry_after_ms=1000)
         if self.trouble or self._flusher.blocked(room):
             raise Refusal("storage_unavailable", retry_after_ms=1000)
+        held = self._hub.rooms.get(room)
+        if held is not None and held.pending >= self._queue_max:
+            # Pages that are written too slowly must not let the ring grow for ever.
+            raise Refusal("overloaded", retry_after_ms=1000)
 
     def submit(self, draft: Draft, sink: Sink) -> None:
         """Queue a draft that :meth:`check` let pass; its sink is answered later. Never blocks."""

@@ -105,6 +105,25 @@ def test_the_queue_has_its_bound(run: Callable[..., World]) -> None:
     assert run(scenario, queue_max=5).answers.by_key == {key: number for number, key in enumerate(keys(5), 1)}
 
 
+def test_what_waits_for_pages_has_its_bound(run: Callable[..., World]) -> None:
+    """Comments that are recorded and wait for slow pages are as bounded as the queue: then the room takes no more for a while."""
+
+    async def scenario(world: World) -> None:
+        world.submit(comment("first"))
+        await asyncio.sleep(2 * COMMIT_S)
+        world.submit(*[comment(key) for key in keys(5)])
+        await asyncio.sleep(2 * COMMIT_S)
+        assert world.room.pending == 5
+        with pytest.raises(Refusal) as refusal:
+            world.publisher.check("a")
+        assert (refusal.value.code.name, refusal.value.code.temporary) == ("overloaded", True)
+        world.publisher.check("b")
+        await world.settle()
+        world.publisher.check("a")
+
+    run(scenario, queue_max=5, tick_ms=10_000)
+
+
 def test_drafts_that_come_between_two_runs_keep_their_order(run: Callable[..., World]) -> None:
     """Drafts submitted in the instant in which the last commit ends are committed in their order."""
 
