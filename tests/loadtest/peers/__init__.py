@@ -1,0 +1,1 @@
+"""Tests of the comparison with peers. Of the peers themselves, only those in Python are started."""
