@@ -229,6 +229,7 @@ def test_a_flood_moves_a_bounded_number_and_counts_the_rest(site: Site, visit: V
     answers = [answer for poster, keys in zip(posters, sent, strict=True) for answer in poster.outcomes(keys)]
     last = max(answer["seq"] for answer in answers if answer["op"] == "ack")
     assert last > 1000, collections.Counter(answer.get("code") for answer in answers)
+    page.wait_for_function("last => window.barrage.since.seq >= last", arg=last)
     expect(page.locator(f"#rows #c{last}")).to_have_count(1)
     assert page.locator("#rows article").count() == 200
     most = page.evaluate("() => window.mostFlying")
