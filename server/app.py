@@ -93,7 +93,7 @@ class Parts:
         )
         self.site = Site(
             settings, tokens, store, self.hub, self.publisher, self.flusher, self.history, self.pages, self.writer,
-            self.stats, self.infos, self._metrics,
+            self.stats, self.infos, self._metrics, screening,
         )  # fmt: skip
 
     def _on_mode(self, room: str, mode: RoomMode) -> None:
@@ -220,7 +220,7 @@ async def build(settings: Settings) -> AsyncIterator[Parts]:
     """All parts over the data folder, rooms loaded and pages whole. The caller holds the folder's lock. Raises ConfigError,
     StoreError, MirrorError."""
     tokens = Tokens.open(settings)
-    screening = Screening(settings.rules_file, screening_config(settings))
+    screening = Screening(settings.data_dir / "rules", settings.rules_file, screening_config(settings))
     store = SqlStore.open(settings.data_dir / "barrage.db")
     parts = Parts(settings, tokens, store, screening)
     try:
@@ -245,6 +245,7 @@ def web_app(site: Site) -> Starlette:
     routes = [*health.routes, *api.routes, *stream.routes, *operator.routes, *demo.routes, *pages.routes]
     app = Starlette(routes=routes, exception_handlers=errors.handlers, middleware=errors.middleware)
     app.state.services = site
+    pages.prepare(app)
     return app
 
 

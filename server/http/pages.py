@@ -30,8 +30,9 @@ ROWS: Final = 100
 _HISTORY_LIMIT: Final = 1000
 _FOREVER: Final = "public, max-age=31536000, immutable"
 _OPEN_PAGE: Final = "no-cache"
-_SEALED_PAGE: Final = "public, max-age=10, stale-if-error=604800"
-"""A removal rewrites a sealed page: a stored copy is good for ten seconds, after that only if we cannot be reached."""
+_SEALED_PAGE: Final = "public, no-cache, max-age=31536000"
+"""May be kept for as long as anyone likes, by shared caches too, but a removal rewrites it: each use asks first (``no-cache`` means
+just that, whatever the age), and is answered with 304 while the page is the same. A stored copy never outlives a removal."""
 
 Handler = Callable[[Request], Awaitable[Response]]
 
