@@ -66,7 +66,7 @@ def full_pipeline(terms: Sequence[str], rules: RuleSet) -> Pipeline:
     together = RuleSet(format=1, name="bench", version="1", rule=(*rules.rule, held), harmless=rules.harmless)
     rng = random.Random(1)  # noqa: S311
     chars = [word for word in sorted(WORDS) if len(word) == 1][:3000]
-    weights = {"".join(rng.choices(chars, k=size)): rng.uniform(-1, 1) for size in GRAMS for _ in range(60_000)}
+    weights = {"".join(rng.choices(chars, k=size)): rng.uniform(-1, 1) for size in GRAMS for _ in range(20_000)}
     model = Model(bias=-5.0, weights=weights, trained_on=0, positives=0)
     return Pipeline(together, ScreeningConfig(), lexicon=Lexicon(together), classifier=Classifier(model))
 

@@ -1,17 +1,19 @@
 """The rules in force, how they change, and what they were.
 
 A new set of rules is *prepared* away from the event loop: a helper process reads, compiles and checks it against its samples;
-what it hands over is loaded in the calling thread, in short steps. *Adopting* it is one assignment. Every set that was ever in
-force is kept by its hash, for going back to it and for judging an old decision again under the rules of its time.
+what it hands over is loaded in the calling thread, in short steps. *Adopting* it is one assignment, after a line in the history.
+Every set that was ever in force is kept by its hash, for going back to it and for judging an old decision again under the rules of
+its time.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -26,6 +28,7 @@ from filters.verdict import Action, Verdict
 TIMEOUT_S: Final = 120
 _SIZE: Final = 4
 HISTORY: Final = "history.jsonl"
+_T = TypeVar("_T")
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -57,12 +60,21 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RuleBook:
-    """Owns the pipeline in force. :meth:`prepare` may run in any thread; everything else belongs to the event loop's thread."""
+    """Owns the pipeline in force. :meth:`prepare`, :meth:`record` and what only reads may run in any thread, one change at a time;
+    everything else belongs to the event loop's thread."""
 
     def __init__(
-        self, folder: Path, source: str, config: ScreeningConfig | None = None, classifier: Classifier | None = None
+        self,
+        folder: Path,
+        source: str,
+        config: ScreeningConfig | None = None,
+        classifier: Classifier | None = None,
+        *,
+        insist: bool = False,
+        now_ms: int = 0,
     ) -> None:
-        """``folder`` keeps the history; ``source`` is the rule file's text to start with, used where the folder has no history yet.
+        """``folder`` keeps the history; ``source`` is the rule file's text to start with, used where the folder has no history yet,
+        or always (``insist``).
 
         Raises RuleError when the rules cannot be used; OSError when the folder cannot.
         """
@@ -72,13 +84,14 @@ class RuleBook:
         self._classifier = classifier
         self._memory = Memory(self._config)
         past = self.history()
-        if past:
+        if past and not insist:
             source = self.source_of(past[-1].hash)
         rules = loads(source, str(folder))
         first = Prepared(rules, rules.hash, Lexicon(rules), source)
         self.current = self._pipeline(first)
-        if not past:
-            self._record(first, "", 0, "start", "")
+        before = past[-1].hash if past else ""
+        if first.hash != before:
+            self._write(first, "", now_ms, "start", before)
 
     def _pipeline(self, prepared: Prepared) -> Pipeline:
         return Pipeline(
@@ -99,34 +112,36 @@ class RuleBook:
 
     def adopt(self, prepared: Prepared, by: str, now_ms: int, what: str = "reload") -> Change:
         """Put prepared rules into force (at once, for the next comment) and write it down. Raises OSError."""
-        change = self._record(prepared, by, now_ms, what, self.current.hash)
-        overlay = self.current.overlay
-        pipeline = self._pipeline(prepared)
-        pipeline.overlay = overlay
-        self.current = pipeline
+        change = self.record(prepared, by, now_ms, what)
+        self.use(prepared)
         return change
 
-    def overlay(self, source: str | None) -> None:
-        """Put a few emergency terms into force at once, beside the rules, or (None) take them out. Raises RuleError."""
-        self.current.overlay = None if source is None else Lexicon(loads(source, "overlay"))
+    def record(self, prepared: Prepared, by: str, now_ms: int, what: str) -> Change:
+        """The first half of :meth:`adopt`, which writes: a slow disk need not hold up the event loop. Raises OSError."""
+        return self._write(prepared, by, now_ms, what, self.current.hash)
+
+    def use(self, prepared: Prepared) -> None:
+        """The second half of :meth:`adopt`: one assignment."""
+        pipeline = self._pipeline(prepared)
+        pipeline.overlay = self.current.overlay
+        self.current = pipeline
+
+    def overlay(self, terms: str | Lexicon | None) -> None:
+        """Put a few emergency terms into force at once, beside the rules, or (None) take them out. They may be compiled beforehand,
+        in a thread. Raises RuleError."""
+        self.current.overlay = Lexicon(loads(terms, "overlay")) if isinstance(terms, str) else terms
 
     def previous(self) -> str:
         """The rule file's text that was in force before the current one, for :meth:`prepare`. Raises RuleError: there is none."""
         past = self.history()
         for change in reversed(past):
-            if change.previous and change.hash == self.current.hash:
+            if change.hash == self.current.hash and change.previous not in ("", change.hash):
                 return self.source_of(change.previous)
         raise RuleError("there are no earlier rules to go back to")
 
     def history(self) -> list[Change]:
-        """Every change, oldest first. Raises OSError; RuleError when the file is damaged."""
-        path = self._folder / HISTORY
-        if not path.exists():
-            return []
-        try:
-            return [msgspec.json.decode(line, type=Change) for line in path.read_bytes().splitlines() if line]
-        except msgspec.DecodeError as error:
-            raise RuleError(f"{path}: {error}") from None
+        """See :func:`history`."""
+        return history(self._folder)
 
     def source_of(self, rules_hash: str) -> str:
         """The rule file's text of a hash. Raises RuleError: unknown."""
@@ -140,16 +155,53 @@ class RuleBook:
         rules = loads(self.source_of(rules_hash), rules_hash)
         return Pipeline(rules, self._config, classifier=self._classifier).inspect(text, room, at_ms)
 
-    def _record(self, prepared: Prepared, by: str, now_ms: int, what: str, previous: str) -> Change:
+    def _write(self, prepared: Prepared, by: str, now_ms: int, what: str, previous: str) -> Change:
         """The text first, the line that names it second: a crash between them leaves a text that nothing refers to."""
         rules = prepared.rules
-        (self._folder / f"{prepared.hash}.toml").write_text(prepared.source, encoding="utf-8")
+        _replace(self._folder / f"{prepared.hash}.toml", prepared.source)
         change = Change(
             at_ms=now_ms, hash=prepared.hash, name=rules.name, version=rules.version, by=by, previous=previous, what=what
         )
-        with (self._folder / HISTORY).open("ab") as file:
-            file.write(msgspec.json.encode(change) + b"\n")
+        append(self._folder / HISTORY, change)
         return change
+
+
+def append(path: Path, record: msgspec.Struct) -> None:
+    """Write a record behind those of a file, durably. Raises OSError."""
+    whole = len(_whole_lines(path))
+    with path.open("ab") as file:
+        file.truncate(whole)  # a line that a crash or a full disk cut short never counted
+        file.write(msgspec.json.encode(record) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def records(path: Path, kind: type[_T]) -> list[_T]:
+    """The records of a file, oldest first; empty when there is none. Raises OSError; RuleError when the file is damaged."""
+    try:
+        return [msgspec.json.decode(line, type=kind) for line in _whole_lines(path).splitlines() if line]
+    except msgspec.DecodeError as error:
+        raise RuleError(f"{path}: {error}") from None
+
+
+def _whole_lines(path: Path) -> bytes:
+    data = path.read_bytes() if path.exists() else b""
+    return data[: data.rfind(b"\n") + 1]
+
+
+def _replace(path: Path, content: str) -> None:
+    """Whenever the machine stops, the file is there as a whole or as it was."""
+    draft = path.with_name(f".{path.name}")
+    with draft.open("w", encoding="utf-8", newline="") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def history(folder: Path) -> list[Change]:
+    """Every change of the rules that ``folder`` keeps, oldest first. Raises OSError; RuleError when the file is damaged."""
+    return records(folder / HISTORY, Change)
 
 
 def prepare(source: str) -> Prepared:

@@ -22,7 +22,7 @@ from filters import tables
 from filters.language import ENGLISH, USUAL, is_face
 from filters.normalize import CODE_OF, NOISE, READINGS, is_han
 
-MAX_PATHS: Final = 400
+MAX_PATHS: Final = 80
 MAX_GAP: Final = 3
 # Unusual characters at least this far apart are looked at one by one, and at most so many.
 CLOSE: Final = 4

@@ -8,7 +8,7 @@ when, within :data:`WINDOW_MS`,
 * at least :data:`MIN_PEERS` other accounts each share :data:`MIN_SHARED` or more of them with it, and :data:`LIFT` times as many as
   would if everybody chose from the same sayings on their own.
 
-Texts are compared by their syllables, as a whole, by their beginning and by their end, so that homophones, punctuation,
+Texts are compared by their syllables, by their beginning and by their end, so that homophones, punctuation,
 digits and a changed character do not hide them. Memory is bounded and decays: what is older than the window is forgotten.
 Once a group is known, its texts are known: an account that says two of them belongs to it. The same structure serves likes
 and reports: the target is the text.
@@ -84,15 +84,16 @@ class _Post(msgspec.Struct, frozen=True, gc=False):
 def marks_of(folded: str) -> tuple[int, ...]:
     """Numbers that texts of nearly the same syllables share at least one of; empty: too short to tell.
 
-    The whole, the beginning and the end: a character changed, added or left out somewhere spares one of them.
+    The beginning and the end (of a short text, the whole): a character changed, added or left out spares one of them.
     """
     spoken = folded.translate(_SPOKEN)
     if any(map(eq, spoken, spoken[1:])):
         spoken = _RUN.sub(r"\1", spoken)
     if len(spoken) < MIN_LENGTH:
         return ()
-    pieces = [spoken] if len(spoken) < EDGE + 2 else [spoken, "<" + spoken[:EDGE], ">" + spoken[-EDGE:]]
-    return tuple(map(hash, pieces))
+    if len(spoken) < EDGE + 2:
+        return (hash(spoken),)
+    return hash("<" + spoken[:EDGE]), hash(">" + spoken[-EDGE:])
 
 
 class Swarm:
