@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 _PAGES_MAX = 256
 _ATTEMPTS = 4
-_TROUBLE_S = 10.0
+_TROUBLE_S = 5.0
 """For how long a reading that failed counts as trouble. Damage may meet some readings only, so that one good one says little."""
 
 log = structlog.get_logger("history")
