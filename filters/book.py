@@ -144,11 +144,8 @@ class RuleBook:
         return history(self._folder)
 
     def source_of(self, rules_hash: str) -> str:
-        """The rule file's text of a hash. Raises RuleError: unknown."""
-        try:
-            return (self._folder / f"{rules_hash}.toml").read_text(encoding="utf-8")
-        except OSError as error:
-            raise RuleError(f"no rules {rules_hash} are kept: {error}") from None
+        """See :func:`kept`."""
+        return kept(self._folder, rules_hash)
 
     def replay(self, text: str, rules_hash: str, at_ms: int, room: str = "") -> Verdict:
         """What the rules of a hash say of a text at a moment: the verdict by the text alone, under the rules of its time."""
@@ -202,6 +199,14 @@ def _replace(path: Path, content: str) -> None:
 def history(folder: Path) -> list[Change]:
     """Every change of the rules that ``folder`` keeps, oldest first. Raises OSError; RuleError when the file is damaged."""
     return records(folder / HISTORY, Change)
+
+
+def kept(folder: Path, rules_hash: str) -> str:
+    """The rule file's text of a hash that was once in force. Raises RuleError: unknown."""
+    try:
+        return (folder / f"{rules_hash}.toml").read_text(encoding="utf-8")
+    except OSError as error:
+        raise RuleError(f"no rules {rules_hash} are kept: {error}") from None
 
 
 def prepare(source: str) -> Prepared:

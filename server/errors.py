@@ -94,6 +94,11 @@ _CODES: Final = (
     Code("not_yours", False, 403, "Only its author may recall a comment.", "只有作者本人可以撤回弹幕。"),
     Code("too_late", False, 403, "The time for recalling this comment is over.", "已超过可撤回的时间。"),
     Code("bad_code", False, 422, "A removal needs a reason code of the table and a basis.", "移除须给出原因代码和依据。"),
+    # The rules of the screening.
+    Code("bad_rules", False, 422, "The rules cannot be used; the detail says why. Those in force stay.",
+         "规则无法使用，原因见详情；现行规则保持不变。"),
+    Code("rules_busy", True, 409, "Other rules are being put into force at the moment. Try again when that is done.",
+         "另一组规则正在生效过程中，请待其完成后再试。"),
     # The server.
     Code("too_many_requests", True, 429, "Too many requests. Wait and send less.", "请求过多，请稍候。"),
     Code("too_many_connections", True, 503, "Too many connections. Try again later.", "连接过多，请稍后再试。"),

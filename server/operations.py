@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Callable
 from typing import Annotated, Any, Final, Protocol
 
 import msgspec
 
 from server.core.reasons import check_removal, check_restoration
 from server.errors import Refusal
-from server.http.services import Services
+from server.http.services import Rules, Services
 from server.store.base import (
     Committed,
     NoticeDraft,
@@ -29,6 +30,8 @@ from server.wire import ROOM_PATTERN, page_path
 TITLE_MAX_CHARS: Final = 120
 ANNOUNCEMENT_MAX_CHARS: Final = 500
 LIST_MAX: Final = 1000
+RULES_MAX_BYTES: Final = 16 * 1024 * 1024
+"""Largest request that brings rules; 100,000 terms are about 2 MB."""
 
 _ROOM: Final = re.compile(ROOM_PATTERN.removesuffix("$") + r"\Z", re.ASCII)
 _Key = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[\x21-\x7e]*$")]
@@ -73,6 +76,22 @@ class Restore(Remove, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Restore the removed comment ``seq``, by a code of family R."""
 
 
+class ReloadRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Put a rule file's text into force."""
+
+    source: str
+
+
+class RollbackRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Put the rules before the current ones into force again."""
+
+
+class EmergencyTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Put the terms of a small rule file's text beside the rules in force; empty: take them out."""
+
+    source: str = ""
+
+
 def room_object(found: Services, info: RoomInfo) -> dict[str, Any]:
     """A room as it stands in answers. ``page`` is its newest static page."""
     return {
@@ -90,7 +109,23 @@ def room_object(found: Services, info: RoomInfo) -> dict[str, Any]:
     }
 
 
-class Operations(Protocol):
+class RuleOperations(Protocol):
+    """The part of :class:`Operations` that is about the rules of the screening."""
+
+    async def reload_rules(self, request: ReloadRules) -> dict[str, Any]:
+        """The line of the history, when the rules are in force: ``{at_ms, hash, name, version, by, previous, what}``."""
+
+    async def rollback_rules(self, request: RollbackRules) -> dict[str, Any]:
+        """As :meth:`reload_rules`."""
+
+    async def emergency_terms(self, request: EmergencyTerms) -> dict[str, Any]:
+        """``{terms}``: how many emergency terms stand beside the rules now."""
+
+    async def rules_history(self) -> list[dict[str, Any]]:
+        """Which rules were in force since when, oldest first; the last are in force. Fields as in :meth:`reload_rules`."""
+
+
+class Operations(RuleOperations, Protocol):
     """What an operator can do. Every method raises Refusal; answers are JSON objects."""
 
     async def list_rooms(self) -> list[dict[str, Any]]:
@@ -124,10 +159,31 @@ class Operations(Protocol):
         """Reports of the public with ids after ``after``."""
 
 
-class LocalOperations:
+class LocalRuleOperations:
+    """Operations on rules of this process. ``actor`` as in :class:`LocalOperations`."""
+
+    def __init__(self, rules: Callable[[], Rules], actor: str) -> None:
+        self._rules = rules
+        self._actor = actor
+
+    async def reload_rules(self, request: ReloadRules) -> dict[str, Any]:
+        return msgspec.structs.asdict(await self._rules().reload(request.source, self._actor))
+
+    async def rollback_rules(self, request: RollbackRules) -> dict[str, Any]:
+        return msgspec.structs.asdict(await self._rules().rollback(self._actor))
+
+    async def emergency_terms(self, request: EmergencyTerms) -> dict[str, Any]:
+        return {"terms": await self._rules().overlay(request.source or None, self._actor)}
+
+    async def rules_history(self) -> list[dict[str, Any]]:
+        return [msgspec.structs.asdict(change) for change in await self._rules().history()]
+
+
+class LocalOperations(LocalRuleOperations):
     """Operations on the services of this process. ``actor`` is the acting person, as the system or a token names it."""
 
     def __init__(self, services: Services, actor: str) -> None:
+        super().__init__(lambda: services.rules, actor)
         self._services = services
         self._author = f"operator:{actor}"
 

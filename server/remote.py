@@ -11,10 +11,21 @@ import msgspec
 
 from server.accounts.identity import Tokens
 from server.errors import CODES, BarrageError, Refusal
-from server.operations import Announce, CreateRoom, Remove, Restore, SetMode
+from server.operations import (
+    Announce,
+    CreateRoom,
+    EmergencyTerms,
+    ReloadRules,
+    Remove,
+    Restore,
+    RollbackRules,
+    SetMode,
+)
 
 TIMEOUT_S: Final = 60.0
 """A removal waits for the pages, a rebuild for all of them."""
+RULES_TIMEOUT_S: Final = 150.0
+"""More than the server gives to the compiling of rules (``filters.book.TIMEOUT_S``)."""
 
 
 class ServerUnreachable(BarrageError):
@@ -78,19 +89,33 @@ class RemoteOperations:
     async def reports(self, after: int, limit: int) -> list[dict[str, Any]]:
         return await self._list("reports", {"after": after, "limit": limit})
 
+    async def reload_rules(self, request: ReloadRules) -> dict[str, Any]:
+        return await self._post("rules", request, RULES_TIMEOUT_S)
+
+    async def rollback_rules(self, request: RollbackRules) -> dict[str, Any]:
+        return await self._post("rules/rollback", request, RULES_TIMEOUT_S)
+
+    async def emergency_terms(self, request: EmergencyTerms) -> dict[str, Any]:
+        return await self._post("rules/emergency", request)
+
+    async def rules_history(self) -> list[dict[str, Any]]:
+        return await self._list("rules", {})
+
     async def _list(self, path: str, query: dict[str, int | str]) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = (await self._ask("GET", f"/api/operator/{path}", query, b""))[path]
         return rows
 
-    async def _post(self, path: str, body: Any) -> dict[str, Any]:
-        return await self._ask("POST", f"/api/operator/{path}", {}, msgspec.json.encode(body))
+    async def _post(self, path: str, body: Any, timeout_s: float = TIMEOUT_S) -> dict[str, Any]:
+        return await self._ask("POST", f"/api/operator/{path}", {}, msgspec.json.encode(body), timeout_s)
 
-    async def _ask(self, method: str, path: str, query: dict[str, int | str], body: bytes) -> dict[str, Any]:
+    async def _ask(
+        self, method: str, path: str, query: dict[str, int | str], body: bytes, timeout_s: float = TIMEOUT_S
+    ) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self._tokens.issue_operator(self._actor, int(time.time() * 1000))}"}
         if body:
             headers["Content-Type"] = "application/json"
         try:
-            answer = await self._client.request(method, path, params=query, content=body, headers=headers)
+            answer = await self._client.request(method, path, params=query, content=body, headers=headers, timeout=timeout_s)
         except httpx.HTTPError as error:
             raise ServerUnreachable(f"the server at {self._url} does not answer ({type(error).__name__})") from None
         try:

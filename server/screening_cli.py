@@ -12,13 +12,14 @@ import click
 import orjson
 
 from filters import STARTER_PACK, bench, classifier, evaluate, importers
-from filters.book import RuleBook, check, warnings
+from filters.book import check, warnings
 from filters.config import ScreeningConfig
 from filters.evaluate import LONGEST, one_rule
 from filters.explain import as_object, explain
 from filters.normalize import fold
 from filters.pipeline import Pipeline
-from filters.rules import RuleError, RuleSet, load, schema
+from filters.rules import RuleSet, load, schema
+from server.rules_cli import COMMANDS
 
 _T = TypeVar("_T")
 FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -161,7 +162,7 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
 
 @screen.command("bench")
 @click.option("--terms", default=100_000, show_default=True, help="Number of terms.")
-@click.option("--comments", default=5_000, show_default=True, help="Number of comments.")
+@click.option("--comments", default=6_000, show_default=True, help="Number of comments.")
 @click.option("--texts", type=FILE, help="Comments to take instead of made ones, one a line.")
 @click.option("--peers/--no-peers", default=True, help="Also time other ways of matching, where installed.")
 def bench_command(terms: int, comments: int, texts: Path | None, peers: bool) -> None:
@@ -252,56 +253,5 @@ def check_command(rules: Path | None, print_schema: bool) -> None:
     click.echo(f"{rule_set.name} {rule_set.version}: {len(rule_set.rule)} rules, {terms} terms, hash {rule_set.hash}: good")
 
 
-def _book(data: Path) -> RuleBook:
-    return _or_exit(lambda: RuleBook(data / "rules", STARTER_PACK.read_text(encoding="utf-8")))
-
-
-DATA: Final = click.option(
-    "--data", type=FOLDER, envvar="BARRAGE_DATA_DIR", default=Path("data"), show_default=True, help="Data folder of the server."
-)
-BY: Final = click.option("--by", default="operator", show_default=True, help="Who changes the rules; kept in the history.")
-
-
-@screen.command("reload")
-@click.argument("rules", type=FILE)
-@DATA
-@BY
-def reload_command(rules: Path, data: Path, by: str) -> None:
-    """Compile and check a rule file, and put it into force if it is good."""
-    _adopt(_book(data), _or_exit(lambda: rules.read_text(encoding="utf-8")), by, "reload")
-
-
-@screen.command("rollback")
-@DATA
-@BY
-def rollback_command(data: Path, by: str) -> None:
-    """Put the rules before the current ones into force again."""
-    book = _book(data)
-    _adopt(book, _or_exit(book.previous), by, "rollback")
-
-
-def _adopt(book: RuleBook, source: str, by: str, what: str) -> None:
-    try:
-        prepared = book.prepare(source)
-    except RuleError as error:
-        raise click.ClickException(f"not taken, the rules stay as they are: {error}") from None
-    change = book.adopt(prepared, by, time.time_ns() // 1_000_000, what)
-    click.echo(f"{change.name} {change.version} ({change.hash}) is in force instead of {change.previous}")
-
-
-@screen.command("history")
-@DATA
-@click.option("--replay", "text", help="Judge this text under the rules of --hash.")
-@click.option("--hash", "rules_hash", default="", help="Rules to replay under; empty: those in force.")
-@click.option("--at-ms", default=0, help="The moment of the decision, Unix time in milliseconds (0: now).")
-def history_command(data: Path, text: str | None, rules_hash: str, at_ms: int) -> None:
-    """Which rules were in force since when; or what the rules of a time say of a text."""
-    book = _book(data)
-    if text is not None:
-        moment = at_ms or time.time_ns() // 1_000_000
-        verdict = _or_exit(lambda: book.replay(text, rules_hash or book.current.hash, moment))
-        click.echo(explain(text, verdict))
-        return
-    for change in book.history():
-        stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(change.at_ms / 1000)) if change.at_ms else "at first"
-        click.echo(f"{stamp}  {change.hash}  {change.name} {change.version}  {change.what} {change.by}".rstrip())
+for _command in COMMANDS:
+    screen.add_command(_command)

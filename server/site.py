@@ -15,7 +15,7 @@ from server.core.room import Room
 from server.errors import Refusal
 from server.flush import Flusher, Viewer
 from server.history import History
-from server.http.services import Chunk, Readiness
+from server.http.services import Chunk, Readiness, Rules
 from server.metrics import Stats
 from server.pages import PAGE_FAULTS, PageWork
 from server.publish import Publisher
@@ -73,6 +73,7 @@ class Site:
         stats: Stats,
         infos: dict[str, RoomInfo],
         metrics: Callable[[], bytes],
+        rules: Rules,
     ) -> None:
         self.settings = settings
         self.tokens = tokens
@@ -86,6 +87,7 @@ class Site:
         self._writer = writer
         self._infos = infos
         self._metrics = metrics
+        self.rules = rules
         self.draining = asyncio.Event()
 
     @property

@@ -21,11 +21,15 @@ from server.errors import Refusal
 from server.http.requests import SEQ_MAX, read_json, services, whole
 from server.operations import (
     LIST_MAX,
+    RULES_MAX_BYTES,
     Announce,
     CreateRoom,
+    EmergencyTerms,
     LocalOperations,
+    ReloadRules,
     Remove,
     Restore,
+    RollbackRules,
     SetMode,
 )
 
@@ -54,13 +58,13 @@ def _answer(data: Any) -> Response:
 
 
 def _command(
-    kind: type[_T], run: Callable[[LocalOperations, _T], Awaitable[dict[str, Any]]]
+    kind: type[_T], run: Callable[[LocalOperations, _T], Awaitable[dict[str, Any]]], limit: int = 0
 ) -> Callable[[Request], Awaitable[Response]]:
-    """A handler: who asks, what for, do it, and leave a line in the log."""
+    """A handler: who asks, what for (in at most ``limit`` bytes; 0: by the settings), do it, and leave a line in the log."""
 
     async def handle(request: Request) -> Response:
         operations = _operations(request)
-        body = await read_json(request, kind)
+        body = await read_json(request, kind, limit)
         done = await run(operations, body)
         log.info(
             "operation", operation=kind.__name__, room=getattr(body, "room", getattr(body, "name", "")), seq=done.get("seq")
@@ -86,6 +90,10 @@ async def _rooms(request: Request) -> Response:
     return _answer({"rooms": await _operations(request).list_rooms()})
 
 
+async def _rules(request: Request) -> Response:
+    return _answer({"rules": await _operations(request).rules_history()})
+
+
 def _post(path: str, handler: Callable[[Request], Awaitable[Response]]) -> Route:
     return Route(f"/api/operator/{path}", handler, methods=["POST"])
 
@@ -94,10 +102,14 @@ routes = [
     Route("/api/operator/rooms", _rooms, methods=["GET"]),
     Route("/api/operator/screened", _screened, methods=["GET"]),
     Route("/api/operator/reports", _reports, methods=["GET"]),
+    Route("/api/operator/rules", _rules, methods=["GET"]),
     _post("rooms", _command(CreateRoom, LocalOperations.create_room)),
     _post("mode", _command(SetMode, LocalOperations.set_mode)),
     _post("announcement", _command(Announce, LocalOperations.announce)),
     _post("removal", _command(Remove, LocalOperations.remove)),
     _post("restoration", _command(Restore, LocalOperations.restore)),
     _post("rebuild", _command(RebuildRoom, lambda operations, body: operations.rebuild(body.room))),
+    _post("rules", _command(ReloadRules, LocalOperations.reload_rules, RULES_MAX_BYTES)),
+    _post("rules/rollback", _command(RollbackRules, LocalOperations.rollback_rules)),
+    _post("rules/emergency", _command(EmergencyTerms, LocalOperations.emergency_terms)),
 ]

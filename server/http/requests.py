@@ -31,13 +31,13 @@ def services(request: Request) -> Services:
     return found
 
 
-async def read_body(request: Request) -> bytes:
-    """The body, bounded in size and time by the settings. Raises Refusal ``too_large`` or ``bad_message``.
+async def read_body(request: Request, limit: int = 0) -> bytes:
+    """The body, bounded in size (``limit`` bytes; 0: by the settings) and in time. Raises Refusal ``too_large`` or ``bad_message``.
 
     A request that claims or sends too much is answered at once, and its connection is closed by the answer.
     """
     settings = services(request).settings
-    limit = settings.body_max_bytes
+    limit = limit or settings.body_max_bytes
     claimed = request.headers.get("content-length", "0")
     if not _DIGITS.match(claimed) or int(claimed) > limit:
         raise Refusal("too_large", f"at most {limit} bytes")
@@ -55,7 +55,7 @@ async def read_body(request: Request) -> bytes:
     return bytes(body)
 
 
-async def read_json(request: Request, kind: type[_T]) -> _T:
+async def read_json(request: Request, kind: type[_T], limit: int = 0) -> _T:
     """The body as JSON of a type. Raises Refusal ``bad_message`` (the detail names the field), ``bad_json``, and as above.
 
     The content type is asked for, since a form of another site cannot send it without the browser asking us first.
@@ -63,7 +63,7 @@ async def read_json(request: Request, kind: type[_T]) -> _T:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise Refusal("bad_message", "Content-Type: application/json")
     try:
-        return msgspec.json.decode(await read_body(request), type=kind)
+        return msgspec.json.decode(await read_body(request, limit), type=kind)
     except msgspec.ValidationError as error:
         raise Refusal("bad_message", str(error)) from None
     except (msgspec.DecodeError, RecursionError) as error:

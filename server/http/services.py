@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from filters.book import Change
 from server.accounts.identity import Tokens
 from server.settings import Settings
 from server.store.base import Draft, Outcome, ReportRecord, RoomInfo, RoomKind, ScreenedRecord
@@ -32,6 +33,27 @@ class Chunk(msgspec.Struct, frozen=True, gc=False):
     events: list[bytes]
 
 
+class Rules(Protocol):
+    """The rules of the screening in force, and how they change; ``server.screening`` implements it. Called on the event loop.
+
+    Whatever is refused leaves the rules as they are. Refusals: ``bad_rules`` (cannot be used, or there are none to go back to),
+    ``rules_busy`` (another change is under way), ``storage_unavailable``.
+    """
+
+    async def reload(self, source: str, by: str) -> Change:
+        """Compile and check a rule file's text and put it into force: from the return on each comment is judged by it."""
+
+    async def rollback(self, by: str) -> Change:
+        """Put the rules before the current ones into force again."""
+
+    async def overlay(self, source: str | None, by: str) -> int:
+        """Put emergency terms (the text of a small rule file) beside the rules, or None: take them out. Returns how many there are
+        then. They outlive reloads and restarts."""
+
+    async def history(self) -> list[Change]:
+        """Which rules were in force since when, oldest first."""
+
+
 class Services(Protocol):
     """The running server as seen by HTTP routes. All methods are called on the event loop."""
 
@@ -41,6 +63,8 @@ class Services(Protocol):
     def tokens(self) -> Tokens: ...
     @property
     def pages_dir(self) -> Path: ...
+    @property
+    def rules(self) -> Rules: ...
 
     def now_ms(self) -> int:
         """Unix time in milliseconds."""

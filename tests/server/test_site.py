@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from filters.config import ScreeningConfig
 from server.errors import Refusal
 from server.http.services import Chunk, Services
+from server.screening import Screening
 from server.settings import Settings
 from server.site import Site
 from server.store.base import Committed, Draft, Recorded, Rejected, RoomInfo
@@ -37,6 +39,7 @@ def run(tmp_path: Path) -> Callable[[Scenario], World]:
             site = Site(
                 Settings(data_dir=tmp_path), fixed_tokens(), world.store, parts.hub, parts.publisher, parts.flusher, parts.history,
                 parts.pages, world.writer, parts.stats, parts.infos, lambda: b"figures",
+                Screening(tmp_path / "rules", None, ScreeningConfig()),
             )  # fmt: skip
             await scenario(world, site)
 

@@ -270,7 +270,7 @@ class RunningServer:
         self._loop.set_exception_handler(self._on_fault)
         self._stop = asyncio.Event()
         settings = self.settings
-        screening = Screening(settings.rules_file, screening_config(settings))
+        screening = Screening(settings.data_dir / "rules", settings.rules_file, screening_config(settings))
         self.parts = parts = Parts(settings, Tokens.open(settings), self._store, screening)
         self.clock = FakeClock(parts.conversation.now_s)
         parts.conversation.clock = self.clock

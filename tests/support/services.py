@@ -8,15 +8,18 @@ without text, events that are the same bytes as on the wire, a follower without 
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from filters.config import ScreeningConfig
 from server.accounts.identity import Tokens
 from server.errors import Refusal
 from server.http.services import Chunk, Readiness
+from server.screening import Screening
 from server.settings import Settings
 from server.store.base import (
     CommentDraft,
@@ -61,6 +64,7 @@ class FakeServices:
     """See the module's text. ``pages_dir`` need not exist unless the routes under test read pages."""
 
     def __init__(self, pages_dir: Path, settings: Settings | None = None, tokens: Tokens | None = None) -> None:
+        self._rules_dir = pages_dir / "rules"
         self.settings = settings or Settings()
         self.tokens = tokens or fixed_tokens()
         self.pages_dir = pages_dir
@@ -79,6 +83,11 @@ class FakeServices:
         self._answers: dict[tuple[str, str], tuple[LogDraft | ScreenedDraft, Committed | Recorded]] = {}
         self._screened: list[ScreenedRecord] = []
         self._reports: list[ReportRecord] = []
+
+    @functools.cached_property
+    def rules(self) -> Screening:
+        """The real rule book over the starter pack: made when a test asks for it, since that takes a moment."""
+        return Screening(self._rules_dir, None, ScreeningConfig())
 
     # -- set up by tests
 
