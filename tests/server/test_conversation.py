@@ -729,7 +729,6 @@ def test_messages_and_errors_are_counted(server: RunningServer, author: RawClien
     assert (stats.frames_in, stats.bytes_in, stats.errors["bad_json"]) == (before[0] + 2, before[1] + 3, before[2] + 2)
 
 
-
 def test_a_retry_is_not_judged_as_a_second_comment(tmp_path: Path) -> None:
     """The same comment with the same key gets the first answer though its author's rate is used up; another text does not."""
     rates = {**RATES, "rate_account_burst": 1, "rate_account_per_s": 0.01}
