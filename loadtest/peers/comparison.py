@@ -55,6 +55,8 @@ async def measure(stage: MeteredStage, server: str, variant: str) -> Cell:
         found = await fanout(stage)
         violations = await stage.judge()
         reasons = doubts(Usage.of(stage.watch.own), stage.watch.lag, stage.pacer.lateness)
+        if not found["deliveries_per_s"]:
+            reasons.append("nothing was delivered")
         return Cell(
             server=server,
             variant=variant,
@@ -73,8 +75,10 @@ def _figures(stage: MeteredStage, found: Mapping[str, Any]) -> dict[str, float]:
         "deliveries_per_cpu_s": found["deliveries_per_server_cpu_s"],
         "deliveries_per_s": found["deliveries_per_s"],
         "cpu_share": found["server"]["cpu_share"],
+        "wait_share": found["server"]["wait_share"],
         "p50_ms": found["delivery"]["p50_ms"],
         "p99_ms": found["delivery"]["p99_ms"],
+        "acknowledged_p99_ms": found["acknowledgement"]["p99_ms"],
         "loss_share": 1 - stage.received() / expected if expected else 0.0,
         "kb_per_viewer": (stage.joined_bytes - stage.empty_bytes) / 1000 / viewers,
         "kb_per_viewer_idle": (stage.idle_bytes - stage.empty_bytes) / 1000 / viewers,

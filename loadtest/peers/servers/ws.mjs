@@ -1,11 +1,11 @@
-// Node with ws. Arguments: port, "deflate", "plain", or "framed": each comment is framed once, as socket.io does with ws.
+// Node with ws. Arguments: port, "plain" or "framed": each comment is framed once, as socket.io does.
 import { Sender, WebSocketServer } from "ws";
 
-const [port, encoding] = process.argv.slice(2);
+const [port, variant] = process.argv.slice(2);
 const rooms = new Map();
 
 function fan_out(viewers, data) {
-  if (encoding === "framed") {
+  if (variant === "framed") {
     const frame = Buffer.concat(
       Sender.frame(data, { fin: true, rsv1: false, opcode: 1, mask: false, readOnly: true }),
     );
@@ -20,7 +20,7 @@ const server = new WebSocketServer({
   port: Number(port),
   backlog: 4096,
   clientTracking: false,
-  perMessageDeflate: encoding === "deflate" ? { serverNoContextTakeover: true, threshold: 0 } : false,
+  perMessageDeflate: false,
 });
 
 server.on("connection", (socket, request) => {

@@ -75,6 +75,15 @@ async def test_one_wrong_delivery_is_found(fault: Fault, lost: int, rule: str) -
     assert set(cell.broken_rules) == ({rule} if rule else set())
 
 
+async def test_a_server_that_delivers_nothing() -> None:
+    """A run without a single delivery has no figures: something is out of order, and not the server's speed."""
+    async with FaithlessPeer(lambda number, text: []) as server:
+        stage = PeerStage(plan(server.url, viewers=1, drain_s=0.1), PLAIN, read_every_s=READ_EVERY_S, idle_s=0.01)
+        cell = await measure(stage, "silent", "plain")
+    assert "nothing was delivered" in cell.doubts
+    assert not cell.valid
+
+
 async def test_comments_in_a_wrapping() -> None:
     """A peer that wants a greeting and wraps comments is measured by the same meter; reading whenever bytes come works too."""
     async with FaithlessPeer(greeting='0{"sid":"x"}') as server:
