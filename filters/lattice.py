@@ -12,7 +12,6 @@ from __future__ import annotations
 import enum
 import re
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import pairwise
@@ -97,28 +96,28 @@ def alike(char: str, other: str) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _sharing() -> dict[str, tuple[str, ...]]:
-    """Part to the usual characters that have it."""
+def _sharing() -> dict[str, tuple[tuple[str, int], ...]]:
+    """Part to the syllable codes of the usual characters that have it, each with its weight: the fewer share it, the more."""
     found: dict[str, list[str]] = {}
-    for char in sorted(PARTS.keys() & USUAL):
+    for char in sorted(PARTS.keys() & USUAL & READINGS.keys()):
         for part in PARTS[char]:
-            found.setdefault(part, []).append(char)
-    return {part: tuple(chars) for part, chars in found.items() if len(chars) <= SHARED_BY}
+            found.setdefault(part, []).append(CODE_OF[READINGS[char][0]])
+    return {
+        part: tuple((code, 1000 // len(codes)) for code in codes) for part, codes in found.items() if len(codes) <= SHARED_BY
+    }
 
 
 @lru_cache(maxsize=20_000)
 def shape_codes(char: str) -> tuple[str, ...]:
     """Syllable codes of the usual characters that look most like ``char``, without its own."""
     sharing = _sharing()
-    nearness: Counter[str] = Counter()
+    nearness: dict[str, int] = {}
     for part in sorted(PARTS.get(char, _NOTHING)):
-        others = sharing.get(part, ())
-        for other in others:
-            if other in READINGS:
-                nearness[CODE_OF[READINGS[other][0]]] += 1000 // len(others)
+        for code, weight in sharing.get(part, ()):
+            nearness[code] = nearness.get(code, 0) + weight
     for syllable in READINGS.get(char, ())[:1]:
         nearness.pop(CODE_OF[syllable], None)
-    return tuple(code for code, _ in nearness.most_common(MAX_SHAPES))
+    return tuple(sorted(nearness, key=nearness.__getitem__, reverse=True)[:MAX_SHAPES])
 
 
 Edge = tuple[str, Kind]
@@ -146,8 +145,8 @@ def is_unusual(folded: str) -> bool:
     return any(run not in ENGLISH for run in runs) or (len(runs) > 1 and any(map(is_han, folded)))
 
 
-def _longs(folded: str) -> dict[int, list[Long]]:
-    """Pieces of several characters, by where they start: syllables in Latin letters, and split characters."""
+def _longs(folded: str, marks: list[int]) -> dict[int, list[Long]]:
+    """Pieces of several characters, by where they start: syllables in Latin letters, and near unusual characters split ones."""
     out: dict[int, list[Long]] = {}
     runs = [run for run in LETTERS.finditer(folded) if is_pinyin(run.group())]
     for run in runs:
@@ -158,7 +157,7 @@ def _longs(folded: str) -> dict[int, list[Long]]:
             pieces = [(end, folded[start:end]) for end in ends]
             out[start] = [(end, CODE_OF[piece], Kind.LATIN) for end, piece in pieces if piece in _SYLLABLES]
     for start in range(len(folded) - 1):
-        if folded[start : start + 2] not in _SPLIT_STARTS:
+        if folded[start : start + 2] not in _SPLIT_STARTS or not any(abs(mark - start) <= CLOSE for mark in marks):
             continue
         for end in range(start + 2, min(start + 4, len(folded)) + 1):
             wholes = SPLITS.get(folded[start:end], "")
@@ -195,6 +194,8 @@ class Patterns:
         self.keys = keys
         self.find = find
         self.longest = longest
+        # Made here once, where rules are loaded, so that no comment has to wait for it.
+        _sharing()
         self.firsts = frozenset(key[0] for key in keys)
         # Beginnings of two and of three codes: most paths end here, at the price of one look into a set.
         self.starts = frozenset(key[:2] for key in keys) | frozenset(key[:3] for key in keys)
@@ -209,8 +210,8 @@ def search(folded: str, patterns: Patterns) -> list[Candidate]:
 
     Every path has at least one piece that is not plain, or skips noise or a pictograph inside.
     """
-    longs = _longs(folded)
     marks = _marks(folded)
+    longs = _longs(folded, marks)
     edges = list(map(_edges, folded))
     if not longs and _alone(folded, marks, min(patterns.longest, CLOSE)):
         return [candidate for mark in marks[:MAX_ALONE] for candidate in _one(folded, mark, edges, patterns)]
