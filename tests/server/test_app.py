@@ -282,11 +282,14 @@ def test_what_was_taken_before_a_drain_is_committed_static_and_answered(tmp_path
 
 def test_a_drain_cuts_those_who_do_not_answer_and_records_their_end(tmp_path: Path) -> None:
     """One second after the last close who is still there is cut; of each sign-in the end is recorded all the same."""
-    store = MemoryStore()
+    inner = MemoryStore()
+    store = FaultyStore(inner)
     with running(tmp_path, store=store, drain_s=0, **FREE) as server, server.connect(account="deaf"):
+        server.eventually(lambda: inner._connections)
+        store.stand("append", Fault.SLOW)
         server.run(server.parts.drain())
         assert not server.parts.conversation.connections
-        (record,) = store._connections.values()
+        (record,) = inner._connections.values()
         assert record.closed_ms >= record.opened_ms > 0
 
 

@@ -138,23 +138,20 @@ def test_a_bad_token_changes_nothing(author: RawClient, token: str) -> None:
 
 
 def test_each_sign_in_is_recorded(server: RunningServer, account: str) -> None:
-    """Who, from which address and port, from when to when: one record for each account of a connection."""
+    """Who, from which address and port, from when to when: one record for each sign-in, however fast they follow each other."""
     records: dict[str, ConnectionDraft] = memory(server)._connections
+    one, other = [text({"op": "auth", "token": server.token(name)}) for name in (account, account + "-b")]
     with server.connect(account=account) as client:
         port = client.local_port
-        server.eventually(lambda: [record for record in records.values() if record.author == account])
-        client.send(
-            text({"op": "auth", "token": server.token(account + "-b")}), text({"op": "auth", "token": server.token(account)})
-        )
-        assert [client.read()["op"] for _ in range(2)] == ["hello"] * 2
+        client.send((other + one) * 10)
+        assert [client.read()["op"] for _ in range(20)] == ["hello"] * 20
 
     def mine() -> list[ConnectionDraft]:
         return [record for record in records.values() if record.author.startswith(account)]
 
-    server.eventually(lambda: len(mine()) == 3 and all(record.closed_ms for record in mine()))
-    assert [record.author for record in mine()] == [account, account + "-b", account]
+    server.eventually(lambda: len(mine()) == 21 and all(record.closed_ms for record in mine()))
+    assert [record.author for record in mine()] == [account, *[account + "-b", account] * 10]
     assert {(record.address, record.port) for record in mine()} == {("127.0.0.1", port)}
-    assert all(record.opened_ms <= record.closed_ms + 2 for record in mine())
 
 
 # -- rooms ------------------------------------------------------------------------------------------------------------
