@@ -119,6 +119,8 @@ class Conversation:
             path, _, _ = _target(request.path)
         except ValueError:
             return HTTPStatus.BAD_REQUEST, "This address cannot be read.\n"
+        if len(request.headers.get_all("Host")) != 1:
+            return HTTPStatus.BAD_REQUEST, "A request names one host.\n"
         if path != "/ws":
             return HTTPStatus.NOT_FOUND, "The WebSocket endpoint is /ws.\n"
         if self.draining:
@@ -142,13 +144,12 @@ class Conversation:
         """A page of another site must not speak with its reader's rights. Programs that are no browsers send no Origin."""
         try:
             origin = request.headers.get("Origin")
-            host = request.headers.get("Host", "")
             if origin is None or "*" in self.settings.allowed_origins or origin in self.settings.allowed_origins:
                 return True
             netloc = urlsplit(origin).netloc.lower()
         except (MultipleValuesError, ValueError):
             return False
-        return bool(netloc) and netloc in (host.lower(), self._same_origin.lower())
+        return bool(netloc) and netloc in (request.headers["Host"].lower(), self._same_origin.lower())
 
     def opened(self, conn: Connection, target: str) -> None:
         """The handshake is done: say hello, sign in and join as the address asks."""

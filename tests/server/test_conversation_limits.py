@@ -125,12 +125,10 @@ def test_programs_without_an_origin_may_connect(tmp_path: Path) -> None:
         idle(server)
 
 
-@pytest.mark.parametrize("header", ["Origin", "Host"])
-def test_doubled_headers_of_origin_are_refused(tmp_path: Path, header: str) -> None:
-    """Two origins, or two hosts to compare with, are an attempt at confusion: 403."""
+def test_two_origins_are_refused(tmp_path: Path) -> None:
+    """Two origins are an attempt at confusion: 403."""
     with running(tmp_path) as server, RawClient(server.port) as client:
-        doubled = [("Origin", "http://localhost"), (header, "http://localhost")]
-        client.send(request(headers=doubled))
+        client.send(request(headers=[("Origin", "http://localhost")] * 2))
         assert client.answer().status == 403
 
 

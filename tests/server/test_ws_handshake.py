@@ -117,6 +117,14 @@ def test_a_bad_key_is_refused(server: RunningServer, keys: tuple[str, ...]) -> N
     assert status == HTTPStatus.BAD_REQUEST
 
 
+@pytest.mark.parametrize("hosts", [(), ("localhost", "localhost"), ("localhost", "other")])
+def test_a_request_names_one_host(server: RunningServer, hosts: tuple[str, ...]) -> None:
+    """Without a host, or with two, the request is refused with 400 (RFC 6455, 4.2.1)."""
+    status, client = ask(server, replaced("Host", *hosts))
+    client.close()
+    assert status == HTTPStatus.BAD_REQUEST
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "HEAD", "OPTIONS", "DELETE"])
 def test_another_method_is_refused(server: RunningServer, method: str) -> None:
     """A WebSocket begins with GET; else 405."""
