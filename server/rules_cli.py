@@ -16,7 +16,7 @@ from filters.explain import explain
 from filters.pipeline import Pipeline
 from filters.rules import RuleError, loads
 from server.accounts.identity import Tokens
-from server.cli import quiet_logs, with_settings
+from server.cli import quiet_logs, require_data_folder, with_settings
 from server.control import DataLock, find_server
 from server.errors import Refusal
 from server.operations import EmergencyTerms, LocalRuleOperations, ReloadRules, RollbackRules, RuleOperations
@@ -109,6 +109,7 @@ def emergency_command(rules: Path | None, clear: bool, by: str, settings: Settin
 @with_settings()
 def history_command(text: str | None, rules_hash: str, at_ms: int, settings: Settings) -> None:
     """Which rules were in force since when; or what the rules of a time say of a text."""
+    require_data_folder(settings)
     changes = _do(settings, "operator", lambda found: found.rules_history())
     if text is not None:
         rules_hash = rules_hash or changes[-1]["hash"]

@@ -85,7 +85,7 @@ class Screening:
             except (OSError, ValueError) as error:
                 raise _refusal(error) from error
             self._book.overlay(lexicon)
-        log.warning("emergency terms in force", terms=terms)
+        log.info("emergency terms in force", terms=terms)
         return terms
 
     async def history(self) -> list[Change]:

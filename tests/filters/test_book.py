@@ -115,6 +115,34 @@ def test_damaged_history(rule_book: RuleBook, tmp_path: Path) -> None:
         rule_book.history()
 
 
+def test_same_rules_twice_are_no_earlier_rules(rule_book: RuleBook) -> None:
+    """Rules that were put into force twice in a row are gone back from in one step."""
+    first = rule_book.current.hash
+    for now_ms in (1, 2):
+        rule_book.adopt(rule_book.prepare(rules("乙词", "2")), "lin", now_ms)
+    assert loads(rule_book.previous()).hash == first
+
+
+def test_insisting_on_a_source(rule_book: RuleBook, tmp_path: Path) -> None:
+    """A source that is insisted on wins over the history and is recorded, once."""
+    for now_ms in (5, 6):
+        again = RuleBook(tmp_path / "rules", rules("别的词"), insist=True, now_ms=now_ms)
+    assert action(again, "别的词") is Action.HOLD
+    assert [(change.at_ms, change.what, change.previous) for change in again.history()] == [
+        (0, "start", ""), (5, "start", rule_book.current.hash),
+    ]  # fmt: skip
+    assert loads(again.previous()).hash == rule_book.current.hash
+
+
+def test_a_line_that_was_cut_short_never_counted(rule_book: RuleBook, tmp_path: Path) -> None:
+    """What a crash left of a line of the history is passed over, and taken away by the next line."""
+    with (tmp_path / "rules" / "history.jsonl").open("ab") as file:
+        file.write(b'{"at_ms":')
+    assert len(rule_book.history()) == 1
+    rule_book.adopt(rule_book.prepare(rules("乙词", "2")), "lin", 1000)
+    assert [change.what for change in RuleBook(tmp_path / "rules", rules("丙词")).history()] == ["start", "reload"]
+
+
 def test_warnings() -> None:
     """An operator is told of terms that are doubled, single, too short, or looked for as written only."""
     told = "\n".join(warnings(loads(rules("枪").replace('"枪",', '"枪", "赌场", "賭場",'))))

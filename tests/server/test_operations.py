@@ -9,20 +9,26 @@ from typing import Any
 
 import pytest
 
+from filters.verdict import Action
 from server.errors import Refusal
 from server.operations import (
     ANNOUNCEMENT_MAX_CHARS,
+    RULES_MAX_BYTES,
     TITLE_MAX_CHARS,
     Announce,
     CreateRoom,
+    EmergencyTerms,
     LocalOperations,
     Operations,
+    ReloadRules,
     Remove,
     Restore,
+    RollbackRules,
     SetMode,
     check_room_name,
 )
 from server.store.base import Recorded, ReportDraft, ScreenedDraft
+from tests.support.running import RULES
 from tests.support.services import FakeServices
 from tests.support.web import operator_client
 
@@ -245,6 +251,42 @@ async def test_reports_are_listed_without_the_reporters_address(operations: Oper
     rows = await operations.reports(1, 1)
     assert [(row["receipt"], row["seq"], row["reason"]) for row in rows] == [("r1", 1, "S")]
     assert "192.0.2.77" not in str(rows)
+
+
+async def test_rules_are_changed_and_taken_back(operations: Operations, services: FakeServices) -> None:
+    """Rules come into force and go back in the name of who asked; the history tells it."""
+    done = await operations.reload_rules(ReloadRules(source=RULES))
+    assert (done["name"], done["version"], done["by"], done["what"]) == ("tests", "1", "alice", "reload")
+    assert services.rules.current().hash == done["hash"]
+    back = await operations.rollback_rules(RollbackRules())
+    assert (back["hash"], back["previous"], back["what"]) == (done["previous"], done["hash"], "rollback")
+    assert [row["what"] for row in await operations.rules_history()] == ["start", "reload", "rollback"]
+    assert (await operations.rules_history())[1] == done
+
+
+async def test_rules_that_cannot_be_used_are_told_why(operations: Operations) -> None:
+    """Bad rules, bad emergency terms and nothing to go back to are refused with the reason, and nothing is changed."""
+    assert "Invalid" in await refused(operations.reload_rules(ReloadRules(source="format =")), "bad_rules")
+    assert "emergency terms" in await refused(operations.emergency_terms(EmergencyTerms(source="format = 2")), "bad_rules")
+    assert "no earlier rules" in await refused(operations.rollback_rules(RollbackRules()), "bad_rules")
+    assert [row["what"] for row in await operations.rules_history()] == ["start"]
+
+
+async def test_emergency_terms_come_and_go(operations: Operations, services: FakeServices) -> None:
+    """Emergency terms stand beside the rules until they are taken out."""
+    assert await operations.emergency_terms(EmergencyTerms(source=RULES)) == {"terms": 3}
+    assert services.rules.current().inspect("坏词").action is Action.REFUSE
+    assert await operations.emergency_terms(EmergencyTerms()) == {"terms": 0}
+    assert services.rules.current().inspect("坏词").action is Action.ACCEPT
+
+
+async def test_rules_may_be_large_and_not_boundless(services: FakeServices) -> None:
+    """A rule file far larger than other requests arrives; one beyond its own bound, or large emergency terms, are refused."""
+    large = RULES + "#" * (4 * services.settings.body_max_bytes)
+    async with operator_client(services) as found:
+        assert (await found.reload_rules(ReloadRules(source=large)))["name"] == "tests"
+        assert "bytes" in await refused(found.reload_rules(ReloadRules(source="#" * RULES_MAX_BYTES)), "too_large")
+        await refused(found.emergency_terms(EmergencyTerms(source=large)), "too_large")
 
 
 async def test_faults_of_the_server_arrive_as_they_are(operations: Operations, services: FakeServices) -> None:

@@ -150,3 +150,22 @@ def test_nothing_to_go_back_to(tmp_path: Path) -> None:
     """A rollback without earlier rules says so."""
     result = run("rollback", "--data", tmp_path / "data")
     assert (result.exit_code, "no earlier rules" in result.output) == (1, True)
+
+
+def test_emergency_terms_of_a_folder(tmp_path: Path, rule_file: Path) -> None:
+    """Without a server emergency terms wait in the folder for its next start; a file or --clear has to be given, and not both."""
+    data = ("--data", tmp_path / "data")
+    assert run("emergency", rule_file, *data).output == "emergency terms in force: 1\n"
+    assert run("emergency", "--clear", *data).output == "emergency terms in force: 0\n"
+    assert run("emergency", *data).exit_code == 2
+    assert run("emergency", rule_file, "--clear", *data).exit_code == 2
+
+
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    """A rule file that is not UTF-8 is one sentence, and so is a hash that was never in force."""
+    path = tmp_path / "bad.toml"
+    path.write_bytes(b"\xff")
+    result = run("reload", path, "--data", tmp_path / "data")
+    assert (result.exit_code, "bad.toml" in result.output) == (1, True)
+    result = run("history", "--data", tmp_path, "--replay", "x", "--hash", "0" * 16)
+    assert (result.exit_code, "no rules" in result.output) == (1, True)
