@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,15 @@ def test_a_skipped_module_fails_in_ci(
     pytester.makeconftest(HOOKS)
     pytester.makepyfile('import pytest\npytest.skip("needs npm", allow_module_level=True)\n')
     pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:asyncio").assert_outcomes(errors=errors, skipped=skipped)
+
+
+def test_every_skip_for_a_tool_is_seen_by_ci() -> None:
+    """Whatever skip in tests/ names a tool that ``.ci/run`` installs gives a reason that begins with "needs "."""
+    skip = re.compile(r'(?:pytest\.skip\(|\breason=)f?"([^"]+)"')
+    tool = re.compile(r"java|npm|node|chromium|browser|typescript|axe|html checker", re.IGNORECASE)
+    files = [
+        path for path in Path(__file__).parent.rglob("*.py") if "node_modules" not in path.parts and path != Path(__file__)
+    ]
+    reasons = [reason for path in files for reason in skip.findall(path.read_text(encoding="utf-8")) if tool.search(reason)]
+    assert len(reasons) >= 7
+    assert [reason for reason in reasons if not reason.startswith("needs ")] == []

@@ -36,9 +36,9 @@ def vnu() -> list[str]:
     here = Path(__file__).parents[1] / "tools/node_modules/vnu-jar/build/dist/vnu.jar"
     jar = Path(os.environ.get("BARRAGE_VNU_JAR", here))
     if not jar.is_file():
-        pytest.skip(f"the Nu HTML checker is not installed ({jar}); npm install vnu-jar and set BARRAGE_VNU_JAR")
+        pytest.skip("needs the Nu HTML checker (npm ci --prefix tests/tools), or its path in BARRAGE_VNU_JAR")
     if shutil.which("java") is None:
-        pytest.skip("the Nu HTML checker needs java")
+        pytest.skip("needs Java (Debian: apt-get install default-jre-headless)")
     return ["java", "-Xmx512m", "-jar", str(jar), "--format", "json", "--exit-zero-always", "--no-langdetect"]
 
 
