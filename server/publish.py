@@ -85,7 +85,13 @@ class Publisher:
         self._running: asyncio.Task[None] | None = None
         self._doubtful: set[str] = set()
         self._draining = False
-        self.trouble = ""
+        self._trouble = ""
+        self._went_back = ""
+
+    @property
+    def trouble(self) -> str:
+        """Why comments are refused at the moment, for the operator; empty: they are not."""
+        return self._went_back or self._trouble
 
     # -- arriving -----------------------------------------------------------------------------------------------------
 
@@ -99,7 +105,7 @@ class Publisher:
             raise Refusal("shutting_down")
         if len(self._queue) >= self._queue_max:
             raise Refusal("overloaded", retry_after_ms=1000)
-        if self.trouble or self._flusher.blocked(room):
+        if self._trouble or self._went_back or self._flusher.blocked(room):
             raise Refusal("storage_unavailable", retry_after_ms=1000)
         held = self._hub.rooms.get(room)
         if held is not None and held.pending >= self._queue_max:
@@ -132,7 +138,7 @@ class Publisher:
         self._running = None
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("commit loop failed", exc_info=error)
-        if self._queue and not task.cancelled():
+        if (self._queue or ((self._doubtful or self._trouble) and not self._draining)) and not task.cancelled():
             self._start()
 
     # -- group commit -------------------------------------------------------------------------------------------------
@@ -140,7 +146,7 @@ class Publisher:
     async def _run(self) -> None:
         """Commit until the queue is empty, no room is in doubt and the store takes commits; what arrives during a commit forms
         the next batch."""
-        while self._queue or ((self._doubtful or self.trouble) and not self._draining):
+        while self._queue or ((self._doubtful or self._trouble) and not self._draining):
             if not self._queue:
                 await self._recover()
                 continue
@@ -159,10 +165,13 @@ class Publisher:
         """Nobody waits for a commit: read rooms in doubt again, and see whether the store takes commits; once more in a while."""
         try:
             await self._reconcile()
-            if self.trouble:
+            if self._trouble:
                 await self._in_writer(lambda: self._store.append([]))
         except StoreError as error:
             self._broken(error)
+            await asyncio.sleep(_PROBE_S)
+        except Exception as error:  # whatever it is, comments must not stay refused after it ended
+            log.error("rooms in doubt could not be read again", exc_info=error)
             await asyncio.sleep(_PROBE_S)
         else:
             self._healed()
@@ -202,14 +211,14 @@ class Publisher:
             self._stats.commits_unknown += 1
         else:
             self._stats.commits_failed += 1
-        if self.trouble != str(error):
+        if self._trouble != str(error):
             log.error("the store does not take commits; comments are refused until it does", error=str(error))
-        self.trouble = str(error)
+        self._trouble = str(error)
 
     def _healed(self) -> None:
-        if self.trouble:
+        if self._trouble:
             log.info("the store takes commits again")
-        self.trouble = ""
+        self._trouble = ""
 
     def _refuse(self, batch: deque[tuple[Draft, Sink]], code: str) -> None:
         """Answer all of the batch that have no answer yet."""
@@ -237,12 +246,34 @@ class Publisher:
                         due[room.name] = room
                     elif outcome.event.seq > room.head:
                         self._doubtful.add(room.name)
+                    elif outcome.fresh:
+                        self._log_went_back(outcome, room)
                 draft, sink = batch.popleft()
-                sink.answer(draft, outcome)
+                sink.answer(draft, Refusal("outcome_unknown") if self._went_back else outcome)
         finally:
             self._after_batch()
             for room in due.values():
-                self._flusher.due(room)
+                self._due(room)
+
+    def _due(self, room: Room[Viewer]) -> None:
+        try:
+            self._flusher.due(room)
+        except Exception as error:  # a fault of ours in one room must not hold up the others; this one is read again
+            log.error("a room could not be flushed", room=room.name, exc_info=error)
+            self._doubtful.add(room.name)
+
+    def _log_went_back(self, outcome: Committed, room: Room[Viewer]) -> None:
+        """A new event got a number that was given before: somebody put an older database in place of ours while we run.
+
+        What memory, pages and viewers have is not what the log says any more. Nothing more is acknowledged; a restart reads the
+        log anew.
+        """
+        if not self._went_back:
+            self._went_back = (
+                f"the log of room {room.name} went back from {room.head} to {outcome.event.seq}: an older database was put in "
+                "place of the server's own while it ran. Restart the server."
+            )
+            log.error("the log went back; comments are refused until a restart", error=self._went_back)
 
     def _apply(self, room: Room[Viewer], outcome: Committed) -> None:
         event = outcome.event

@@ -15,6 +15,7 @@ from server.errors import Refusal
 from server.flush import Viewer
 from server.store.base import Draft, Outcome
 from server.store.faults import Fault
+from server.store.memory import MemoryStore
 from server.wire import Event
 from tests.support.drafts import announcement, comment, connection, held, removal, restoration, room_mode
 from tests.support.pipeline import COMMIT_S, Batches, World, run_world
@@ -702,3 +703,51 @@ def test_viewers_of_one_room_see_nothing_of_another(run: Callable[..., World]) -
         assert (rooms["a"].texts, rooms["b"].texts) == (["for a"], ["for b"])
 
     run(scenario)
+
+
+# -- what should never happen -----------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_acknowledged_once_the_log_went_back(run: Callable[..., World]) -> None:
+    """An older database put in place of ours gives numbers again: nobody is told that such a comment stands, and the operator is."""
+
+    async def scenario(world: World) -> None:
+        world.submit(*[comment(key) for key in keys(3)])
+        await world.settle()
+        older = MemoryStore()
+        older.create_room("a", "Room A", "live", 1)
+        world.store.append = older.append  # type: ignore[method-assign] # what an operator may do to a file
+        world.submit(comment("late"))
+        await world.settle()
+        assert "Restart the server" in world.publisher.trouble
+        with pytest.raises(Refusal):
+            world.publisher.check("a")
+
+    world = run(scenario)
+    assert world.answers.by_key == {"k0": 1, "k1": 2, "k2": 3, "late": "outcome_unknown"}
+
+
+def test_a_fault_of_ours_in_reading_again_does_not_end_recovery(run: Callable[..., World]) -> None:
+    """Whatever stops the reading of a room in doubt, comments are taken again once it is over."""
+
+    async def scenario(world: World) -> None:
+        world.store.plan("append", *KEPT)
+        world.submit(comment("k0"))
+        read = world.store.read
+        failures = iter([ValueError("a row that does not decode")] * 3)
+
+        def damaged(room: str, after: int, limit: int) -> list[Event]:
+            for failure in failures:
+                raise failure
+            return read(room, after, limit)
+
+        world.store.read = damaged  # type: ignore[method-assign] # a fault that no store is allowed to show
+        await world.settle()
+        assert next(failures, None) is None
+        world.publisher.check("a")
+        world.submit(comment("k1"))
+        await world.settle()
+
+    world = run(scenario)
+    assert world.answers.by_key["k1"] == 2
+    world.assert_whole()
