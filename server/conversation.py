@@ -221,6 +221,9 @@ class Conversation:
             gap = room.thaw(conn)
             if gap is not None:
                 self._send_gap(conn, room, gap)
+                if conn.stalled_s:
+                    # That gap filled the buffer anew: stalled() cooled the rooms thawed so far, the others are still cold.
+                    return
         self._wheel.put(conn, int(self.settings.ping_interval_s))
 
     # -- messages -----------------------------------------------------------------------------------------------------

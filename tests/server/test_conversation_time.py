@@ -193,6 +193,39 @@ def test_each_room_has_its_own_gap(tmp_path: Path) -> None:
         assert gaps == {"demo": (demo + 1, demo + 5), "other": (1, other)}
 
 
+def test_a_gap_that_fills_the_buffer_anew_ends_the_thaw(tmp_path: Path) -> None:
+    """No room is hot while its viewer is stalled: the rooms not yet thawed wait for the next time, each with its whole gap."""
+    with running(tmp_path, rooms=("demo", "other"), **TINY) as server, server.connect() as slow:
+        slow.ask({"op": "join", "room": "other"}, "joined")
+        (viewer,) = server.call(lambda: list(server.parts.conversation.connections))
+        server.call(viewer.pause_writing)
+        server.append(2)
+        server.append(3, room="other")
+
+        def resume_into_a_full_buffer() -> tuple[int, int]:
+            write = viewer.write
+
+            def fill(data: bytes) -> None:
+                write(data)
+                viewer.pause_writing()
+
+            viewer.write = fill
+            viewer.resume_writing()
+            viewer.write = write
+            return len(server.room("demo").hot), len(server.room("other").hot)
+
+        assert server.call(resume_into_a_full_buffer) == (0, 0)
+        assert server.parts.stats.stalled == 1
+        assert slow.read_until("gap")["room"] == "demo"
+        server.append(1)
+        server.append(1, room="other")
+        assert slow.silent()
+        server.call(viewer.resume_writing)
+        gaps = [slow.read_until("gap") for _ in range(2)]
+        assert [(gap["room"], gap["from"], gap["to"]) for gap in gaps] == [("demo", 3, 3), ("other", 1, 4)]
+        assert server.parts.stats.stalled == 0
+
+
 def test_joining_while_stalled_takes_part_after_it(tmp_path: Path) -> None:
     """A room that is joined while the buffer is full is silent until it drains, and then goes on with a gap."""
     with running(tmp_path, rooms=("demo", "other"), **TINY) as server, server.connect(receive_buffer=4096) as slow:
