@@ -40,6 +40,7 @@ from server.store.base import Committed, Draft, Outcome, RoomMode, Store
 T = TypeVar("T")
 
 _UNKNOWN_DELAYS_S = (0.05, 0.2, 0.5, 1.0, 2.0)
+_FAULT_PAUSE_S = 5.0
 _PROBE_S = 0.5
 _RECONCILE_ROWS = 1000
 
@@ -172,7 +173,7 @@ class Publisher:
             await asyncio.sleep(_PROBE_S)
         except Exception as error:  # whatever it is, comments must not stay refused after it ended
             log.error("rooms in doubt could not be read again", exc_info=error)
-            await asyncio.sleep(_PROBE_S)
+            await asyncio.sleep(_FAULT_PAUSE_S)
         else:
             self._healed()
 
