@@ -29,6 +29,8 @@ UNBOUND: Final[dict[str, str]] = {
     "joins_burst": "100000",
     "connections_per_address": "20000",
     "connections_per_account": "20000",
+    "http_connections_max": "100000",
+    "http_connections_per_address": "100000",
     "drain_s": "0.2",
     "log_level": "warning",
 }

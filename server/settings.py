@@ -152,6 +152,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     demo_token_ttl_s: Annotated[int, _senders("Life of a token that the demo hands out.", "s", ge=60, le=604_800)] = 86_400
 
     # HTTP
+    http_connections_max: Annotated[int, _http("Open HTTP connections of the process, WebSockets not counted.", ge=1)] = 4096
+    http_connections_per_address: Annotated[int, _http(
+        "Open HTTP connections from one address; IPv6 counts by /64. Trusted proxies are not counted by address.", ge=1)] = 512
     history_limit_max: Annotated[int, _http("Events of one answer of the history interface.", "events", ge=1, le=10_000)] = 1000
     sse_max: Annotated[int, _http("Open event streams of the process.", ge=0)] = 1000
     sse_per_address: Annotated[int, _http("Open event streams from one address.", ge=1)] = 32

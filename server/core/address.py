@@ -20,7 +20,7 @@ def client_address(peer: str, port: int, forwarded: Sequence[str], trusted: Sequ
     right, past trusted proxies; the first address that is not ours is the client's (its port is 0: a proxy does not tell it). A peer
     that is no trusted proxy is the client, whatever it claims.
     """
-    if not trusted or not _is_trusted(peer, trusted):
+    if not trusted or not is_trusted(peer, trusted):
         return peer, port
     found = peer, port
     for part in reversed([item.strip() for value in forwarded for item in value.split(",")]):
@@ -29,12 +29,13 @@ def client_address(peer: str, port: int, forwarded: Sequence[str], trusted: Sequ
         except ValueError:
             break  # nothing left of an unreadable entry can be believed
         found = str(address), 0
-        if not _is_trusted(part, trusted):
+        if not is_trusted(part, trusted):
             break
     return found
 
 
-def _is_trusted(address: str, trusted: Sequence[Network]) -> bool:
+def is_trusted(address: str, trusted: Sequence[Network]) -> bool:
+    """Whether an address lies in one of the networks; text that is no address does not."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

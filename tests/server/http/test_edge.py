@@ -14,7 +14,7 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from server.http.edge import BoundedHttp, http_class
+from server.http.edge import BoundedHttp, Places, http_class
 from server.settings import Settings
 
 FAST = Settings(handshake_timeout_s=0.2, head_max_bytes=4096, slow_close_s=0.2)
@@ -223,3 +223,91 @@ async def test_an_upgraded_connection_leaves_no_http_behind() -> None:
             gc.enable()
             writer.close()
             upgraded.transport.close()
+
+
+# -- the number of connections ----------------------------------------------------------------------------------------
+
+
+def test_places_are_bounded_in_all_and_by_address() -> None:
+    """An address takes its share, all together take the sum, and what is given back can be taken again; nothing is left over."""
+    places = Places(Settings(http_connections_max=3, http_connections_per_address=2))
+    first, second = places.take("192.0.2.1"), places.take("::ffff:192.0.2.1")
+    assert first == second == "192.0.2.1"
+    assert places.take("192.0.2.1") is None
+    other = places.take("2001:db8::1")
+    assert other is not None
+    assert places.take("192.0.2.3") is None
+    assert places.taken == 3
+    places.give_back("192.0.2.1")
+    assert places.take("192.0.2.1") == "192.0.2.1"
+    for key in ("192.0.2.1", "192.0.2.1", other):
+        places.give_back(key)
+    assert (places.taken, places._by_key) == (0, {})
+
+
+def test_a_network_of_version_six_is_one_address() -> None:
+    """Two addresses of one /64 share the share."""
+    places = Places(Settings(http_connections_per_address=1))
+    assert places.take("2001:db8::1") is not None
+    assert places.take("2001:db8::2") is None
+    assert places.take("2001:db8:0:1::1") is not None
+
+
+def test_a_trusted_proxy_counts_in_the_sum_alone() -> None:
+    """Everybody stands behind a proxy: it has no share of an address, only what there is in all. So has a Unix socket."""
+    places = Places(Settings(http_connections_max=3, http_connections_per_address=1, trusted_proxies=("10.0.0.0/8",)))
+    assert [places.take("10.0.0.1"), places.take("::ffff:10.0.0.1"), places.take("")] == ["", "", ""]
+    assert places.take("10.0.0.1") is None
+    places.give_back("")
+    assert places.take("192.0.2.1") == "192.0.2.1"
+
+
+async def test_a_connection_too_many_is_told_to_retry() -> None:
+    """Over the bound a connection gets 503 with Retry-After and is closed; one that ends makes room."""
+    async with served(Settings(http_connections_per_address=1)) as port:
+        _reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.sleep(0.05)
+        refused = await talk(port)
+        writer.close()
+        await asyncio.sleep(0.05)
+        served_again = await talk(port, b"GET /next HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    head, _, body = refused.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 503 ")
+    assert b"\r\nretry-after: 5\r\n" in head
+    assert b"\r\ncontent-length: %d\r\n" % len(body) in head
+    assert served_again.endswith(b"/next")
+
+
+async def test_a_refused_connection_is_not_listened_to() -> None:
+    """A request on a connection too many does not reach the application."""
+    settings = Settings(http_connections_max=1)
+    async with served(settings) as port:
+        _reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.sleep(0.05)
+        with contextlib.suppress(ConnectionError):
+            assert b"200 OK" not in await talk(port, b"GET /one HTTP/1.1\r\nHost: a\r\n\r\n")
+        writer.close()
+
+
+async def test_a_websocket_leaves_its_http_place() -> None:
+    """After the upgrade the place is free for the next, and the end of the WebSocket gives nothing back twice."""
+
+    class Watched(Upgraded):
+        made: list[Upgraded] = []  # noqa: RUF012 -- of this test alone
+
+    async with served(Settings(http_connections_max=1), Watched) as port:
+        writers = []
+        for count in range(1, 4):
+            _reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writers.append(writer)
+            writer.write(b"GET /ws HTTP/1.1\r\n" + UPGRADE)
+            await asyncio.sleep(0.05)
+            assert len(Watched.made) == count
+        for writer, upgraded in zip(writers, Watched.made, strict=True):
+            upgraded.transport.close()
+            writer.close()
+        await asyncio.sleep(0.05)
+        _reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.sleep(0.05)
+        assert (await talk(port)).startswith(b"HTTP/1.1 503 ")
+        writer.close()
