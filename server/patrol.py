@@ -78,12 +78,12 @@ class Patrol:
 
     async def _compare(self, room: Room[Viewer]) -> None:
         changes = room.changes
-        if room.pending:
-            return
+        if any(event.target for event, _ in room.batch()):
+            return  # a removal that is on its way to its page is no damage
         try:
             bad = await self._differing(room)
             if not bad or room.changes != changes:
-                return  # a removal that was on its way to its page is no damage
+                return
             await self._flusher.exclusive(room, lambda last: self._pages.rewrite(room.name, bad, last))
         except PAGE_FAULTS as error:
             log.error("static pages cannot be compared with the log", room=room.name, error=str(error))

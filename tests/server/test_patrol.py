@@ -35,7 +35,7 @@ def run(tmp_path: Path) -> Callable[[Callable[[World], Coroutine[Any, Any, None]
             patrol.cancel()
             await asyncio.gather(patrol, return_exceptions=True)
 
-        return run_world(tmp_path, patrolled, batch_max=5000, queue_max=5000, ring_events=5000)
+        return run_world(tmp_path, patrolled, batch_max=5000, queue_max=5000, ring_events=5000, tick_ms=1000)
 
     return _run
 
@@ -113,6 +113,21 @@ def test_a_lost_folder_is_made_again_with_its_stylesheet(run: Callable[..., Worl
     run(scenario).assert_whole()
 
 
+def test_a_busy_room_is_compared_as_well(run: Callable[..., World]) -> None:
+    """Where comments always wait for the next flush, old pages have their turn all the same."""
+
+    async def scenario(world: World) -> None:
+        whole = await fill(world)
+        edit(page(world, 2))
+        for number in range(500):
+            world.submit(comment(f"more {number}"))
+            await asyncio.sleep(EVERY_S * (PAGES / 4 + 2) / 500)
+        assert page(world, 2).read_bytes() == whole["2.html"]
+        await asyncio.sleep(5)
+
+    run(scenario).assert_whole()
+
+
 def test_pages_that_are_fine_are_left_alone(run: Callable[..., World]) -> None:
     """Comments and removals that come meanwhile are no damage, and no page is written for nothing."""
 
@@ -124,6 +139,7 @@ def test_pages_that_are_fine_are_left_alone(run: Callable[..., World]) -> None:
             if number < 3 * PAGE_ROWS and not number % 4:
                 world.submit(removal(number + 1, f"rm {number}"))
             await asyncio.sleep(0.37)
+        await asyncio.sleep(5)
         assert world.parts.stats.pages_rebuilt == 0
         assert {number: page(world, number).stat().st_ino for number in inodes} == inodes
 
