@@ -180,15 +180,19 @@ class Parts:
         await asyncio.sleep(_DRAIN_STEP_S / 10)
 
     async def _flush_all(self) -> None:
+        """Wait for pages that are behind: for all rooms together at most ``drain_s`` and a little more."""
         wait_s = self.settings.drain_s + _SETTLE_S
-        for room in list(self.hub.rooms.values()):
-            if room.pending:
-                try:
-                    await asyncio.wait_for(self.flusher.visible(room, room.head), wait_s)
-                except TimeoutError:
-                    log.error("pages are behind the log; they are repaired at the next start", room=room.name)
+        deadline = time.monotonic() + wait_s
+        rooms = [room for room in self.hub.rooms.values() if room.pending]
+        waits = {asyncio.ensure_future(self.flusher.visible(room, room.head)): room.name for room in rooms}
+        if waits:
+            _, late = await asyncio.wait(waits, timeout=wait_s)
+            for wait in late:
+                wait.cancel()
+                log.error("pages are behind the log; they are repaired at the next start", room=waits[wait])
+            await asyncio.gather(*waits, return_exceptions=True)
         try:
-            await asyncio.wait_for(self.flusher.settle(), wait_s)
+            await asyncio.wait_for(self.flusher.settle(), max(0.1, deadline - time.monotonic()))
         except TimeoutError:
             log.error("work on pages was not finished; they are repaired at the next start")
 
