@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import structlog.testing
 from starlette.applications import Starlette
 
 from server.http import health
@@ -42,6 +43,23 @@ async def test_readiness_tells_what_is_wrong(app: Starlette, services: FakeServi
         services.checks["store"] = "ok"
         services.drain()
         assert (await client.get("/readyz")).status_code == 503
+
+
+async def test_strangers_are_not_told_what_is_wrong(app: Starlette, services: FakeServices) -> None:
+    """Outside ``metrics_networks`` a check is ``ok`` or ``unavailable``; the sentence goes to the inside and to the log, once."""
+    sentence = "/var/lib/barrage/log.db: disk I/O error"
+    services.checks.update(store=sentence, pages="ok")
+    with structlog.testing.capture_logs() as logs:
+        async with browsing(app, "203.0.113.7") as client:
+            answers = [await client.get("/readyz") for _ in range(2)]
+            services.checks["store"] = "ok"
+            await client.get("/readyz")
+    assert answers[0].status_code == answers[1].status_code == 503
+    assert answers[0].json() == {"ready": False, "checks": {"store": "unavailable", "pages": "ok"}}
+    assert [(line["log_level"], line["event"], line.get("store")) for line in logs] == [
+        ("warning", "not ready", sentence),
+        ("info", "ready again", None),
+    ]
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
