@@ -97,7 +97,7 @@ _CODES: Final = (
     # The rules of the screening.
     Code("bad_rules", False, 422, "The rules cannot be used; the detail says why. Those in force stay.",
          "规则无法使用，原因见详情；现行规则保持不变。"),
-    Code("rules_busy", True, 409, "Other rules are being put into force at the moment. Try again when that is done.",
+    Code("rules_busy", True, 503, "Other rules are being put into force at the moment. Try again when that is done.",
          "另一组规则正在生效过程中，请待其完成后再试。"),
     # The server.
     Code("too_many_requests", True, 429, "Too many requests. Wait and send less.", "请求过多，请稍候。"),
