@@ -294,7 +294,7 @@ def test_a_drain_cuts_those_who_do_not_answer_and_records_their_end(tmp_path: Pa
 
 
 def test_a_drain_does_not_wait_for_ever_for_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pages that cannot be written are left to the repair at the next start, and the operator is told; rooms are waited for together."""
+    """Pages that cannot be written are left to the repair at the next start; rooms are waited for together, the operator is told."""
     monkeypatch.setattr(app, "_SETTLE_S", 0.5)
     names = ("demo", "one", "two", "three")
     with running(tmp_path, rooms=names, drain_s=0) as server:
