@@ -73,10 +73,14 @@ class Pipeline:
         self.classifier = classifier
         self._checks: dict[Check, Rule] = {rule.check: rule for rule in rules.rule if rule.check != "terms"}
 
-    def screen(self, candidate: Candidate, now_ms: int) -> Verdict:
-        """The verdict for one comment; takes from its author's rates. A fault inside holds the comment and says so."""
+    def screen(self, candidate: Candidate, now_ms: int, clock_ms: int | None = None) -> Verdict:
+        """The verdict for one comment; takes from its author's rates. A fault inside holds the comment and says so.
+
+        ``now_ms`` is Unix time: by it rules are in force, and raids end. ``clock_ms`` (None: ``now_ms``) is what rates, repeats and
+        swarms count by; let it be of a clock that is never set back, or a step of the time refuses everybody for as long.
+        """
         try:
-            return self._screen(candidate, now_ms)
+            return self._screen(candidate, now_ms, now_ms if clock_ms is None else clock_ms)
         except Exception as error:
             return self._single(candidate, Action.HOLD, "held_for_review", "screening.fault", detail=type(error).__name__)
 
@@ -89,10 +93,10 @@ class Pipeline:
             return refused
         return self._decide(text, list(self._findings(candidate, folded, now_ms)))
 
-    def _screen(self, candidate: Candidate, now_ms: int) -> Verdict:
+    def _screen(self, candidate: Candidate, now_ms: int, clock_ms: int) -> Verdict:
         text = candidate.text
         folded = fold(text[: self.config.max_chars])
-        refused = self._rates(candidate, now_ms) or self._unfit(candidate, folded)
+        refused = self._rates(candidate, clock_ms, self._weight(candidate, now_ms)) or self._unfit(candidate, folded)
         if refused is not None:
             return refused
         reasons = list(self._findings(candidate, folded, now_ms))
@@ -100,17 +104,17 @@ class Pipeline:
         memory = self.memory
         rule = self._in_force("repeat", candidate, now_ms)
         if rule is not None:
-            wait_ms = memory.repeats.allow(candidate.author, candidate.room, said, now_ms)
+            wait_ms = memory.repeats.allow(candidate.author, candidate.room, said, clock_ms)
             if wait_ms and not rule.observer:
                 return self._single(candidate, Action.REFUSE, "repeated_text", rule.code, rule=rule, retry_after_ms=wait_ms)
-        crowd = memory.repeats.crowd(candidate.room, said, now_ms)
+        crowd = memory.repeats.crowd(candidate.room, said, clock_ms)
         if crowd:
             reasons.append(
                 Reason(action=Action.ACCEPT, code="", rule="repeat.crowd", detail=f"said {crowd} times here just now")
             )
         rule = self._in_force("swarm", candidate, now_ms)
         if rule is not None:
-            evidence = memory.swarm.post(candidate.author, candidate.room, said, now_ms)
+            evidence = memory.swarm.post(candidate.author, candidate.room, said, clock_ms)
             if evidence is not None:
                 reasons.append(_of_rule(rule, detail=evidence.words(), score=float(len(evidence.peers))))
         if not reasons:
@@ -120,23 +124,23 @@ class Pipeline:
     # -----------------------------------------------------------------------------------------------------------------
     # Rates and form
 
-    def _rates(self, candidate: Candidate, now_ms: int) -> Verdict | None:
+    def _rates(self, candidate: Candidate, clock_ms: int, weight: int) -> Verdict | None:
         """Take one comment from every rate of the author, or nothing from any when one of them is used up."""
-        memory, weight = self.memory, self._weight(candidate, now_ms)
+        memory = self.memory
         in_room = f"{candidate.room}\n{candidate.author}"
-        rule, wait_ms = "rate.account", memory.account.peek(candidate.author, now_ms)
+        rule, wait_ms = "rate.account", memory.account.peek(candidate.author, clock_ms)
         if not wait_ms:
-            rule, wait_ms = "rate.room", memory.room.peek(in_room, now_ms)
+            rule, wait_ms = "rate.room", memory.room.peek(in_room, clock_ms)
         if not wait_ms and candidate.slow_ms:
-            rule, wait_ms = "rate.slow", memory.slow.peek(in_room, now_ms)
+            rule, wait_ms = "rate.slow", memory.slow.peek(in_room, clock_ms)
         if not wait_ms and candidate.address:
-            rule, wait_ms = "rate.address", memory.address.allow(candidate.address, now_ms)
+            rule, wait_ms = "rate.address", memory.address.allow(candidate.address, clock_ms)
         if wait_ms:
             return self._single(candidate, Action.REFUSE, "too_fast", rule, retry_after_ms=wait_ms)
-        memory.account.allow(candidate.author, now_ms, weight)
-        memory.room.allow(in_room, now_ms, weight)
+        memory.account.allow(candidate.author, clock_ms, weight)
+        memory.room.allow(in_room, clock_ms, weight)
         if candidate.slow_ms:
-            memory.slow.allow(in_room, now_ms, candidate.slow_ms)
+            memory.slow.allow(in_room, clock_ms, candidate.slow_ms)
         return None
 
     def _weight(self, candidate: Candidate, now_ms: int) -> int:

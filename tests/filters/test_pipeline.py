@@ -141,6 +141,20 @@ def test_slow_mode() -> None:
     assert pipeline.screen(slow, 4000).action is Action.ACCEPT
 
 
+def test_rates_and_days_go_by_different_clocks() -> None:
+    """The time of day says which rules are in force; when it is set back, rates and repeats go on by the other clock."""
+    config = ScreeningConfig(account_interval_ms=1000, account_burst=1, room_interval_ms=0, repeat_interval_ms=0)
+    dated = RULES.replace('terms = ["坏词语"]', 'terms = ["坏词语"]\nsince = 2020-01-01')
+    for now_ms, action in ((1_500_000_000_000, Action.ACCEPT), (1_600_000_000_000, Action.REFUSE)):
+        pipeline = Pipeline(loads(dated), config)
+        assert pipeline.screen(Candidate(text="坏词语", room="r", author="a"), now_ms, 5000).action is action
+    pipeline = Pipeline(loads(RULES), config)
+    one, two = (Candidate(text=text, room="r", author="a") for text in ("一", "二"))
+    assert pipeline.screen(one, 2_000_000_000_000, 5000).action is Action.ACCEPT
+    assert pipeline.screen(two, 1_000_000_000_000, 5400).retry_after_ms == 600
+    assert pipeline.screen(two, 1_000_000_000_000, 6000).action is Action.ACCEPT
+
+
 def test_low_credit_slows() -> None:
     """An author of the lowest level pays more of the rate for each comment."""
     pipeline = Pipeline(loads(RULES), ScreeningConfig(account_interval_ms=1000, account_burst=1, room_interval_ms=0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from server.errors import CODES
 from server.store.memory import MemoryStore
+from tests.support.comments import say
 from tests.support.running import RunningServer, running
 from tests.support.wsclient import Answer, RawClient, request
 
@@ -46,6 +48,17 @@ def test_connections_are_bounded(tmp_path: Path, setting: str) -> None:
             assert ask(server).status == 101
         idle(server)
         assert server.parts.conversation.limits.count == 0
+
+
+def test_a_clock_that_is_set_back_refuses_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rates of comments, joins and handshakes count by a clock of their own; the time of day is only written down."""
+    with running(tmp_path, rooms=("demo", "other"), **FREE) as server, server.connect(account="alice") as author:
+        author.ask(say("一", "k1"), "ack")
+        real = time.time_ns
+        monkeypatch.setattr(time, "time_ns", lambda: real() - 86_400 * 10**9)
+        assert server.event(author.ask(say("二", "k2"), "ack", "refused")["seq"]).at_ms < real() // 10**6 - 86_000_000
+        assert author.ask({"op": "join", "room": "other"}, "joined", "error")["op"] == "joined"
+        assert ask(server).status == 101
 
 
 def test_connections_of_an_account_are_bounded(tmp_path: Path) -> None:
