@@ -162,8 +162,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     head_max_bytes: Annotated[int, _http("Largest head of an HTTP request.", "bytes", ge=4096, le=1_048_576)] = 16_384
     body_timeout_s: Annotated[float, _http(
         "A request whose body has not arrived by then is refused.", "s", gt=0, le=300)] = 10.0
-    metrics_networks: Annotated[tuple[str, ...], _http("Networks that may read `/metrics`.", max_length=256)] = (
-        "127.0.0.0/8", "::1", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
+    metrics_networks: Annotated[tuple[str, ...], _http(
+        "Networks that may read `/metrics`, and on `/readyz` what is wrong.", max_length=256)] = ("127.0.0.0/8", "::1/128")
     demo_tokens_per_s: Annotated[float, _http("Demo tokens that one address gets.", "1/s", ge=0.001, le=1e6)] = 1.0
     demo_tokens_burst: Annotated[int, _http("Demo tokens that one address gets at once.", ge=1)] = 20
     reports_per_s: Annotated[float, _http("Reports that one address may send.", "1/s", ge=0.001, le=1e6)] = 0.1
