@@ -126,7 +126,7 @@ class SqlStore:
         try:
             with self._readers.connect() as connection:
                 try:
-                    return decoder.decode(connection.execute(query, values).scalar_one())
+                    return sqlite.decode(decoder, connection.execute(query, values).scalar_one())
                 except BaseException:
                     connection.invalidate()  # it may be the connection that is broken
                     raise
@@ -345,7 +345,7 @@ def _rows(connection: Connection, query: Select[str], given: Sequence[Any], deco
     text = orjson.dumps(given)
     if b"\\u0000" in text and _has_nul(given):  # the bytes alone may be a backslash that the text itself has
         raise UnicodeError("NUL ends a text in SQLite's JSON functions")
-    return decoder.decode(connection.execute(query, {"given": text.decode()}).scalar_one())
+    return sqlite.decode(decoder, connection.execute(query, {"given": text.decode()}).scalar_one())
 
 
 def _has_nul(given: Sequence[Any]) -> bool:

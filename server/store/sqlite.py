@@ -13,13 +13,16 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
+import msgspec
 from sqlalchemy import Connection, Engine, FromClause, Select, Table, create_engine, event, func, select
 from sqlalchemy.pool import NullPool, QueuePool
 
 from server.errors import ConfigError, StoreError, StoreUnavailable, StoreUnknown
+
+T = TypeVar("T")
 
 LEAST_VERSION: Final = (3, 38, 0)  # STRICT tables, JSON functions always there
 
@@ -163,6 +166,20 @@ def json_rows(parameter: Any, width: int) -> tuple[FromClause, list[Any]]:
     return rows, [func.json_extract(value, f"$[{index}]") for index in range(width)]
 
 
+class UnreadableRowError(sqlite3.DatabaseError):
+    """SQLite gave rows that this server never wrote: they are damaged, though the pages they stand on are not."""
+
+    sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+
+
+def decode(decoder: msgspec.json.Decoder[T], text: str) -> T:
+    """Rows from the one JSON value that a statement gave. Raises UnreadableRowError."""
+    try:
+        return decoder.decode(text)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise UnreadableRowError(str(error)) from error
+
+
 def identity(path: Path) -> tuple[int, int] | None:
     """What tells the database file from another one of the same name; None: there is none."""
     try:
@@ -189,6 +206,8 @@ _ADVICE: Final = {
     " last backup",
 }
 
+_NOT_UTF8: Final = "Could not decode to UTF-8"  # said by Python's module, without a code
+
 # Errors of a commit after which the batch cannot be in the log: the commit frame, the last to be written, is not there.
 _NOT_COMMITTED: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_READONLY})
 
@@ -200,6 +219,8 @@ def failure(error: BaseException, path: Path, *, committing: bool = False) -> St
     """
     cause = getattr(error, "orig", None) or error
     extended = getattr(cause, "sqlite_errorcode", 0)
+    if not extended and str(cause).startswith(_NOT_UTF8):
+        extended = sqlite3.SQLITE_CORRUPT
     code = extended & 0xFF
     name = getattr(cause, "sqlite_errorname", "") or type(cause).__name__
     advice = _ADVICE.get(extended) or _ADVICE.get(code, "see the server's log")

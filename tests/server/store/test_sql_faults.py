@@ -155,6 +155,38 @@ def test_a_damaged_database_is_named_until_it_is_restored(sql: SqlStore, path: P
     store.close()
 
 
+DAMAGED_ROWS = {
+    "a kind that does not exist": ("UPDATE events SET kind = 'odd'", "UPDATE events SET kind = 'comment'"),
+    "a text that is no text": ("UPDATE events SET author_name = CAST(x'ff' AS TEXT)", "UPDATE events SET author_name = 'Ann'"),
+    "a room of no kind": ("UPDATE rooms SET kind = 'odd'", "UPDATE rooms SET kind = 'live'"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED_ROWS)
+def test_a_damaged_row_is_named_until_it_is_mended(sql: SqlStore, path: Path, name: str) -> None:
+    """A row that the server never wrote, in a file that SQLite finds whole, is damage too, for reads and for appends."""
+    damage, mend = DAMAGED_ROWS[name]
+    append(sql, "1")
+
+    def change(statement: str) -> None:
+        with sqlite3.connect(path) as other:
+            other.execute("PRAGMA ignore_check_constraints=ON")
+            other.execute(statement)
+        other.close()
+
+    change(damage)
+    calls: list[Callable[[], object]] = [sql.rooms]
+    if "events" in damage:
+        calls = [lambda: sql.read("a", 0, 10), lambda: sql.append([comment("1")])]  # a retry reads what the first attempt wrote
+    for call in calls:
+        with pytest.raises(StoreUnavailable, match="the database is damaged: stop the server, keep the damaged files"):
+            call()
+    change(mend)
+    assert [room.name for room in sql.rooms()] == ["a", "b"]
+    assert append(sql, "2") == 2
+    assert numbers(sql) == [1, 2]
+
+
 def test_a_lost_file_is_not_replaced_by_an_empty_one(sql: SqlStore, path: Path) -> None:
     """When the database was moved away, appends are refused; when it is back, they go on and nothing is lost."""
     append(sql, "1")
