@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
 
-from server.errors import StoreError
+from server.errors import Refusal, StoreError, StoreUnavailable
 from server.store.base import RoomInfo, Store
 from server.wire import Event
 from static_mirror import Mirror, MirrorError, RebuildReport, differing, layout, rebuild, remake, repair, seal
@@ -74,7 +74,10 @@ class _Reader:
         self._room = room
 
     def __call__(self, after: int, limit: int) -> Sequence[Event]:
-        return self._store.read(self._room, after, limit)
+        try:
+            return self._store.read(self._room, after, limit)
+        except Refusal as refusal:  # room_not_found: another database stands in the place of the one that had it
+            raise StoreUnavailable(f"room {self._room} is not in the database any more: restart the server") from refusal
 
 
 PAGE_FAULTS = (MirrorError, StoreError)
