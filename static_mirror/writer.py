@@ -335,9 +335,10 @@ class Mirror:
         """
         known = self._room(room)
         with known.lock:
-            if known.open is not None:
+            current = known.open  # read once: an append in another thread may put the page in doubt at any time
+            if current is not None:
                 make_folder(known.folder)
-                self._index.update(known.text, known.folder, known.open.page, fresh=fresh)
+                self._index.update(known.text, known.folder, current.page, fresh=fresh)
 
     def write_style(self) -> None:
         """Put the stylesheet of all pages in place, unless it is there. Raises MirrorError."""

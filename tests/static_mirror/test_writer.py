@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from static_mirror import Mirror, MirrorError, rebuild, remake, repair, seal
+from static_mirror import Mirror, MirrorError, rebuild, remake, repair, seal, writer
+from static_mirror.files import make_folder
 from static_mirror.verify import read_rows, verify
 from tests.static_mirror.logs import ROOM, TITLE, Log, catch_up, folder_of, page_path, snapshot, started
 
@@ -412,3 +413,23 @@ def test_the_index_waits_while_the_open_page_is_in_doubt(tmp_path: Path) -> None
     mirror.add_room(ROOM, TITLE)
     mirror.write_index(ROOM)
     assert not folder_of(tmp_path).exists()
+
+
+def test_an_append_that_fails_beside_the_index_does_not_harm_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page that was open when the writing of the index began counts, though it is in doubt before the end."""
+    log = Log(3)
+    mirror = started(tmp_path, log)
+    index = folder_of(tmp_path) / "index.html"
+    before = index.read_bytes()
+    index.unlink()
+    page_path(tmp_path, 0).write_bytes(b"cut")
+
+    def meanwhile(path: Path) -> None:
+        make_folder(path)
+        with pytest.raises(MirrorError, match="bytes where"):
+            mirror.append(ROOM, log.comment())
+
+    monkeypatch.setattr(writer, "make_folder", meanwhile)
+    mirror.write_index(ROOM)
+    assert mirror.position(ROOM) is None
+    assert index.read_bytes() == before
