@@ -150,8 +150,9 @@ async def test_one_change_at_a_time(screening: Screening, monkeypatch: pytest.Mo
     go_on.set()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    while not refuses(screening, "新词")[0]:  # noqa: ASYNC110 # there is nothing else to wait for
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(20):
+        while not refuses(screening, "新词")[0]:  # noqa: ASYNC110 # there is nothing else to wait for
+            await asyncio.sleep(0.01)
     assert refuses(screening, "急词") == [True]
     assert (await screening.rollback("lin")).what == "rollback"
 
