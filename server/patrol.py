@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
@@ -42,6 +43,7 @@ class Patrol:
         self._turns: list[Room[Viewer]] = []
         self._compared_s = 0.0
         self._next: dict[str, int] = {}
+        self._failed: dict[tuple[str, str], str] = {}
 
     async def run(self) -> None:
         """Go over the rooms, until cancelled."""
@@ -50,15 +52,27 @@ class Patrol:
             for room in rooms:
                 await asyncio.sleep(max(_LOOK_S, self._every_s / len(rooms)))
                 if not self._in_hand(room):
-                    await self._look(room)
+                    await self._go_on(self._look, room)
                 if time.monotonic() - self._compared_s >= _COMPARE_S:
                     self._turns = self._turns or rooms[::-1]
                     room = self._turns.pop()
                     if not self._in_hand(room):
-                        await self._compare(room)
+                        await self._go_on(self._compare, room)
                     self._compared_s = time.monotonic()
             if not rooms:
                 await asyncio.sleep(self._every_s)
+
+    async def _go_on(self, work: Callable[[Room[Viewer]], Awaitable[None]], room: Room[Viewer]) -> None:
+        """Do one thing for one room. A fault of our own is told once, until it is another or gone, and the round goes on."""
+        key = room.name, work.__name__
+        try:
+            await work(room)
+        except Exception as error:
+            if self._failed.get(key) != repr(error):
+                log.exception("static pages cannot be looked after", room=room.name)
+            self._failed[key] = repr(error)
+        else:
+            self._failed.pop(key, None)
 
     def _in_hand(self, room: Room[Viewer]) -> bool:
         """What is being sealed is about to be written anyway, and a blocked room is tried by the flusher itself."""

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
+from server.pages import PageWork
 from server.patrol import Patrol
 from server.store.faults import Fault
 from server.wire import PAGE_ROWS
+from static_mirror import RebuildReport
 from tests.support.drafts import comment, removal
 from tests.support.pipeline import World, run_world
 
@@ -206,6 +209,46 @@ def test_a_log_that_cannot_be_read_ends_no_round(run: Callable[..., World]) -> N
         assert files(world) == whole
 
     run(scenario)
+
+
+class Buggy(PageWork):
+    """Page work with a bug: calls for room ``a`` raise while ``bug`` is set."""
+
+    bug = ""
+
+    def repair(self, room: str, last: int) -> RebuildReport:
+        self._fail(room)
+        return super().repair(room, last)
+
+    def differing(self, room: str, numbers: Iterable[int], last: int) -> list[int]:
+        self._fail(room)
+        return super().differing(room, numbers, last)
+
+    def _fail(self, room: str) -> None:
+        if self.bug and room == "a":
+            raise ZeroDivisionError(self.bug)
+
+
+def test_an_unforeseen_error_ends_neither_the_patrol_nor_the_round(run: Callable[..., World]) -> None:
+    """The other rooms are looked after; look and comparison each tell an error once, and once more when it is another or comes
+    again; the room has its turn when the error is gone."""
+
+    async def scenario(world: World) -> None:
+        world.submit(comment("k0"), comment("b0", room="b"))
+        await asyncio.sleep(1)
+        rooms = world.parts.root / "rooms"
+        pages = world.parts.pages
+        pages.__class__ = Buggy
+        for bug, told in (("one", 2), ("one", 0), ("another", 2), ("", 0), ("another", 2), ("", 0)):
+            pages.bug = bug  # type: ignore[attr-defined] # it is a Buggy now
+            for name in "ab":
+                (rooms / name / "comments" / "0.html").unlink(missing_ok=True)
+            with capture_logs() as logs:
+                await asyncio.sleep(5 * EVERY_S)
+            assert [(rooms / name / "comments" / "0.html").exists() for name in "ab"] == [not bug, True]
+            assert [log["room"] for log in logs if log["event"] == "static pages cannot be looked after"] == ["a"] * told
+
+    run(scenario).assert_whole()
 
 
 def test_a_site_without_rooms_is_patrolled_as_well(tmp_path: Path) -> None:
