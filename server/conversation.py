@@ -52,9 +52,12 @@ from server.store.base import (
 from server.ws import Connection
 
 _KEYS = 200_000
-"""Addresses whose rate of joining is remembered; the longest unused is forgotten first."""
+"""Addresses (accounts) whose rate of joining (of recorded refusals) is remembered; the longest unused is forgotten first."""
 _STRIKE_WINDOW_S = 600
 _RECALL = ("U1", "recalled by its author")
+_THINNED = frozenset({"too_fast", "repeated_text", "text_too_long"})
+"""Refusals for pace and length: what a flood is made of. Of each, one a minute is recorded of an account."""
+_THINNED_MS = 60_000
 
 log = structlog.get_logger("conversation")
 
@@ -100,6 +103,7 @@ class Conversation:
         self.clock = clock
         self.limits = Connections(settings.connections_max, settings.connections_per_address, settings.connections_per_account)
         self._joins = Gcra(max(1, round(1000 / settings.joins_per_s)), settings.joins_burst, _KEYS)
+        self._refusals = Gcra(_THINNED_MS, 1, _KEYS)
         self.now_s = int(clock())
         self._wheel: Wheel[Connection] = Wheel(self.now_s)
         self.connections: set[Connection] = set()
@@ -423,7 +427,8 @@ class Conversation:
         if verdict.action <= Action.MASK:
             self._submit(conn, say, CommentDraft(**fields))
             return
-        fields["text"] = say.text
+        most = 4 * self.settings.comment_max_chars
+        fields["text"] = say.text if len(say.text) <= most else say.text[:most] + "…"
         held = verdict.action is Action.HOLD
         code = next(reason.code for reason in verdict.reasons if reason.action is verdict.action and not reason.observer)
         draft = ScreenedDraft(action="held" if held else "refused", code=code, **fields)
@@ -432,10 +437,17 @@ class Conversation:
         else:
             detail = next((reason.detail for reason in verdict.reasons if reason.code == code), "")
             self._refuse(conn, say.room, say.key, Refusal(code, detail, verdict.retry_after_ms))
-            if CODES[code].temporary:
-                # The author is asked to send it again with this key, so the record must not take it. Keys have no space.
-                draft = msgspec.structs.replace(draft, key=f"{say.key} {now_ms}")
-            self._record(draft)
+            self._record_refusal(draft)
+
+    def _record_refusal(self, draft: ScreenedDraft) -> None:
+        """Record a refused comment. One that is left out does not take its key: sent again, it is judged again."""
+        if draft.code in _THINNED and self._refusals.allow(f"{draft.code} {draft.author}", self._clock_ms()):
+            self.stats.records_thinned += 1
+            return
+        if CODES[draft.code].temporary:
+            # The author is asked to send it again with this key, so the record must not take it. Keys have no space.
+            draft = msgspec.structs.replace(draft, key=f"{draft.key} {draft.at_ms}")
+        self._record(draft)
 
     def _submit(self, conn: Connection, say: wire.Say, draft: CommentDraft | ScreenedDraft) -> None:
         self._recent.put(draft.author, say.key, say.room, say.text, draft)

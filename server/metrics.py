@@ -57,8 +57,8 @@ class Stats:
         "ack_s", "acks", "batch_drafts", "bytes_in", "bytes_out", "closes", "comments", "commit_s", "commits",
         "commits_failed", "commits_unknown", "connections", "connections_refused", "connections_total", "deliveries",
         "errors", "events", "flush_s", "flushes", "frames_in", "gap_events", "gaps", "loop_lag_s", "page_errors", "page_lag_s",
-        "pages_rebuilt", "queued", "records_dropped", "rooms", "screen_s", "slow_closes", "stalled", "streams",
-        "viewers",
+        "pages_rebuilt", "queued", "records_dropped", "records_thinned", "rooms", "screen_s", "slow_closes", "stalled",
+        "streams", "viewers",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -85,6 +85,7 @@ class Stats:
         self.commits_failed = 0
         self.commits_unknown = 0
         self.records_dropped = 0
+        self.records_thinned = 0
         self.page_errors = 0
         self.pages_rebuilt = 0
         # Counters by label. The keys are names of server.errors and literals, so their number is bounded.
@@ -143,6 +144,7 @@ _COUNTERS: Final = (
     ("commits_failed", "barrage_commits_failed", "Commits of which nothing was written."),
     ("commits_unknown", "barrage_commits_unknown", "Commits whose outcome was not known at once."),
     ("records_dropped", "barrage_records_dropped", "Records beside the log that did not fit the queue."),
+    ("records_thinned", "barrage_records_thinned", "Refusals for pace or length left out of the records."),
     ("page_errors", "barrage_page_errors", "Failed writes of static pages."),
     ("pages_rebuilt", "barrage_pages_rebuilt", "Static pages made again from the log."),
 )

@@ -246,7 +246,7 @@ def test_a_key_names_one_comment(server: RunningServer, author: RawClient) -> No
 
 
 def test_what_came_too_fast_may_be_sent_again_with_its_key(tmp_path: Path) -> None:
-    """A temporary refusal does not use up the key: later the same comment is taken. Each refusal is recorded."""
+    """A temporary refusal does not use up the key: later the same comment is taken. The refusal is recorded."""
     store = MemoryStore()
     rates = {**UNBOUNDED, "rate_account_burst": 1, "rate_account_per_s": 20.0}
     with running(tmp_path, store=store, **rates) as server, server.connect(account="hasty") as author:
@@ -384,6 +384,38 @@ def test_records_that_do_not_fit_are_dropped_and_counted(tmp_path: Path) -> None
         assert server.parts.stats.records_dropped == 3
         released.set()
         assert author.read_until("ack")["key"] == "k0"
+
+
+def test_of_a_flood_one_refusal_of_a_kind_is_recorded(tmp_path: Path) -> None:
+    """Refusals for pace and length are recorded once a minute for an account and a code; all are answered, the rest is counted."""
+    store = MemoryStore()
+    rates = {**UNBOUNDED, "rate_account_burst": 6, "rate_account_per_s": 0.001}
+    with running(tmp_path, store=store, **rates) as server:
+        with server.connect(account="flooder") as author, server.connect(account="other") as other:
+            for number in range(3):
+                assert refusal(author.ask(say("长" * 101, f"long{number}"), "refused"))[2] == "text_too_long"
+                assert refusal(author.ask(say("坏词", f"bad{number}"), "refused"))[2] == "banned_content"
+            for number in range(3):
+                assert refusal(author.ask(say("坏词", f"fast{number}"), "refused"))[2] == "too_fast"
+            assert refusal(other.ask(say("长" * 101, "long"), "refused"))[2] == "text_too_long"
+            server.eventually(lambda: len(store.screened(0, 100)) == 6)
+        assert sorted((record.author, record.code) for record in store.screened(0, 100)) == [
+            *[("flooder", "banned_content")] * 3, ("flooder", "text_too_long"), ("flooder", "too_fast"),
+            ("other", "text_too_long"),
+        ]  # fmt: skip
+        assert server.parts.stats.records_thinned == 4
+        assert server.parts.stats.records_dropped == 0
+
+
+@pytest.mark.parametrize(("length", "recorded"), [(400, "长" * 400), (401, "长" * 400 + "…"), (1000, "长" * 400 + "…")])
+def test_of_a_text_that_is_far_too_long_the_beginning_is_recorded(tmp_path: Path, length: int, recorded: str) -> None:
+    """A record holds at most four times the longest comment; an ellipsis says where it was cut."""
+    store = MemoryStore()
+    with running(tmp_path, store=store, **UNBOUNDED) as server, server.connect(account="long") as author:
+        assert refusal(author.ask(say("长" * length), "refused"))[2] == "text_too_long"
+        server.eventually(lambda: store.screened(0, 100))
+        (record,) = store.screened(0, 100)
+        assert record.text == recorded
 
 
 def test_a_fault_in_a_handler_is_an_internal_error(
