@@ -189,21 +189,23 @@ class Site:
         return info
 
     async def _stored(self, name: str, title: str, kind: RoomKind, video_url: str) -> RoomInfo:
-        """The new room, held in memory. Raises Refusal ``room_exists``, StoreError."""
+        """The room, held in memory: new, or one that was made by the same request before. Raises Refusal ``room_exists``, StoreError.
+
+        A caller that was told of a fault cannot know how far its first attempt came: to the store, to memory, or to the page.
+        """
         loop = asyncio.get_running_loop()
         try:
             info = await loop.run_in_executor(
                 self._writer, lambda: self._store.create_room(name, title, kind, self.now_ms(), video_url)
             )
         except Refusal:
-            if name in self._infos:
-                raise
-            # An earlier attempt whose outcome nobody knew has written it.
-            rooms = await loop.run_in_executor(self._writer, self._store.rooms)
-            info = next(room for room in rooms if room.name == name)
-            self.hold(info)
+            if name not in self._infos:  # an earlier attempt whose outcome nobody knew has written it
+                rooms = await loop.run_in_executor(self._writer, self._store.rooms)
+                self.hold(next(room for room in rooms if room.name == name))
+            info = self._infos[name]
             if (info.title, info.kind, info.video_url) != (title, kind, video_url):
                 raise
+            return self._current(info)
         self.hold(info)
         return info
 

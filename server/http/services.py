@@ -93,7 +93,8 @@ class Services(Protocol):
         the pages show it. Raises Refusal (``overloaded``, ``storage_unavailable``, ``outcome_unknown``, ...)."""
 
     async def create_room(self, name: str, title: str, kind: RoomKind, video_url: str = "") -> RoomInfo:
-        """Create a room. Raises Refusal ``room_exists``, ``storage_unavailable``."""
+        """Create a room with its first page. A room of the same name, title, kind and video is given as it is, so that a request may
+        be repeated. Raises Refusal ``room_exists`` (it differs), ``storage_unavailable``."""
 
     async def screened(self, after: int, limit: int, action: str) -> list[ScreenedRecord]:
         """Held and refused comments. Raises Refusal."""

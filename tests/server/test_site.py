@@ -149,8 +149,28 @@ def test_a_room_of_unknown_outcome_is_there_after_a_retry(run: Callable[[Scenari
         assert (await refused(site.create_room("new", "New", "live"))).code.name == "storage_unavailable"
         info = await site.create_room("new", "New", "live")
         assert site.room("new") == info
-        assert (await refused(site.create_room("new", "New", "live"))).code.name == "room_exists"
+        assert (await refused(site.create_room("new", "New", "vod"))).code.name == "room_exists"
         await site.submit(comment("k0", room="new"))
+
+    run(scenario).assert_whole("new")
+
+
+def test_a_room_whose_page_could_not_be_written_is_given_to_a_retry(run: Callable[[Scenario], World]) -> None:
+    """The same request again makes the page and gives the room as it is by now; one that differs in anything is refused."""
+
+    async def scenario(world: World, site: Site) -> None:
+        folder = world.parts.root / "rooms" / "new"
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.write_text("in the way")
+        assert (await refused(site.create_room("new", "New", "live", "/v.mp4"))).code.name == "storage_unavailable"
+        folder.unlink()
+        await site.create_room("new", "New", "live", "/v.mp4")
+        assert '<h1 dir="auto">New</h1>' in world.parts.page(0, "new")
+        await site.submit(comment("k0", room="new"))
+        await asyncio.sleep(1)
+        assert (await site.create_room("new", "New", "live", "/v.mp4")).head == 1
+        for other in (("Other", "live", "/v.mp4"), ("New", "vod", "/v.mp4"), ("New", "live", "")):
+            assert (await refused(site.create_room("new", *other))).code.name == "room_exists"
 
     run(scenario).assert_whole("new")
 
@@ -174,11 +194,13 @@ def test_another_request_for_a_room_of_unknown_outcome_is_refused_and_the_room_i
 
 
 def test_two_requests_for_one_name_make_one_room(run: Callable[[Scenario], World]) -> None:
-    """One gets the room, the other is told that it exists; who watches it keeps watching."""
+    """Equal ones get the same room, another is told that it exists; who watches it keeps watching."""
 
     async def scenario(world: World, site: Site) -> None:
-        found = await asyncio.gather(*[site.create_room("new", "New", "live") for _ in range(3)], return_exceptions=True)
-        assert [type(each) for each in found] == [RoomInfo, Refusal, Refusal]
+        wishes = [site.create_room("new", title, "live") for title in ("New", "New", "Other")]
+        found = await asyncio.gather(*wishes, return_exceptions=True)
+        assert [type(each) for each in found] == [RoomInfo, RoomInfo, Refusal]
+        assert found[0] == found[1] == site.room("new")
         await site.submit(comment("k0", room="new"))
 
     run(scenario).assert_whole("new")

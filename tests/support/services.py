@@ -189,6 +189,9 @@ class FakeServices:
 
     async def create_room(self, name: str, title: str, kind: RoomKind, video_url: str = "") -> RoomInfo:
         self._fail()
+        found = self.room(name)
+        if found is not None and (found.title, found.kind, found.video_url) == (title, kind, video_url):
+            return found
         return self.add_room(name, title, kind, video_url)
 
     async def screened(self, after: int, limit: int, action: str) -> list[ScreenedRecord]:
