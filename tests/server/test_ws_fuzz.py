@@ -16,7 +16,7 @@ from server.errors import CLOSES, CODES
 from tests.support.running import RunningServer, running
 from tests.support.wsclient import CLOSE, PING, PONG, RSV1, TEXT, RawClient, close_frame, deflate, frame, inflate, request
 
-EXAMPLES = int(os.environ.get("BARRAGE_FUZZ_EXAMPLES", "150"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "150"))
 ANSWERS = {"hello", "joined", "events", "gap", "ack", "held", "refused", "error", "state", "left", "pong"}
 
 fuzz = settings(
