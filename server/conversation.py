@@ -466,8 +466,9 @@ class Conversation:
             return
         now_ms = self._now_ms()
         code, basis = _RECALL
+        # One space of keys for all of an author's drafts: no client's key has a space, and no refused comment's begins with one.
         draft = RemovalDraft(
-            room=room.name, author=conn.identity.subject, key=f"{recall.room}:{key}", at_ms=now_ms, target=recall.seq,
+            room=room.name, author=conn.identity.subject, key=f" {room.name} {key}", at_ms=now_ms, target=recall.seq,
             code=code, basis=basis, role="author", owner=conn.identity.subject,
             not_before_ms=now_ms - int(self.settings.recall_window_s * 1000),
         )  # fmt: skip
@@ -489,7 +490,7 @@ class Conversation:
         key: str = getattr(draft, "key", "")
         room: str = getattr(draft, "room", "")
         if isinstance(draft, RemovalDraft):
-            key = key.removeprefix(f"{room}:")
+            key = key.removeprefix(f" {room} ")
         if isinstance(outcome, Committed):
             if outcome.fresh and isinstance(draft, CommentDraft):
                 self.stats.comment("accepted")

@@ -321,10 +321,12 @@ def test_a_recall_comes_too_late(server: RunningServer, author: RawClient) -> No
         assert refusal(author.ask({"op": "recall", "room": "demo", "seq": seq}, "refused"))[2] == "too_late"
 
 
-def test_a_recall_and_a_comment_may_have_the_same_key(author: RawClient) -> None:
-    """The keys of recalls are apart from those of comments."""
-    seq = author.ask(say("一", "same"), "ack")["seq"]
-    assert author.ask({"op": "recall", "room": "demo", "seq": seq, "key": "same"}, "ack")["seq"] == seq + 1
+@pytest.mark.parametrize("key", ["same", "demo:same"])
+def test_a_recall_and_a_comment_may_have_the_same_key(author: RawClient, key: str) -> None:
+    """The keys of recalls are apart from those of comments, whatever a client chooses."""
+    seq = author.ask(say("一", key), "ack")["seq"]
+    answer = author.ask({"op": "recall", "room": "demo", "seq": seq, "key": "same"}, "ack", "refused")
+    assert answer == {"op": "ack", "room": "demo", "key": "same", "seq": seq + 1}
 
 
 # -- faults -----------------------------------------------------------------------------------------------------------
