@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -184,7 +185,10 @@ def peers(
     if pinned:
         os.sched_setaffinity(0, {cpu})
     gc.set_threshold(100_000, 50, 100)  # thousands of clients live through a cell
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that the server under test is ended too
+    # Before the first server starts: the tree, or its ranking, may change while the run goes on.
     started, load = datetime.now(UTC).isoformat(timespec="seconds"), os.getloadavg()[0]
+    commit, ranked = report.commit(), scheduling()
     with console.status("starting") as status:
 
         def tell(cell: Cell) -> None:
@@ -201,7 +205,8 @@ def peers(
         )  # fmt: skip
         cells, missing = compare(pairs, rates, course, tell)
     found = Comparison(
-        started=started, command=report.command(), commit=report.commit(), machine=report.machine(), scheduling=scheduling(),
+        started=started, command=report.command(), commit=commit, machine=report.machine(),
+        scheduling=ranked if ranked == scheduling() else f"{ranked}, then {scheduling()}",
         load=(load, os.getloadavg()[0]), viewers=viewers, seconds=seconds, read_every_ms=read_every_ms,
         server_cpu=course.server_cpu, cells=cells, missing=missing, verdicts=verdicts(cells),
     )  # fmt: skip

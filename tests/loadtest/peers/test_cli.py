@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -16,17 +20,19 @@ from loadtest.peers import cli
 from loadtest.peers.catalogue import PEERS, Launch, MissingError, Peer
 from loadtest.peers.cli import chosen, compare
 from loadtest.peers.comparison import Cell
+from loadtest.peers.family import family
 from tests.loadtest.peers.support import cell
 
 SMALL = ["--viewers", "5", "--seconds", "0.4", "--warmup-s", "0.1", "--rate", "50"]
 
 
 @pytest.fixture(autouse=True)
-def _own_cores() -> Iterator[None]:
-    """The command takes one core for itself; give the others back."""
-    before = os.sched_getaffinity(0)
+def _own_process() -> Iterator[None]:
+    """The command takes one core for itself, and a signal; give them back."""
+    cores, handler = os.sched_getaffinity(0), signal.getsignal(signal.SIGTERM)
     yield
-    os.sched_setaffinity(0, before)
+    os.sched_setaffinity(0, cores)
+    signal.signal(signal.SIGTERM, handler)
 
 
 def test_this_server_beside_a_peer(tmp_path: Path) -> None:
@@ -43,6 +49,30 @@ def test_this_server_beside_a_peer(tmp_path: Path) -> None:
     assert all(each["broken_rules"] == {} for each in found["cells"])
     assert done.exit_code in {0, 3, 99}  # a busy machine makes figures doubtful, never untrue
     assert '"scheduling"' in done.stdout
+
+
+def test_a_run_that_is_ended_ends_its_server() -> None:
+    """Whoever ends the command by a signal leaves no server behind."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "loadtest", "peers", "--only", "websockets:plain", "--viewers", "5", "--seconds", "60"],
+        stderr=subprocess.DEVNULL,
+    ) as command:
+        assert until_now(lambda: len(family(command.pid)) > 1)
+        server = family(command.pid)[1]
+        assert until_now(lambda: b"broadcast.py" in Path(f"/proc/{server}/cmdline").read_bytes())
+        command.terminate()
+        assert command.wait(20) == 128 + signal.SIGTERM
+    assert not Path(f"/proc/{server}").exists()
+
+
+def until_now(condition: Callable[[], bool], timeout_s: float = 20.0) -> bool:
+    """Wait for another process; whether the condition held in time."""
+    end_s = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > end_s:
+            return False
+        time.sleep(0.02)
+    return True
 
 
 def test_tables_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
