@@ -63,7 +63,7 @@ class Pages(Protocol):
 class _State:
     """Where a room stands with its flushing."""
 
-    __slots__ = ("busy", "doubt", "free", "last_ms", "lock", "sealing", "timer", "to_seal", "waiters")
+    __slots__ = ("busy", "doubt", "free", "last_ms", "lock", "sealing", "timer", "to_seal", "unsealed", "waiters")
 
     def __init__(self) -> None:
         self.last_ms = -1e9
@@ -72,6 +72,7 @@ class _State:
         self.doubt = False
         self.sealing = False
         self.to_seal: set[int] = set()
+        self.unsealed: set[int] = set()  # could not be sealed; tried again with the next full page
         self.waiters: list[asyncio.Future[None]] = []
         # Held during work in the worker thread: a page is never written twice at once, and each writing reads the log after
         # the one before it, so that a sealed page cannot bring back the text of a comment removed meanwhile.
@@ -313,15 +314,23 @@ class Flusher:
             self._spawn(self._seal_all(room, state))
 
     async def _seal_all(self, room: Room[Viewer], state: _State) -> None:
+        earlier, state.unsealed = state.unsealed, set()
         try:
-            while state.to_seal:
-                numbers = sorted(state.to_seal)
-                state.to_seal.clear()
-                await self._in_worker(state, lambda: self._pages.seal(room.name, numbers))  # noqa: B023 # awaited here
-        except (MirrorError, StoreError) as error:
-            # The full pages stay as they are, valid and complete; the next doubt or start seals them.
-            self._stats.page_errors += 1
-            log.warning("a full page could not be sealed", room=room.name, error=str(error))
+            while state.to_seal or earlier:
+                # What failed before comes last and by itself: a page that cannot be sealed keeps no other one from it.
+                waiting = state.to_seal or earlier
+                numbers = sorted(waiting)
+                waiting.clear()
+                try:
+                    await self._in_worker(state, lambda: self._pages.seal(room.name, numbers))  # noqa: B023 # awaited here
+                except Exception as error:  # MirrorError, StoreError, or a fault of our own
+                    # The full pages stay as they are, valid and complete; the next full page, doubt or start has them sealed.
+                    state.unsealed.update(numbers)
+                    self._stats.page_errors += 1
+                    log.warning(
+                        "a full page could not be sealed", room=room.name, error=str(error),
+                        exc_info=None if isinstance(error, MirrorError | StoreError) else error,
+                    )  # fmt: skip
         finally:
             state.sealing = False
 

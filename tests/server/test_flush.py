@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from server.pages import PageWork
 from server.store.faults import Fault
@@ -782,7 +783,7 @@ def test_an_unforeseen_error_while_appending_is_a_doubt(run: Callable[..., World
 
 
 def test_a_page_that_could_not_be_sealed_stays_complete(run: Callable[..., World]) -> None:
-    """It keeps all its rows and no comment waits for it; the next start gives it its final form."""
+    """It keeps all its rows and no comment waits for it; it gets its final form with the next full page."""
 
     async def scenario(world: World) -> None:
         viewer = watch(world)
@@ -794,24 +795,52 @@ def test_a_page_that_could_not_be_sealed_stays_complete(run: Callable[..., World
         assert world.parts.rows() == PAGE_ROWS + 1
         world.submit(*comments(PAGE_ROWS, "more"))
         await world.settle()
-        assert "barrage-seal" in world.parts.page(1)
-        await world.parts.flusher.exclusive(world.room, lambda last: world.parts.pages.repair("a", last))
-        assert "barrage-seal" in world.parts.page(0)
+        assert ["barrage-seal" in world.parts.page(number) for number in range(3)] == [True, True, False]
 
     run(scenario, batch_max=1000, ring_events=1000).assert_whole()
 
 
 def test_an_unforeseen_error_while_sealing_ends_nothing_else(run: Callable[..., World]) -> None:
-    """The page stays complete, and the next full page is sealed."""
+    """The page stays complete, the error is told and counted, and the page is sealed with the next full one."""
 
     async def scenario(world: World) -> None:
         world.parts.pages.__class__ = Buggy
         world.parts.pages.bugs = 1  # type: ignore[attr-defined] # it is a Buggy now
-        world.submit(*comments(PAGE_ROWS))
-        await world.settle()
+        with capture_logs() as logs:
+            world.submit(*comments(PAGE_ROWS))
+            await world.settle()
+        assert [(log["event"], log["error"]) for log in logs] == [("a full page could not be sealed", "a bug")]
+        assert (world.parts.stats.page_errors, world.parts.flusher.sealing("a")) == (1, False)
+        assert "barrage-seal" not in world.parts.page(0)
         world.submit(*comments(PAGE_ROWS, "more"))
         await world.settle()
-        assert ["barrage-seal" in world.parts.page(number) for number in range(2)] == [False, True]
+        assert ["barrage-seal" in world.parts.page(number) for number in range(2)] == [True, True]
+
+    run(scenario, batch_max=1000, ring_events=1000).assert_whole()
+
+
+class Stubborn(PageWork):
+    """Page work that can never seal page 0, and counts how often it was asked to."""
+
+    asked = 0
+
+    def seal(self, room: str, numbers: Iterable[int]) -> None:
+        if 0 in numbers:
+            self.asked += 1
+            raise MirrorError("never")
+        super().seal(room, numbers)
+
+
+def test_a_page_that_can_never_be_sealed_keeps_no_other_from_it(run: Callable[..., World]) -> None:
+    """It is tried once with each full page that follows; those are sealed."""
+
+    async def scenario(world: World) -> None:
+        world.parts.pages.__class__ = Stubborn
+        for turn in range(3):
+            world.submit(*comments(PAGE_ROWS, f"t{turn}-"))
+            await world.settle()
+            assert world.parts.pages.asked == turn + 1  # type: ignore[attr-defined] # it is a Stubborn now
+        assert ["barrage-seal" in world.parts.page(number) for number in range(3)] == [False, True, True]
 
     run(scenario, batch_max=1000, ring_events=1000).assert_whole()
 
