@@ -432,9 +432,13 @@ export class Barrage extends EventTarget {
     }
   }
 
-  /** Take over where the room's log stands. @param {Joined} message @param {"live" | "reading"} status */
+  /**
+   * Take over where the room's log stands. A log that ends before what was heard of it was restored from a backup: its numbers are
+   * given anew, so it is another log, whatever its epoch says.
+   * @param {Joined} message @param {"live" | "reading"} status
+   */
   #adopt({ epoch, head, state, page, events }, status) {
-    const other = this.#last >= 0 && epoch !== this.#epoch;
+    const other = this.#last >= 0 && (epoch !== this.#epoch || head < this.#seen);
     if (other || this.#last < 0) {
       this.#generation += 1;
       this.#filling = false;

@@ -162,6 +162,40 @@ test("another epoch resets, and a fill that runs for the old one is void", async
   assert.deepEqual(heard.seqs(), [51, 52, 53]);
 });
 
+test("a log that ends before what was delivered was restored: it resets, and what is said in it is not swallowed", () => {
+  const { world, client, heard } = joined({ since: { epoch: "e1", seq: 48 } }, { head: 48 });
+  live(world, 49, 50);
+  world.socket.cut();
+  client.retryNow();
+  join(world, { head: 30 });
+  assert.deepEqual(heard.reset, [{ epoch: "e1" }]);
+  assert.deepEqual(client.since, { epoch: "e1", seq: 30 });
+  live(world, 31, 32);
+  assert.deepEqual(heard.seqs(), [49, 50, 31, 32]);
+});
+
+test("a log that ends before what was announced was restored as well", async () => {
+  const { world, client, heard } = joined({ since: { epoch: "e1", seq: 50 } }, { head: 50 });
+  world.history = () => ({ status: 503, body: {} });
+  live(world, 55);
+  world.socket.cut();
+  client.retryNow();
+  join(world, { head: 52 });
+  assert.deepEqual(heard.reset, [{ epoch: "e1" }]);
+  live(world, 53);
+  await world.advance(10_000);
+  assert.deepEqual(heard.seqs(), [53]);
+  assert.deepEqual(heard.skipped, []);
+});
+
+test("a log that ends where it ended is the same one", () => {
+  const { world, client, heard } = joined({ since: { epoch: "e1", seq: 50 } }, { head: 50 });
+  world.socket.cut();
+  client.retryNow();
+  join(world, { head: 50 });
+  assert.deepEqual(heard.reset, []);
+});
+
 test("closing makes a fill void, also when the same log is joined again", async () => {
   const { world, client, heard } = joined({ since: { epoch: "e1", seq: 50 } }, { head: 50 });
   world.history = historyOf(logOf(60));
