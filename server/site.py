@@ -97,6 +97,9 @@ class Site:
     def now_ms(self) -> int:
         return time.time_ns() // 1_000_000
 
+    def steady_ms(self) -> int:
+        return time.monotonic_ns() // 1_000_000
+
     # -- reading ------------------------------------------------------------------------------------------------------
 
     def room(self, name: str) -> RoomInfo | None:

@@ -27,7 +27,7 @@ async def token(request: Request) -> Response:
     settings = found.settings
     if not settings.demo:
         raise Refusal("not_found")
-    limits(request).demo_token(address(request), found.now_ms())
+    limits(request).demo_token(address(request), found.steady_ms())
     wish = await read_json(request, DemoRequest)
     try:
         nickname = clean_nickname(wish.nickname)

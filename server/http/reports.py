@@ -55,7 +55,7 @@ class ReportForm:
             return await self._show(request, room, seq, problem="reason", text=text)
         if len(text) > self._settings.report_max_chars:
             return await self._show(request, room, seq, problem="length", text=text)
-        wait_ms = self._rate.allow(limit_key(address(request)), found.now_ms())
+        wait_ms = self._rate.allow(limit_key(address(request)), found.steady_ms())
         if wait_ms:
             raise Refusal("too_many_requests", retry_after_ms=wait_ms)
         if seq:

@@ -90,9 +90,9 @@ class HttpLimits:
         self._streams: dict[str, int] = {}
         self.streams = 0
 
-    def demo_token(self, address: str, now_ms: int) -> None:
-        """Take one demo token. Raises Refusal ``too_many_requests``."""
-        wait_ms = self._demo_tokens.allow(limit_key(address), now_ms)
+    def demo_token(self, address: str, steady_ms: int) -> None:
+        """Take one demo token at this moment of a clock that nobody sets. Raises Refusal ``too_many_requests``."""
+        wait_ms = self._demo_tokens.allow(limit_key(address), steady_ms)
         if wait_ms:
             raise Refusal("too_many_requests", retry_after_ms=wait_ms)
 

@@ -69,6 +69,9 @@ class Services(Protocol):
     def now_ms(self) -> int:
         """Unix time in milliseconds."""
 
+    def steady_ms(self) -> int:
+        """Milliseconds of a clock that nobody sets, for rates: its zero means nothing."""
+
     def room(self, name: str) -> RoomInfo | None:
         """The room with its current mode; ``head`` is the newest number that is live and static. None: no such room."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from functools import partial
 from pathlib import Path
@@ -71,6 +72,7 @@ def test_it_is_what_the_routes_ask_for(run: Callable[[Scenario], World]) -> None
         services: Services = site
         assert services.pages_dir == site.settings.data_dir / "pages" == world.parts.root
         assert services.now_ms() == WALL_S * 1000
+        assert abs(services.steady_ms() - time.monotonic_ns() // 1_000_000) < 1000
         assert services.metrics() == b"figures"
         assert services.tokens.public_id("ann") == fixed_tokens().public_id("ann")
 

@@ -69,6 +69,7 @@ class FakeServices:
         self.tokens = tokens or fixed_tokens()
         self.pages_dir = pages_dir
         self.clock_ms = START_MS
+        self.uptime_ms = 0
         self.fault: Refusal | None = None
         self.checks: dict[str, str] = {"store": "ok"}
         self.draining = False
@@ -144,6 +145,9 @@ class FakeServices:
 
     def now_ms(self) -> int:
         return self.clock_ms
+
+    def steady_ms(self) -> int:
+        return self.uptime_ms
 
     def room(self, name: str) -> RoomInfo | None:
         room = self._rooms.get(name)

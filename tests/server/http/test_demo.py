@@ -47,8 +47,19 @@ async def test_tokens_are_limited_per_address(services: FakeServices) -> None:
         answer = await one.post("/demo/token", json={"nickname": "c"})
         assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (429, "too_many_requests", "1")
         assert (await other.post("/demo/token", json={"nickname": "d"})).status_code == 200
-        services.clock_ms += 1000
+        services.uptime_ms += 1000
         assert (await one.post("/demo/token", json={"nickname": "e"})).status_code == 200
+
+
+@pytest.mark.parametrize("step_ms", [-3_600_000, 3_600_000])
+async def test_a_clock_that_is_set_changes_no_limit(services: FakeServices, step_ms: int) -> None:
+    """When the wall clock jumps an address neither waits longer nor gets more."""
+    async with browsing(application(services, demo.routes)) as client:
+        for status in (200, 200, 429):
+            assert (await client.post("/demo/token", json={"nickname": "a"})).status_code == status
+        services.clock_ms += step_ms
+        answer = await client.post("/demo/token", json={"nickname": "a"})
+        assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,18 @@ async def test_odd_numbers_are_refused(client: httpx.AsyncClient, seq: str, stat
     assert (await client.post("/rooms/demo/report", data={"reason": "S1", "seq": seq})).status_code == status
 
 
+@pytest.mark.parametrize("step_ms", [-3_600_000, 3_600_000])
+async def test_a_clock_that_is_set_changes_no_limit(services: Recorder, step_ms: int) -> None:
+    """When the wall clock jumps an address neither waits longer nor sends more."""
+    services.settings = Settings(reports_burst=1, reports_per_s=0.1)
+    async with pages_client(services) as client:
+        data = {"reason": "S1", "seq": "1"}
+        assert (await client.post("/rooms/demo/report", data=data)).status_code == 303
+        services.clock_ms += step_ms
+        refused = await client.post("/rooms/demo/report", data=data)
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "10")
+
+
 async def test_reports_are_limited_by_address(services: Recorder, client: httpx.AsyncClient) -> None:
     """An address may send a burst, then waits; another address is not concerned."""
     services.settings = Settings(reports_burst=2, reports_per_s=0.1)
@@ -155,7 +167,7 @@ async def test_reports_are_limited_by_address(services: Recorder, client: httpx.
         assert [(await first.post("/rooms/demo/report", data=data)).status_code for _ in range(3)] == [303, 303, 429]
         refused = await first.post("/rooms/demo/report", data=data)
         assert int(refused.headers["retry-after"]) == 10
-        services.clock_ms += 10_000
+        services.uptime_ms += 10_000
         assert (await first.post("/rooms/demo/report", data=data)).status_code == 303
         assert (await second.post("/rooms/demo/report", data=data)).status_code == 303
 
