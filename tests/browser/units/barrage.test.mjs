@@ -425,6 +425,25 @@ test("a comment is sent with a key and acknowledged", async () => {
   assert.equal("pos_ms" in (client.say({ text: "live" }), world.socket.sent.at(-1)), false);
 });
 
+test("keys begin with the time, in an order of text that is the order of time, and none comes twice", () => {
+  const { world, client } = joined({ pendingMax: 1000 });
+  const keys = [];
+  for (const now of [1, 0xfff, 0x1000, 1_700_000_000_000, 2_000_000_000_000]) {
+    world.time = now;
+    client.say({ text: "hi" });
+    keys.push(world.socket.sent.at(-1).key);
+  }
+  assert.deepEqual(keys.map((key) => parseInt(key.slice(0, 12), 16)), [1, 0xfff, 0x1000, 1_700_000_000_000, 2_000_000_000_000]);
+  assert.deepEqual([...keys].sort(), keys);
+  const rests = new Set();
+  for (let count = 0; count < 500; count += 1) {
+    client.say({ text: "hi" });
+    rests.add(world.socket.sent.at(-1).key.slice(12));
+  }
+  assert.equal(rests.size, 500);
+  assert.match([...rests][0], /^[0-9a-f]{20}$/);
+});
+
 test("held and refused comments are told with the server's words", async () => {
   const { world, client } = joined();
   for (const [op, code] of [["held", "held_for_review"], ["refused", "too_fast"], ["refused", "banned_content"]]) {
