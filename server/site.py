@@ -39,6 +39,8 @@ from server.wire import Event
 _KEEP_ALIVE_S = 15.0
 _CHUNK_EVENTS = 1000
 _PAGES_WAIT_S = 10.0
+_HEAL_PAUSE_S = 1.0
+"""From the end of a room's healing to the begin of the next one. Anyone may ask for it, and it keeps the room's flushes waiting."""
 
 
 class _Answer:
@@ -89,6 +91,8 @@ class Site:
         self._metrics = metrics
         self.rules = rules
         self.draining = asyncio.Event()
+        # Of each room the healing under way, or the one that ended within the pause: what it found is the answer to all who ask.
+        self._heals: dict[str, asyncio.Task[str]] = {}
 
     @property
     def pages_dir(self) -> Path:
@@ -231,11 +235,22 @@ class Site:
         room = self._hub.rooms.get(name)
         if room is None or number < 0 or number > self._pages.last_page(room.visible):
             return False
-        try:
-            await self._flusher.exclusive(room, lambda last: self._pages.repair(name, last))
-        except PAGE_FAULTS as error:
-            raise Refusal("storage_unavailable", retry_after_ms=1000) from error
+        heal = self._heals.get(name)
+        if heal is None:
+            loop = asyncio.get_running_loop()
+            heal = self._heals[name] = loop.create_task(self._heal(room))
+            heal.add_done_callback(lambda _: loop.call_later(_HEAL_PAUSE_S, self._heals.pop, name))
+        if await asyncio.shield(heal):  # it is that of others, too
+            raise Refusal("storage_unavailable", retry_after_ms=1000)
         return True
+
+    async def _heal(self, room: Room[Viewer]) -> str:
+        """Repair the room's pages; what went wrong, or empty."""
+        try:
+            await self._flusher.exclusive(room, lambda last: self._pages.repair(room.name, last))
+        except PAGE_FAULTS as error:
+            return str(error) or type(error).__name__
+        return ""
 
     # -- how it stands ------------------------------------------------------------------------------------------------
 

@@ -28,6 +28,8 @@ from tests.support.simulation import WALL_S
 from tests.support.viewers import FakeViewer
 
 Scenario = Callable[[World, Site], Coroutine[Any, Any, None]]
+HEAL_S = 1.1
+"""After this, a room is healed again."""
 
 
 @pytest.fixture
@@ -586,10 +588,60 @@ def test_a_page_is_healed_on_request(run: Callable[[Scenario], World]) -> None:
         assert await site.heal_page("a", 0)
         assert world.parts.rows() == PAGE_ROWS + 5
         assert [await site.heal_page(*page) for page in (("a", 2), ("a", -1), ("nowhere", 0))] == [False, False, False]
+        await asyncio.sleep(HEAL_S)
         (folder / "1.html").unlink()
         world.store.plan("read", Fault.FAIL)
         assert (await refused(site.heal_page("a", 1))).code.name == "storage_unavailable"
+        await asyncio.sleep(HEAL_S)
         assert await site.heal_page("a", 1)
+
+    run(scenario).assert_whole()
+
+
+def test_who_asks_for_healing_together_shares_it(run: Callable[[Scenario], World]) -> None:
+    """Requests for pages of one room, however many, repair it once at a time; another room does not wait; one who leaves takes
+    nobody along."""
+
+    async def scenario(world: World, site: Site) -> None:
+        await say(site, PAGE_ROWS + 5)
+        page = world.parts.root / "rooms" / "a" / "comments" / "0.html"
+        page.unlink()
+        world.workers.least_s = world.workers.most_s = 5.0
+        calls = world.workers.calls
+        first = asyncio.create_task(site.heal_page("a", 0))
+        await asyncio.sleep(1)
+        others = [asyncio.create_task(site.heal_page(*each)) for each in [("a", 0), ("a", 1), ("b", 0)] * 20]
+        await asyncio.sleep(1)
+        first.cancel()
+        assert await asyncio.gather(*others) == [True] * 60
+        assert world.workers.calls == calls + 2
+        assert page.exists()
+
+    run(scenario).assert_whole()
+
+
+def test_a_room_is_healed_once_a_second_at_most(run: Callable[[Scenario], World]) -> None:
+    """Who asks within a second of a healing has its answer, good or bad, without another one; then nothing is remembered of it."""
+
+    async def scenario(world: World, site: Site) -> None:
+        await say(site, 5)
+        page = world.parts.root / "rooms" / "a" / "comments" / "0.html"
+        calls = world.workers.calls
+        for _ in range(100):
+            assert await site.heal_page("a", 0)
+            await asyncio.sleep(0.1)
+        assert world.workers.calls - calls in range(8, 12)
+        await asyncio.sleep(HEAL_S)
+        page.unlink()
+        world.store.plan("read", Fault.FAIL)
+        calls = world.workers.calls
+        for _ in range(5):
+            assert (await refused(site.heal_page("a", 0))).code.name == "storage_unavailable"
+        assert (world.workers.calls, page.exists()) == (calls + 1, False)
+        await asyncio.sleep(HEAL_S)
+        assert site._heals == {}
+        assert await site.heal_page("a", 0)
+        assert page.exists()
 
     run(scenario).assert_whole()
 
