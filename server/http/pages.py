@@ -122,18 +122,20 @@ class Pages:
     async def _page(self, found: Services, room: RoomInfo, name: str, number: int | None) -> PageFile:
         """The file; when it cannot be read, once more after it was made again. Raises Refusal ``not_found`` and those of healing."""
         path = layout.comments_folder(found.pages_dir, room.name) / name
+        newest = layout.open_page(room.head)
         try:
             return await to_thread.run_sync(read_page, path)
         except OSError:
-            # The index is made again with any page, so the open page stands for it.
-            healed = await found.heal_page(room.name, layout.open_page(room.head) if number is None else number)
-        if not healed:
+            # Healing keeps the room busy: it is not for names that nothing stands under yet.
+            block = layout.block_number(name)
+            if (number is not None and number > newest) or (block is not None and block >= layout.block_of(newest)):
+                raise Refusal("not_found") from None
+        # The index is made again with any page, so the open page stands for it.
+        if not await found.heal_page(room.name, newest if number is None else number):
             raise Refusal("not_found")
         try:
             return await to_thread.run_sync(read_page, path)
-        except FileNotFoundError:
-            raise Refusal("not_found") from None
-        except OSError as error:
+        except OSError as error:  # the log has it: it is only not there now, for the last healing may be that of a moment ago
             raise Refusal("storage_unavailable", "the page cannot be read", 1000) from error
 
     async def favicon(self, request: Request) -> Response:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from msgspec.structs import replace
 from starlette.applications import Starlette
 
 from server.errors import Refusal
@@ -331,18 +332,44 @@ async def test_a_missing_index_is_made_again_with_the_open_page(services: FakeSe
     folder = write_pages(services)
     (folder / "index.html").unlink()
     services.healable.add(("demo", 1))
-    assert (await client.get("/rooms/demo/comments/index.html")).status_code == 404, "healing brought no index"
+    assert (await client.get("/rooms/demo/comments/index.html")).status_code == 503, "healing brought no index"
     assert services.healed == [("demo", 1)]
 
 
 async def test_a_page_that_cannot_be_healed_is_not_found(services: FakeServices, client: httpx.AsyncClient) -> None:
-    """A page beyond the head is not there; a page that cannot be read after healing is a temporary error."""
-    assert (await client.get("/rooms/demo/comments/5.html")).status_code == 404
+    """A page that the services do not know is not there; one that cannot be read after healing is a temporary error."""
+    assert (await client.get("/rooms/demo/comments/0.html")).status_code == 404
     folder = write_pages(services)
     (folder / "0.html").unlink()
     (folder / "0.html").mkdir()
     services.healable.add(("demo", 0))
     assert (await client.get("/rooms/demo/comments/0.html")).status_code == 503
+
+
+@pytest.mark.parametrize(
+    ("head", "name", "heals"),
+    [
+        (255, "1.html", False),
+        (256, "1.html", True),
+        (256, "2.html", False),
+        (256, "999999999999.html", False),
+        (256, "index-0.html", False),
+        (256 * 256 - 1, "index-0.html", False),
+        (256 * 256, "index-0.html", True),
+        (256 * 256, "index-1.html", False),
+        (256 * 256, "index-999999999999.html", False),
+    ],
+)
+async def test_what_never_existed_is_not_healed(
+    services: FakeServices, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, head: int, name: str, heals: bool
+) -> None:
+    """Pages beyond the open one and blocks that are not full yet are not found, at no cost; those that should be there are made."""
+    room = services.room("demo")
+    assert room is not None
+    monkeypatch.setattr(services, "room", lambda _: replace(room, head=head))
+    services.healable.add(("demo", head // 256))
+    assert (await client.get(f"/rooms/demo/comments/{name}")).status_code == (503 if heals else 404)
+    assert services.healed == ([("demo", head // 256)] if heals else [])
 
 
 @pytest.mark.parametrize("name", [".0.html.tmp", "x.html", "0.htm", "..", "-1.html", "00.html", "0.html~"])
