@@ -23,6 +23,7 @@ from server.settings import Settings
 from server.store.base import (
     Committed,
     Draft,
+    NoticeDraft,
     Outcome,
     RemovalDraft,
     ReportDraft,
@@ -180,7 +181,7 @@ class Site:
         answer = _Answer()
         self._publisher.submit(draft, answer)
         outcome = await answer.future
-        if room is not None and isinstance(draft, RemovalDraft | RestorationDraft) and type(outcome) is Committed:
+        if room is not None and isinstance(draft, RemovalDraft | RestorationDraft | NoticeDraft) and type(outcome) is Committed:
             try:
                 await asyncio.wait_for(self._flusher.visible(room, outcome.event.seq), _PAGES_WAIT_S)
             except TimeoutError:

@@ -92,8 +92,8 @@ class Services(Protocol):
         The follower is a cursor into the room's ring: no queue stands behind it. Raises Refusal."""
 
     async def submit(self, draft: Draft) -> Outcome:
-        """Pass a draft through the one path (commit, page, live). Returns when it is durable; for a removal or restoration, when
-        the pages show it. Raises Refusal (``overloaded``, ``storage_unavailable``, ``outcome_unknown``, ...)."""
+        """Pass a draft through the one path (commit, page, live). Returns when it is durable; for a removal, restoration or
+        notice, when the pages show it. Raises Refusal (``overloaded``, ``storage_unavailable``, ``outcome_unknown``, ...)."""
 
     async def create_room(self, name: str, title: str, kind: RoomKind, video_url: str = "") -> RoomInfo:
         """Create a room with its first page. A room of the same name, title, kind and video is given as it is, so that a request may
