@@ -311,7 +311,9 @@ class SqlStore:
         file = sqlite.identity(self._path)
         if file is None:
             # The connection stays: the file may have been moved away, and may come back.
-            raise StoreUnavailable(f"{self._path}: the database is gone: put it back in its place (a backup only while the server is stopped)")
+            raise StoreUnavailable(
+                f"{self._path}: the database is gone: put it back in its place (a backup only while the server is stopped)"
+            )
         if file != self._file:
             self._drop()
             self._readers.dispose()
