@@ -74,18 +74,20 @@ def measure_barrage(variant: str, rate: float, course: Course) -> Cell:
     with tempfile.TemporaryDirectory(prefix="barrage-peer-") as folder:
         server = LocalServer(Path(folder), cpu=course.server_cpu, settings=UNBOUND)
         try:
-            with server:
-                plan = course.plan(
-                    rate,
-                    variant,
-                    url=server.url,
-                    data_dir=server.data_dir,
-                    server_pid=server.pid,
-                    senders=min(SENDERS, course.viewers),
-                )
-                return _finish(MeteredStage(plan, course.notify, course.read_every_s), BARRAGE, variant)
+            server.start()
+            plan = course.plan(
+                rate,
+                variant,
+                url=server.url,
+                data_dir=server.data_dir,
+                server_pid=server.pid,
+                senders=min(SENDERS, course.viewers),
+            )
+            return _finish(MeteredStage(plan, course.notify, course.read_every_s), BARRAGE, variant)
         except (RuntimeError, OSError, HandshakeError, ProtocolError, ReadbackError) as error:
             return _failed(BARRAGE, variant, rate, error)
+        finally:
+            server.stop()
 
 
 def _finish(stage: MeteredStage, server: str, variant: str) -> Cell:

@@ -54,8 +54,8 @@ class PeerProcess:
         return f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
-        self._launch()
         try:
+            self._launch()
             self._wait()
         except BaseException:
             self.stop()
@@ -70,6 +70,9 @@ class PeerProcess:
         own = os.sched_getaffinity(0)
         if self._cpu is not None:
             os.sched_setaffinity(0, {self._cpu})
+        # A request to end this process waits until the child is known; otherwise nobody would end the child.
+        asked: list[int] = []
+        handler = signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
         try:
             with self.output.open("wb") as output:
                 self._process = subprocess.Popen(  # noqa: S603 -- the commands of the catalogue
@@ -80,6 +83,9 @@ class PeerProcess:
                 )
         finally:
             os.sched_setaffinity(0, own)
+            signal.signal(signal.SIGTERM, handler)
+            if asked:
+                signal.raise_signal(signal.SIGTERM)
 
     def _wait(self) -> None:
         assert self._process is not None

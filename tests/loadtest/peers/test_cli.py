@@ -57,12 +57,26 @@ def test_a_run_that_is_ended_ends_its_server() -> None:
         [sys.executable, "-m", "loadtest", "peers", "--only", "websockets:plain", "--viewers", "5", "--seconds", "60"],
         stderr=subprocess.DEVNULL,
     ) as command:
-        assert until_now(lambda: len(family(command.pid)) > 1)
-        server = family(command.pid)[1]
-        assert until_now(lambda: b"broadcast.py" in Path(f"/proc/{server}/cmdline").read_bytes())
-        command.terminate()
+        servers: list[int] = []
+
+        def started() -> bool:
+            servers[:] = [pid for pid in family(command.pid) if b"broadcast.py" in command_line(pid)]
+            return bool(servers)
+
+        try:
+            assert until_now(started)
+        finally:
+            command.terminate()
         assert command.wait(20) == 128 + signal.SIGTERM
-    assert not Path(f"/proc/{server}").exists()
+    assert command_line(servers[0]) == b""
+
+
+def command_line(pid: int) -> bytes:
+    """What a process was started with; empty when there is none, or no more."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def until_now(condition: Callable[[], bool], timeout_s: float = 20.0) -> bool:

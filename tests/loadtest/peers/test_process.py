@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,3 +68,24 @@ def test_one_that_does_not_end_is_killed(tmp_path: Path, monkeypatch: pytest.Mon
     with PeerProcess([sys.executable, "-c", LISTEN, str(port), "stubborn"], port, tmp_path) as peer:
         pid = peer.pid
     assert gone(pid)
+
+
+def test_a_request_to_end_waits_for_the_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal that comes while the peer is being launched is heard once the peer is known, and the peer is ended."""
+    port, pids = free_port(), []
+    launch = subprocess.Popen
+
+    def disturbed(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        process = launch(*arguments, **options)
+        pids.append(process.pid)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", disturbed)
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        with pytest.raises(SystemExit), PeerProcess([sys.executable, "-c", LISTEN, str(port)], port, tmp_path):
+            pass
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert gone(pids[0])
