@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import alembic.command  # noqa: F401 # migrations import it late: it must be here before the rights are gone
 import pytest
 from sqlalchemy import Connection, event
 
