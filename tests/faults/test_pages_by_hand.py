@@ -125,7 +125,7 @@ async def test_a_removed_page_is_there_for_who_asks(tmp_path: Path) -> None:
                 whole = (found.pages / name).read_bytes()
                 (found.pages / name).unlink()
                 answer = await client.get(f"/rooms/{ROOM}/comments/{name}")
-                assert (answer.status_code, answer.content) == (200, whole)
+                assert (answer.status_code, answer.content) == (200, whole), name
                 assert (found.pages / name).read_bytes() == whole
                 await asyncio.sleep(1.1)  # a room is healed once a second at most
         await found.whole()

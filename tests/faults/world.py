@@ -43,6 +43,7 @@ ROOM: Final = "demo"
 SENDERS: Final = 3
 VIEWERS: Final = 2
 RATE_PER_S: Final = 40.0
+FILL_AT_ONCE: Final = 300
 SETTINGS: Final = {**UNBOUND, "drain_s": "0", "log_level": "info", "page_check_s": "1"}
 PATIENCE_S: Final = 30.0
 """How long anything may take on a machine with other work to do; far more than it takes."""
@@ -199,9 +200,10 @@ class World:
             person.say(f"key-{next(self._keys)}", next(self._texts), time.perf_counter())
 
     async def fill(self, events: int) -> None:
-        """Post until the room has so many comments, and all is settled."""
-        self.post(events - self.ledger.count("acked"))
-        await self.wait(self._settled)
+        """Post until the room has so many comments, and all is settled. Not faster than all can read."""
+        while (missing := events - self.ledger.count("acked")) > 0:
+            self.post(min(missing, FILL_AT_ONCE))
+            await self.wait(self._settled)
 
     async def hush(self) -> None:
         """Nobody posts any more."""
