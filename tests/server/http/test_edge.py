@@ -207,7 +207,7 @@ async def test_an_upgraded_connection_leaves_no_http_behind() -> None:
         def __init__(self, config: object, server_state: object, app_state: object) -> None:
             super().__init__(config, server_state, app_state)
             gc.disable()
-            kinds.extend(weakref.ref(item) for item in gc.get_objects() if isinstance(item, BoundedHttp))
+            kinds.extend(weakref.ref(item) for item in gc.get_objects() if issubclass(type(item), BoundedHttp))
 
     async with served(FAST, Watched) as port:
         _reader, writer = await asyncio.open_connection("127.0.0.1", port)
