@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any, Final
 import httpx
 
 from loadtest.local import UNBOUND
+from server.settings import PREFIX
 from tests.support.server import ROOT, ServerProcess
 from tests.support.wsclient import RawClient
 
@@ -26,7 +28,8 @@ _EVIDENCE: Final = re.compile(r"barrage\.db(-wal|-shm)?")
 def command(server: ServerProcess, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run ``barrage`` on the server's data folder."""
     line = [sys.executable, "-m", "server", *arguments, "--data", str(server.data)]
-    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False, timeout=100)
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    return subprocess.run(line, cwd=ROOT, env=clean, capture_output=True, text=True, check=False, timeout=100)
 
 
 def enter(server: ServerProcess, account: str = "", nickname: str = "小明", *, room: str = ROOM) -> RawClient:

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.faults.conftest import Mounts
-from tests.faults.world import World, world
+from tests.faults.world import PATIENCE_S, ROOM, World, world
 from tests.support.server import ServerFailed
 
 DISK_KIB = 4096
@@ -120,6 +121,9 @@ async def test_pages_alone_on_a_full_disk(tmp_path: Path, mounts: Mounts) -> Non
         for _ in range(3):
             await found.refused(within_s=ANSWER_S)
         await nothing_goes_live(found)
+        async with httpx.AsyncClient(base_url=found.server.url, timeout=PATIENCE_S) as reader:
+            report = await reader.post(f"/rooms/{ROOM}/report", data={"seq": "1", "reason": "S1"})
+            assert report.status_code == 303, "a report needs no page"
         assert found.said("static pages cannot be written; the room is refused until they can .*Free space", "error")
         with found.watch.blind():
             mounts.undo()
