@@ -1,1 +1,1 @@
-"""Who is speaking: signed tokens, keys, public ids."""
+"""People: signed tokens and public ids; the book of accounts, identity, agreement, credit, measures."""

@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 SCRIPTS: Final = Path(__file__).parent / "migrations"
 
 
-def ensure(connection: Connection, name: str) -> None:
-    """Migrate the database called ``name`` to :data:`server.store.schema.REVISION`; quick when it is there already.
+def ensure(connection: Connection, name: str, newest: str = schema.REVISION, scripts: Path = SCRIPTS) -> None:
+    """Migrate the database called ``name`` to the revision ``newest`` by ``scripts``; quick when it is there already.
 
     Raises ConfigError for a database of a newer server, and for one that is not ours.
     """
     found = revision(connection)
-    if found == schema.REVISION:
+    if found == newest:
         return
     if not found and inspect(connection).get_table_names():
         raise ConfigError(f"{name} is the database of another program; name another data folder")
-    if found > schema.REVISION:
+    if found > newest:
         raise ConfigError(
-            f"{name} has schema {found}, this server knows {schema.REVISION}: it was written by a newer version."
+            f"{name} has schema {found}, this server knows {newest}: it was written by a newer version."
             " Start that version, or restore a backup from before the upgrade"
         )
-    upgrade(connection)
+    upgrade(connection, scripts=scripts)
 
 
 def revision(connection: Connection) -> str:
@@ -41,11 +41,11 @@ def revision(connection: Connection) -> str:
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar() or ""
 
 
-def upgrade(connection: Connection, target: str = "head") -> None:
+def upgrade(connection: Connection, target: str = "head", scripts: Path = SCRIPTS) -> None:
     """Run the migrations up to ``target``."""
     from alembic import command  # takes a third of a second, and is needed for new and old databases only
 
-    command.upgrade(config(connection), target)
+    command.upgrade(config(connection, scripts), target)
 
 
 def downgrade(connection: Connection, target: str) -> None:
@@ -55,10 +55,10 @@ def downgrade(connection: Connection, target: str) -> None:
     command.downgrade(config(connection), target)
 
 
-def config(connection: Connection) -> Config:
+def config(connection: Connection, scripts: Path = SCRIPTS) -> Config:
     """Alembic's configuration: our scripts, over ``connection``."""
     from alembic.config import Config
 
     config = Config(attributes={"connection": connection})
-    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+    config.set_main_option("script_location", str(scripts).replace("%", "%%"))
     return config
