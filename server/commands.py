@@ -12,9 +12,9 @@ import orjson
 
 from server.cli import EXIT_FAILED, operations, quiet_logs, require_data_folder, run, with_settings
 from server.control import DataLock, find_server
-from server.core.reasons import REASONS
 from server.errors import Refusal
 from server.operations import Announce, CreateRoom, Operations, Remove, Restore, SetMode
+from server.reasons import REASONS
 from server.settings import Settings
 from server.verification import TRIES, RoomCheck, check_room, served, stored
 

@@ -14,8 +14,8 @@ from typing import Final
 import click
 
 from server import cli, metrics, settings
-from server.core.reasons import REASONS
 from server.errors import CLOSES, CODES
+from server.reasons import REASONS
 
 DOCS: Final = Path(__file__).parent.parent / "docs"
 

@@ -13,9 +13,9 @@ from typing import Annotated, Any, Final, Protocol
 
 import msgspec
 
-from server.core.reasons import check_removal, check_restoration
 from server.errors import Refusal
 from server.http.services import Rules, Services
+from server.reasons import check_removal, check_restoration
 from server.store.base import (
     Committed,
     NoticeDraft,

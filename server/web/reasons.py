@@ -1,6 +1,6 @@
 """Why a comment may be reported: what people choose from, and the reason code that the choice is filed under.
 
-Codes are those of ``server.core.reasons``, so that a report can become a removal of the same code.
+Codes are those of ``server.reasons``, so that a report can become a removal of the same code.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ import pytest
 from server import http
 from server.__main__ import main
 from server.accounts.identity import Tokens
-from server.core.reasons import REASONS
+from server.reasons import REASONS
 from server.settings import load
 from tests.duties.public import ROOM, SETTINGS, command, enter, events_of, found_in, page_of, say, wait_for
 from tests.support.server import ROOT, ServerProcess

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from server.__main__ import main
 from server.control import find_server
-from server.core.reasons import REASONS
+from server.reasons import REASONS
 from server.store.base import CommentDraft, ReportDraft, ScreenedDraft
 from server.store.sql import SqlStore
 from tests.support.server import ServerProcess

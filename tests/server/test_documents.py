@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from server.core.reasons import REASONS
 from server.documents import BLOCKS, DOCS, fill, made, write
 from server.errors import CLOSES, CODES
+from server.reasons import REASONS
 from server.settings import document
 
 

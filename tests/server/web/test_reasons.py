@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.core.reasons import BY_AUTHOR, REMOVAL_CODES
+from server.reasons import BY_AUTHOR, REMOVAL_CODES
 from server.web.reasons import REASON_CODES, REPORT_REASONS
 
 

@@ -1,10 +1,11 @@
-"""server/core/reasons.py"""
+"""server/reasons.py"""
 
 from __future__ import annotations
 
 import pytest
 
-from server.core.reasons import (
+from server.errors import Refusal
+from server.reasons import (
     BASIS_MAX_CHARS,
     BY_AUTHOR,
     REASONS,
@@ -13,7 +14,6 @@ from server.core.reasons import (
     check_removal,
     check_restoration,
 )
-from server.errors import Refusal
 
 
 def test_families_of_the_duties_are_all_there() -> None:
