@@ -146,11 +146,13 @@ class NicknameChanged(_Event, frozen=True, gc=False, kw_only=True, tag="nickname
 
 
 class PublicStep(_Event, frozen=True, gc=False, kw_only=True, tag="public_step"):
-    """A step of a public account's way: applied, reviewed, classified, filed, active (duty T7)."""
+    """A step of a public account's way: applied, reviewed, classified, filed, active (duty T7). ``label`` is what stands beside its
+    nickname: the words of an institution, never those of a natural person."""
 
     state: PublicState
     category: Category = ""
     basis: str = ""
+    label: str = ""
 
 
 class PublicApproval(_Event, frozen=True, gc=False, kw_only=True, tag="public_approval"):
@@ -163,13 +165,24 @@ class PublicApproval(_Event, frozen=True, gc=False, kw_only=True, tag="public_ap
     basis: str = ""
 
 
+class LicenceChanged(_Event, frozen=True, gc=False, kw_only=True, tag="licence_changed"):
+    """The account holds a licence that carries ``features`` from one moment up to another, or holds it no more (``revoked``)."""
+
+    licence: str
+    features: tuple[str, ...] = ()
+    from_ms: int = 0
+    until_ms: int = 0
+    revoked: bool = False
+
+
 class Erased(_Event, frozen=True, gc=False, kw_only=True, tag="erased"):
     """The person's data are gone: the key is destroyed, nicknames are empty. The account is closed for good."""
 
 
 AccountEvent = (
     Opened | Verified | VerificationWithdrawn | Signed | LessonTaken | Consented | ConsentWithdrawn | Counted | Discounted
-    | Measured | Lifted | Appealed | AppealDecided | NicknameChanged | PublicStep | PublicApproval | Erased
+    | Measured | Lifted | Appealed | AppealDecided | NicknameChanged | PublicStep | PublicApproval | LicenceChanged
+    | Erased
 )  # fmt: skip
 
 

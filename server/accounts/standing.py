@@ -25,6 +25,7 @@ from server.accounts.events import (
     Erased,
     Function,
     LessonTaken,
+    LicenceChanged,
     Lifted,
     Measured,
     NicknameChanged,
@@ -67,6 +68,15 @@ class Approval(msgspec.Struct, frozen=True, gc=False):
     until_ms: int
 
 
+class Held(msgspec.Struct, frozen=True, gc=False):
+    """A licence that the account holds: the features that it carries, from one moment up to another."""
+
+    licence: str
+    features: tuple[str, ...]
+    from_ms: int
+    until_ms: int
+
+
 class Standing(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An account as its events made it. ``last`` is the id of the newest entry that is in it (0: an account without any).
 
@@ -92,7 +102,9 @@ class Standing(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     marks: tuple[tuple[int, int], ...] = ()
     public: PublicState = ""
     category: Category = ""
+    label: str = ""
     approvals: tuple[Approval, ...] = ()
+    licences: tuple[Held, ...] = ()
     erased: bool = False
 
     def in_force(self, now_ms: int) -> tuple[Measure, ...]:
@@ -150,12 +162,17 @@ def _changed(old: Standing, entry: Entry) -> Standing:  # noqa: C901 - one case 
             return _measured(old, event, entry.at_ms)
         case Lifted(measure=measure):
             return replace(old, measures=tuple(each for each in old.measures if each.id != measure))
-        case PublicStep(state=state, category=category):
-            return replace(old, public=state, category=category or old.category)
+        case PublicStep(state=state, category=category, label=label):
+            becomes: AccountKind = "public" if state == "active" else old.kind
+            return replace(old, kind=becomes, public=state, category=category or old.category, label=label or old.label)
         case PublicApproval() as event:
             others = tuple(each for each in old.approvals if (each.action, each.topic) != (event.action, event.topic))
             given = (Approval(event.action, event.topic, event.until_ms),) if event.granted else ()
             return replace(old, approvals=(*others, *given))
+        case LicenceChanged() as event:
+            rest = tuple(each for each in old.licences if each.licence != event.licence)
+            held = () if event.revoked else (Held(event.licence, event.features, event.from_ms, event.until_ms),)
+            return replace(old, licences=(*rest, *held))
         case Erased():
             return replace(old, erased=True, verified="", strength=0, consents=())
         case Appealed() | AppealDecided() | NicknameChanged():

@@ -324,6 +324,7 @@ licences: Final = Table(
     _int("valid_from_ms", None),
     _int("valid_until_ms", None),
     _int("revoked_ms"),
+    _int("warned"),  # days before the end that were warned of last; -1: the end itself was told
     Index(None, "holder"),
     sqlite_strict=True,
 )
