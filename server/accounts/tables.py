@@ -72,7 +72,9 @@ nicknames: Final = Table(
     _text("nickname"),
     _int("from_ms", None),
     _int("until_ms"),
+    _text("nickname_key"),  # as that of accounts: a name given up is not free at once
     Index(None, "account"),
+    Index(None, "nickname_key"),
     sqlite_strict=True,
 )
 
@@ -182,7 +184,9 @@ codes: Final = Table(
     _int("expires_ms", None),
     _int("attempts"),
     _int("used_ms"),
+    _text("address"),  # HMAC of the address that asked
     Index(None, "target", "created_ms"),
+    Index(None, "created_ms"),
     sqlite_strict=True,
 )
 
