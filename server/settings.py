@@ -27,7 +27,7 @@ PREFIX: Final = "BARRAGE_"
 NOT_SETTINGS: Final = frozenset({"BARRAGE_CONFIG", "BARRAGE_CI"})
 """Environment variables with our prefix that are not settings: the settings file, and the strict mode of the tests."""
 
-GROUPS: Final = ("Server", "Site", "Live", "Connections", "Recording", "Comments", "Senders", "HTTP", "Pages")
+GROUPS: Final = ("Server", "Site", "Live", "Connections", "Recording", "Comments", "Senders", "Accounts", "HTTP", "Pages")
 
 
 def _group(group: str) -> Callable[..., Meta]:
@@ -39,7 +39,7 @@ def _group(group: str) -> Callable[..., Meta]:
     return entry
 
 
-_server, _site, _live, _connections, _recording, _comments, _senders, _http, _pages = map(_group, GROUPS)
+_server, _site, _live, _connections, _recording, _comments, _senders, _accounts, _http, _pages = map(_group, GROUPS)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,6 +150,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     token_leeway_s: Annotated[int, _senders(
         "By how much the clocks of the platform and of this machine may differ.", "s", ge=0, le=600)] = 30
     demo_token_ttl_s: Annotated[int, _senders("Life of a token that the demo hands out.", "s", ge=60, le=604_800)] = 86_400
+
+    # Accounts
+    vault_keys_file: Annotated[Path | None, _accounts(
+        "File with the keys of the vault of personal data; empty: `vault.keys` of the data folder.")] = None
+    vault_keys_env: Annotated[str, _accounts(
+        "Environment variable that holds these keys instead, for a secrets manager.", max_length=128)] = ""
+    verification_file: Annotated[Path | None, _accounts(
+        "TOML file with the SMS gateway and the services that verify identities, readable by its owner only.")] = None
+    phone_prefixes: Annotated[tuple[str, ...], _accounts(
+        "Numbers that get codes: how they begin, such as `+86`.", max_length=300)] = ("+86",)
+    codes_per_address: Annotated[int, _accounts("Phone codes that one address may ask for within an hour.", ge=1)] = 30
+    nickname_interval_s: Annotated[float, _accounts("Least time between two changes of a nickname.", "s", ge=0)] = 604_800.0
 
     # HTTP
     http_connections_max: Annotated[int, _http("Open HTTP connections of the process, WebSockets not counted.", ge=1)] = 4096
@@ -322,6 +334,11 @@ def _cross_checks(settings: Settings) -> Iterator[str]:
                 ipaddress.ip_network(network)
             except ValueError as error:
                 yield f"{name}: {network!r} is not accepted ({error}). Accepted: networks such as 10.0.0.0/8 or ::1."
+    if settings.vault_keys_file is not None and settings.vault_keys_env:
+        yield "vault_keys_file and vault_keys_env are both given. Accepted: one of them."
+    for prefix in settings.phone_prefixes:
+        if not (prefix.startswith("+") and prefix[1:].isdecimal() and prefix.isascii()):
+            yield f"phone_prefixes: {prefix!r} is not accepted. Accepted: + and digits, such as +86."
     for origin in settings.allowed_origins:
         if origin != "*" and not _is_origin(origin):
             yield f"allowed_origins: {origin!r} is not accepted. Accepted: {_ORIGINS} or *."
