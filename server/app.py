@@ -23,6 +23,7 @@ from starlette.applications import Starlette
 
 from filters.config import ScreeningConfig
 from server.accounts.identity import Tokens
+from server.accounts.people import People
 from server.control import DataLock, local_url
 from server.conversation import Conversation
 from server.core.batch import Tick
@@ -39,7 +40,7 @@ from server.patrol import Patrol
 from server.publish import Publisher
 from server.screening import Screening
 from server.settings import Settings
-from server.site import Site
+from server.site import Site, now_ms
 from server.store.base import RoomInfo, RoomMode, Store
 from server.store.sql import SqlStore
 from server.ws import Connection
@@ -62,11 +63,12 @@ class Parts:
     ``store`` may be given by tests and by tools that wrap it; else the data folder's own is opened.
     """
 
-    def __init__(self, settings: Settings, tokens: Tokens, store: Store, screening: Screening) -> None:
+    def __init__(self, settings: Settings, tokens: Tokens, store: Store, screening: Screening, people: People) -> None:
         self.settings = settings
         self.tokens = tokens
         self.store = store
         self.screening = screening
+        self.people = people
         self.stats = Stats()
         self._exposition = Exposition(self.stats)
         self.infos: dict[str, RoomInfo] = {}
@@ -93,7 +95,7 @@ class Parts:
         )
         self.site = Site(
             settings, tokens, store, self.hub, self.publisher, self.flusher, self.history, self.pages, self.writer,
-            self.stats, self.infos, self._metrics, screening,
+            self.stats, self.infos, self._metrics, screening, people,
         )  # fmt: skip
 
     def _on_mode(self, room: str, mode: RoomMode) -> None:
@@ -159,6 +161,7 @@ class Parts:
         await self._flush_all()
         await self._close_viewers()
         await self.publisher.drain()  # when each signed-in connection ended is recorded too
+        await self.people.drain()
 
     async def _close_viewers(self) -> None:
         connections = self.conversation.connections
@@ -202,6 +205,7 @@ class Parts:
             executor.shutdown(wait=True, cancel_futures=True)
         self.mirror.close()
         self.store.close()
+        self.people.close()
 
 
 def screening_config(settings: Settings) -> ScreeningConfig:
@@ -226,7 +230,12 @@ async def build(settings: Settings) -> AsyncIterator[Parts]:
     tokens = Tokens.open(settings)
     screening = Screening(settings.data_dir / "rules", settings.rules_file, screening_config(settings))
     store = SqlStore.open(settings.data_dir / "barrage.db")
-    parts = Parts(settings, tokens, store, screening)
+    try:
+        people = People.open(settings, now_ms)
+    except BaseException:
+        store.close()
+        raise
+    parts = Parts(settings, tokens, store, screening, people)
     try:
         await parts.load()
         yield parts
@@ -242,6 +251,7 @@ async def build_offline(settings: Settings) -> AsyncIterator[Site]:
             yield parts.site
             await parts.publisher.drain()
             await parts._flush_all()
+            await parts.people.drain()
 
 
 def web_app(site: Site) -> Starlette:
@@ -328,6 +338,7 @@ async def _serve(settings: Settings, sock: socket.socket, lock: DataLock, ready:
             _named(loop, "look after", parts.look_after()),
             _named(loop, "patrol pages", parts.patrol_pages()),
             _named(loop, "fresh keys", parts.tokens.run()),
+            _named(loop, "look after accounts", parts.people.run()),
         ]
         serving = loop.create_task(server.serve(sockets=[sock]))
         while not server.started and not serving.done():  # noqa: ASYNC110 # uvicorn has no event for it

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from server.accounts.identity import Tokens
+from server.accounts.people import People
 from server.core.hub import Hub
 from server.core.room import Room
 from server.errors import Refusal
@@ -42,6 +43,11 @@ _CHUNK_EVENTS = 1000
 _PAGES_WAIT_S = 10.0
 _HEAL_PAUSE_S = 1.0
 """From the end of a room's healing to the begin of the next one. Anyone may ask for it, and it keeps the room's flushes waiting."""
+
+
+def now_ms() -> int:
+    """Unix time in milliseconds."""
+    return time.time_ns() // 1_000_000
 
 
 class _Answer:
@@ -77,6 +83,7 @@ class Site:
         infos: dict[str, RoomInfo],
         metrics: Callable[[], bytes],
         rules: Rules,
+        people: People,
     ) -> None:
         self.settings = settings
         self.tokens = tokens
@@ -91,6 +98,7 @@ class Site:
         self._infos = infos
         self._metrics = metrics
         self.rules = rules
+        self.people = people
         self.draining = asyncio.Event()
         # Of each room the healing under way, or the one that ended within the pause: what it found is the answer to all who ask.
         self._heals: dict[str, asyncio.Task[str]] = {}
@@ -100,7 +108,7 @@ class Site:
         return self.settings.data_dir / "pages"
 
     def now_ms(self) -> int:
-        return time.time_ns() // 1_000_000
+        return now_ms()
 
     def steady_ms(self) -> int:
         return time.monotonic_ns() // 1_000_000
@@ -264,6 +272,7 @@ class Site:
         checks = {
             "store": self._publisher.trouble or self._history.trouble or "ok",
             "pages": self._flusher.trouble or "ok",
+            "accounts": self.people.trouble or "ok",
             "queue": "ok" if self._publisher.queued < self.settings.queue_max else "full",
             "drain": "draining" if self.draining.is_set() else "ok",
         }

@@ -30,7 +30,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from server.accounts import events, standing, tables
 from server.accounts.events import AccountEvent, AccountKind, Entry, Opened, Origin
 from server.accounts.standing import Standing
-from server.errors import StoreUnavailable
+from server.errors import StoreError, StoreUnavailable
 from server.store import migrate, sqlite
 
 _T = TypeVar("_T")
@@ -126,6 +126,8 @@ class Accounts:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._listeners: list[Listener] = []
         self.standings = Standings(self)
+        self.trouble = ""
+        """Why the last transaction or reading failed, for the operator; empty: it did not."""
 
     def listen(self, listener: Listener) -> None:
         """Have ``listener`` called after each commit that touched an account."""
@@ -143,8 +145,7 @@ class Accounts:
         return await asyncio.shield(task)
 
     async def _write(self, work: Callable[[Transaction], _T]) -> _T:
-        loop = asyncio.get_running_loop()
-        result, found, letters = await loop.run_in_executor(self._writer, self._transact, work)
+        result, found, letters = await self._in_thread(self._writer, lambda: self._transact(work))
         for each in found:
             self.standings.put(each)
             mine = [letter for letter in letters if letter.account == each.account]
@@ -183,7 +184,19 @@ class Accounts:
 
     async def read(self, work: Callable[[Connection], _T]) -> _T:
         """Run ``work`` on a connection that cannot write, in a reader's thread. Raises StoreUnavailable."""
-        return await asyncio.get_running_loop().run_in_executor(self._reader, self.read_now, work)
+        return await self._in_thread(self._reader, lambda: self.read_now(work))
+
+    async def _in_thread(self, executor: ThreadPoolExecutor, work: Callable[[], _T]) -> _T:
+        """Run ``work`` there, and keep in mind whether the database served it; what else it raises is the work's own matter."""
+        try:
+            result = await asyncio.get_running_loop().run_in_executor(executor, work)
+        except StoreError as error:
+            if self.trouble != str(error):
+                log.error("the accounts cannot be served", error=str(error))
+            self.trouble = str(error)
+            raise
+        self.trouble = ""
+        return result
 
     def read_now(self, work: Callable[[Connection], _T]) -> _T:
         """As :meth:`read`, in the caller's thread."""

@@ -10,6 +10,7 @@ import msgspec
 
 from filters.book import Change
 from server.accounts.identity import Tokens
+from server.accounts.people import People
 from server.settings import Settings
 from server.store.base import Draft, Outcome, ReportRecord, RoomInfo, RoomKind, ScreenedRecord
 from server.wire import Event
@@ -65,6 +66,8 @@ class Services(Protocol):
     def pages_dir(self) -> Path: ...
     @property
     def rules(self) -> Rules: ...
+    @property
+    def people(self) -> People: ...
 
     def now_ms(self) -> int:
         """Unix time in milliseconds."""

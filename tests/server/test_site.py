@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from filters.config import ScreeningConfig
+from server.accounts.people import People
 from server.errors import Refusal
 from server.http.services import Chunk, Services
 from server.screening import Screening
 from server.settings import Settings
-from server.site import Site
+from server.site import Site, now_ms
 from server.store.base import Committed, Draft, Recorded, Rejected, RoomInfo
 from server.store.faults import Fault
 from server.wire import PAGE_ROWS
@@ -39,12 +40,16 @@ def run(tmp_path: Path) -> Callable[[Scenario], World]:
     def _run(scenario: Scenario) -> World:
         async def whole(world: World) -> None:
             parts = world.parts
+            people = People.open(Settings(data_dir=tmp_path), now_ms)
             site = Site(
                 Settings(data_dir=tmp_path), fixed_tokens(), world.store, parts.hub, parts.publisher, parts.flusher, parts.history,
                 parts.pages, world.writer, parts.stats, parts.infos, lambda: b"figures",
-                Screening(tmp_path / "rules", None, ScreeningConfig()),
+                Screening(tmp_path / "rules", None, ScreeningConfig()), people,
             )  # fmt: skip
-            await scenario(world, site)
+            try:
+                await scenario(world, site)
+            finally:
+                people.close()
 
         return run_world(tmp_path / "pages", whole, batch_max=5000, queue_max=5000)
 
@@ -654,7 +659,7 @@ def test_readiness_names_what_is_wrong(run: Callable[[Scenario], World]) -> None
 
     async def scenario(world: World, site: Site) -> None:
         assert site.readiness().ready
-        assert site.readiness().checks == {"store": "ok", "pages": "ok", "queue": "ok", "drain": "ok"}
+        assert site.readiness().checks == {"store": "ok", "pages": "ok", "accounts": "ok", "queue": "ok", "drain": "ok"}
         world.store.plan("append", Fault.FAIL)
         await refused(site.submit(comment("k0")))
         assert not site.readiness().ready

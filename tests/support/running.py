@@ -22,11 +22,13 @@ import uvicorn
 import uvloop
 
 from server.accounts.identity import Tokens
+from server.accounts.people import People
 from server.app import Parts, listen, screening_config, uvicorn_config
 from server.core.room import Room
 from server.flush import Viewer
 from server.screening import Screening
 from server.settings import Settings, load
+from server.site import now_ms
 from server.store.base import CommentDraft, Committed, Store
 from server.store.memory import MemoryStore
 from server.store.sql import SqlStore
@@ -271,7 +273,8 @@ class RunningServer:
         self._stop = asyncio.Event()
         settings = self.settings
         screening = Screening(settings.data_dir / "rules", settings.rules_file, screening_config(settings))
-        self.parts = parts = Parts(settings, Tokens.open(settings), self._store, screening)
+        people = People.open(settings, now_ms)
+        self.parts = parts = Parts(settings, Tokens.open(settings), self._store, screening, people)
         self.clock = FakeClock(parts.conversation.now_s)
         parts.conversation.clock = self.clock
         sock = listen("127.0.0.1", 0)
@@ -295,6 +298,7 @@ class RunningServer:
             await serving
             await parts.publisher.drain()
             await parts.flusher.settle()
+            await parts.people.drain()
         finally:
             sock.close()
             parts.close()

@@ -17,6 +17,7 @@ import msgspec
 
 from filters.config import ScreeningConfig
 from server.accounts.identity import Tokens
+from server.accounts.people import People
 from server.errors import Refusal
 from server.http.services import Chunk, Readiness
 from server.screening import Screening
@@ -89,6 +90,12 @@ class FakeServices:
     def rules(self) -> Screening:
         """The real rule book over the starter pack: made when a test asks for it, since that takes a moment."""
         return Screening(self._rules_dir, None, ScreeningConfig())
+
+    @functools.cached_property
+    def people(self) -> People:
+        """The real ones, over a book in the folder of the pages: made when a test asks for them. Tests that do end them."""
+        self.pages_dir.mkdir(parents=True, exist_ok=True)
+        return People.open(msgspec.structs.replace(self.settings, data_dir=self.pages_dir), self.now_ms)
 
     # -- set up by tests
 

@@ -1,0 +1,77 @@
+"""Everything the server knows of people, in one object: the book of accounts and the parts of the domain that lie over it.
+
+The composition root makes one :class:`People` for the life of the process. Routes reach it as ``services(request).people``, the
+WebSocket side holds it, commands without a server get it through the same composition root.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from server.accounts.book import Accounts
+from server.accounts.standing import Standing
+from server.errors import Refusal, StoreError
+from server.settings import Settings
+
+PROBE_S: Final = 1.0
+"""How often a book that failed is asked whether it answers again."""
+
+log = structlog.get_logger("people")
+
+
+class People:
+    """The parts, each an attribute, built in the order in which they need each other. Belongs to the event loop.
+
+    Whoever adds a part builds it in :meth:`__init__` from ``settings``, ``book`` and the parts before it; what it must release is
+    released in :meth:`close`. ``clock_ms`` gives Unix time.
+    """
+
+    def __init__(self, settings: Settings, book: Accounts, clock_ms: Callable[[], int]) -> None:
+        self.settings: Final = settings
+        self.book: Final = book
+        self.clock_ms: Final = clock_ms
+
+    @classmethod
+    def open(cls, settings: Settings, clock_ms: Callable[[], int]) -> People:
+        """Over ``accounts.db`` of the data folder, made when missing. Raises ConfigError, StoreUnavailable."""
+        book = Accounts(settings.data_dir / "accounts.db", clock_ms)
+        try:
+            return cls(settings, book, clock_ms)
+        except BaseException:
+            book.close()
+            raise
+
+    async def standing(self, account: str) -> Standing:
+        """The account's standing, from memory or folded from its ledger. Raises Refusal ``storage_unavailable``."""
+        try:
+            return await self.book.standings.load(account)
+        except StoreError as error:
+            raise Refusal("storage_unavailable", "accounts cannot be read", retry_after_ms=1000) from error
+
+    @property
+    def trouble(self) -> str:
+        """Why accounts cannot be served at the moment, for the operator; empty: they can."""
+        return self.book.trouble
+
+    async def run(self) -> None:
+        """Until cancelled: ask a book that failed whether it answers again, so that readiness comes back without traffic."""
+        while True:
+            await asyncio.sleep(PROBE_S)
+            if self.trouble:
+                try:
+                    await self.book.write(lambda tx: None)
+                except StoreError:
+                    continue  # it stays in ``trouble``
+                log.info("accounts can be served again")
+
+    async def drain(self) -> None:
+        """Everything that was begun is committed."""
+        await self.book.drain()
+
+    def close(self) -> None:
+        """Release threads and files; idempotent."""
+        self.book.close()
