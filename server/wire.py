@@ -32,7 +32,11 @@ class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     ``seq`` counts from 1 without gaps. For a comment, ``author_id`` is the public id (a keyed hash), ``author_name`` the
     nickname. ``removed_by`` is the sequence number of the removal that turned a comment into a tombstone (0: none); then
-    ``text``, ``author_id`` and ``author_name`` are empty and ``code``, ``basis``, ``role`` say why.
+    the fields named by :data:`SAID` are empty and ``code``, ``basis``, ``role`` say why.
+
+    ``region`` is the Chinese name of the province or country that the comment came from (empty: not told). ``label`` is the
+    label of a public account and ``label_kind`` the code of its category; both come from the account's state alone, never from
+    anything that an author writes, and both are empty for everybody else.
 
     For removals and restorations ``target`` is the comment's number, with ``code``, ``basis`` and ``role``; a restoration carries
     the fields of the restored comment as well (``text``, ``author_name``, ``color``, ...; ``pos_ms`` is that of the comment).
@@ -56,6 +60,13 @@ class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     removed_by: int = 0
     notice: str = ""
     room_mode: str = ""
+    region: str = ""
+    label: str = ""
+    label_kind: str = ""
+
+
+SAID: Final = ("text", "author_id", "author_name", "region", "label", "label_kind")
+"""The fields of a comment that say what was said and by whom: a tombstone has none of them."""
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -159,7 +170,7 @@ def event_object(event: Event) -> dict[str, Any]:
 
 
 def _comment_fields(event: Event) -> dict[str, Any]:
-    return {
+    out: dict[str, Any] = {
         "pos_ms": event.pos_ms,
         "text": event.text,
         "mode": event.mode,
@@ -167,6 +178,11 @@ def _comment_fields(event: Event) -> dict[str, Any]:
         "size": event.size,
         "author": {"id": event.author_id, "name": event.author_name},
     }
+    if event.region:
+        out["region"] = event.region
+    if event.label:
+        out["label"] = {"kind": event.label_kind, "text": event.label}
+    return out
 
 
 def encode_event(event: Event) -> bytes:

@@ -22,7 +22,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from msgspec import structs
 
-from server.wire import Event, encode_event
+from server.wire import SAID, Event, encode_event
 
 V = TypeVar("V")
 
@@ -92,7 +92,7 @@ class Room(Generic[V]):
         index = event.seq - self.first
         if 0 <= index < len(self._ring):
             self._ring[index] = Entry(event, encode_event(event))
-        said = {"text": event.text, "author_id": event.author_id, "author_name": event.author_name}
+        said = {name: getattr(event, name) for name in SAID}
         for index, (held, _) in enumerate(self._ring):
             if held.target == event.seq and held.kind == "restoration":
                 held = structs.replace(held, **said)

@@ -108,11 +108,17 @@ async def _comment(found: Services, room: RoomInfo, seq: int) -> Event:
     return Event(
         seq=seq, kind="comment", at_ms=event.at_ms, pos_ms=event.pos_ms, text=event.text, author_name=event.author.name,
         removed_by=removed.by, code=removed.code, basis=removed.basis, role=removed.role,
+        region=event.region, label=event.label.text, label_kind=event.label.kind,
     )  # fmt: skip
 
 
 class _Author(msgspec.Struct, frozen=True):
     name: str = ""
+
+
+class _Label(msgspec.Struct, frozen=True):
+    kind: str = ""
+    text: str = ""
 
 
 class _Removed(msgspec.Struct, frozen=True):
@@ -131,6 +137,8 @@ class _Read(msgspec.Struct, frozen=True):
     pos_ms: int = 0
     text: str = ""
     author: _Author = _Author()
+    region: str = ""
+    label: _Label = _Label()
     removed: _Removed = _Removed()
 
 

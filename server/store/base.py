@@ -38,6 +38,7 @@ class CommentDraft(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A screened comment to be recorded.
 
     ``author`` is the internal account, ``author_id`` the public id; ``verdict`` is JSON; ``connection`` the id of a ConnectionDraft.
+    ``region``, ``label`` and ``label_kind`` are the server's own words about the author, as in :class:`server.wire.Event`.
     """
 
     room: str
@@ -53,6 +54,9 @@ class CommentDraft(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     author_name: str
     verdict: bytes = b""
     connection: str = ""
+    region: str = ""
+    label: str = ""
+    label_kind: str = ""
 
 
 class RemovalDraft(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -103,7 +107,10 @@ class NoticeDraft(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class ScreenedDraft(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """A comment that was held or refused: recorded with its verdict, never part of the log by itself."""
+    """A comment that was held or refused: recorded with its verdict, never part of the log by itself.
+
+    It has all fields of a comment, so that one that was held can be published as it was sent.
+    """
 
     room: str
     author: str
@@ -120,6 +127,9 @@ class ScreenedDraft(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     author_id: str
     author_name: str
     connection: str = ""
+    region: str = ""
+    label: str = ""
+    label_kind: str = ""
 
 
 class ConnectionDraft(msgspec.Struct, frozen=True, gc=False, kw_only=True):

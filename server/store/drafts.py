@@ -16,11 +16,12 @@ from server.store.base import (
     RestorationDraft,
     ScreenedDraft,
 )
-from server.wire import Event
+from server.wire import SAID, Event
 
 KeyedDraft = CommentDraft | ScreenedDraft | RemovalDraft | RestorationDraft | NoticeDraft
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_UNSAID: Final = dict.fromkeys(SAID, "")
 _LEAST: Final = -(2**63)
 _MOST: Final = 2**63 - 1
 
@@ -75,6 +76,9 @@ def comment(seq: int, draft: CommentDraft) -> Event:
         size=draft.size,
         author_id=draft.author_id,
         author_name=draft.author_name,
+        region=draft.region,
+        label=draft.label,
+        label_kind=draft.label_kind,
     )
 
 
@@ -112,16 +116,7 @@ def obstacle(draft: RemovalDraft | RestorationDraft, author: str, at_ms: int, re
 
 def tombstone(written: Event, why: Event) -> Event:
     """What readers see of the comment ``written`` while the removal ``why`` is in force."""
-    return replace(
-        written,
-        text="",
-        author_id="",
-        author_name="",
-        code=why.code,
-        basis=why.basis,
-        role=why.role,
-        removed_by=why.seq,
-    )
+    return replace(written, **_UNSAID, code=why.code, basis=why.basis, role=why.role, removed_by=why.seq)
 
 
 def with_comment(restoration: Event, now: Event) -> Event:
@@ -129,10 +124,8 @@ def with_comment(restoration: Event, now: Event) -> Event:
     return replace(
         restoration,
         pos_ms=now.pos_ms,
-        text=now.text,
         mode=now.mode,
         color=now.color,
         size=now.size,
-        author_id=now.author_id,
-        author_name=now.author_name,
+        **{name: getattr(now, name) for name in SAID},
     )

@@ -42,7 +42,7 @@ Place = tuple[int, int]
 # The columns of the flat lists of a plan, in order.
 COMMENT_COLUMNS: Final = (
     "room_id", "seq", "kind", "at_ms", "pos_ms", "author", "author_id", "author_name", "mode", "color", "size",
-    "salt", "text_hash", "text", "verdict", "connection",
+    "salt", "text_hash", "text", "verdict", "connection", "region", "label", "label_kind",
 )  # fmt: skip
 OTHER_COLUMNS: Final = (
     "room_id", "seq", "kind", "at_ms", "author", "salt", "text_hash", "text", "target", "code", "basis", "role", "notice",
@@ -51,7 +51,7 @@ OTHER_COLUMNS: Final = (
 KEY_COLUMNS: Final = ("author", "key", "room_id", "seq")
 SCREENED_COLUMNS: Final = (
     "room_id", "author", "key", "at_ms", "action", "code", "verdict", "pos_ms", "text", "mode", "color", "size", "author_id",
-    "author_name", "connection",
+    "author_name", "connection", "region", "label", "label_kind",
 )  # fmt: skip
 CONNECTION_COLUMNS: Final = ("id", "author", "address", "port", "opened_ms", "closed_ms")
 REPORT_COLUMNS: Final = ("receipt", "room_id", "seq", "at_ms", "reason", "text", "address", "port")
@@ -82,6 +82,9 @@ class Row(msgspec.Struct, frozen=True, gc=False, array_like=True):
     removed_by: int
     notice: str
     room_mode: str
+    region: str
+    label: str
+    label_kind: str
 
 
 class FirstScreened(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -168,7 +171,7 @@ class _Planner:
                 continue
             author, text = draft.author, draft.text
             encoded = text.encode()  # of a lone surrogate: the whole batch is looked through, see drafts.fault
-            if "\0" in text or "\0" in draft.author_name:
+            if "\0" in text or "\0" in draft.author_name or "\0" in draft.label:
                 outcomes.append(Rejected(drafts.fault(draft)))
                 continue
             room = rooms.get(draft.room)
@@ -188,6 +191,7 @@ class _Planner:
             comments += (
                 room.id, seq, "comment", draft.at_ms, draft.pos_ms, author, draft.author_id, draft.author_name, draft.mode,
                 draft.color, draft.size, salt, sha256(salt + encoded).digest(), text, draft.verdict, draft.connection,
+                draft.region, draft.label, draft.label_kind,
             )  # fmt: skip
             keys += (author, draft.key, room.id, seq)
             outcomes.append(Committed(room=draft.room, event=event, fresh=True))
@@ -305,7 +309,7 @@ class _Planner:
         self.plan.keys += (*key, room.id, None)
         self.plan.screened += (
             room.id, *key, draft.at_ms, draft.action, draft.code, draft.verdict, draft.pos_ms, text, draft.mode, draft.color,
-            draft.size, draft.author_id, draft.author_name, draft.connection,
+            draft.size, draft.author_id, draft.author_name, draft.connection, draft.region, draft.label, draft.label_kind,
         )  # fmt: skip
         return Recorded(fresh=True, action=draft.action, code=draft.code)
 
@@ -352,4 +356,7 @@ def event_of(row: Row) -> Event:
         role=row.role,
         notice=row.notice,
         room_mode=row.room_mode,
+        region=row.region,
+        label=row.label,
+        label_kind=row.label_kind,
     )

@@ -11,7 +11,7 @@ from server.store import plan
 from server.store.base import ReportRecord, RoomInfo, ScreenedRecord
 from server.store.schema import connections, events, keys, reports, rooms, screened
 from server.store.sqlite import BulkInsert, as_arrays, as_objects, json_rows, json_values
-from server.wire import Event
+from server.wire import SAID, Event
 
 INSERT_COMMENTS: Final = BulkInsert(events, plan.COMMENT_COLUMNS)
 INSERT_OTHERS: Final = BulkInsert(events, plan.OTHER_COLUMNS)
@@ -58,7 +58,7 @@ def _events() -> Select[Any]:
             events.c.kind,
             events.c.at_ms,
             *(shown(name).label(name) for name in ("pos_ms", "mode", "color", "size")),
-            *(open_text(name) for name in ("text", "author_id", "author_name")),
+            *(open_text(name) for name in SAID),
             func.coalesce(events.c.target, 0).label("target"),
             *(reason(name) for name in ("code", "basis", "role")),
             func.coalesce(events.c.removed_by, 0).label("removed_by"),

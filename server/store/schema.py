@@ -31,7 +31,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION: Final = "0001"
+REVISION: Final = "0002"
 """The newest migration: what a database must be at for this version of the server."""
 
 metadata: Final = MetaData(
@@ -99,6 +99,9 @@ events: Final = Table(
     _text("room_mode"),
     Column("verdict", LargeBinary),
     _text("connection"),
+    _text("region"),
+    _text("label"),
+    _text("label_kind"),
     PrimaryKeyConstraint("room_id", "seq"),
     sqlite_strict=True,
 )
@@ -135,6 +138,9 @@ screened: Final = Table(
     _text("author_id", None),
     _text("author_name", None),
     _text("connection"),
+    _text("region"),
+    _text("label"),
+    _text("label_kind"),
     UniqueConstraint("key", "author"),
     sqlite_autoincrement=True,
     sqlite_strict=True,

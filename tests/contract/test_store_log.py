@@ -18,6 +18,8 @@ PLAIN = Event(
     seq=1, kind="comment", at_ms=1_000, pos_ms=500, text="你好", mode="scroll", color="#ffffff", size=25, author_id="p-ann",
     author_name="安",
 )  # fmt: skip
+ABOUT = {"region": "广东", "label": "南方日报", "label_kind": "news"}
+LABELLED = replace(PLAIN, **ABOUT)
 REMOVAL = Event(seq=2, kind="removal", at_ms=2_000, target=1, code="L5", basis="house rule 3", role="reviewer")
 TOMBSTONE = replace(
     PLAIN, text="", author_id="", author_name="", code="L5", basis="house rule 3", role="reviewer", removed_by=2
@@ -207,6 +209,24 @@ def test_a_removal_leaves_a_tombstone(store: Store) -> None:
     store.append([comment()])
     assert store.append([removal(1)]) == [Committed(room="a", event=REMOVAL, fresh=True, target=TOMBSTONE)]
     assert store.read("a", 0, 10) == [TOMBSTONE, REMOVAL]
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["batch by batch", "in one batch"])
+def test_region_and_label_come_and_go_with_the_comment(store: Store, together: bool) -> None:
+    """They stand on the comment as written and on its restoration while it may be seen, and on no tombstone."""
+    drafts: list[Draft] = [comment(**ABOUT), removal(1), restoration(1), removal(1, "again")]
+    outcomes = store.append(drafts) if together else [one(store, draft) for draft in drafts]
+    first, gone, back, again = map(committed, outcomes)
+    assert first.event == LABELLED
+    assert gone.target == TOMBSTONE
+    assert (back.target, back.event) == (LABELLED, replace(RESTORATION, **ABOUT))
+    assert again.target == replace(TOMBSTONE, removed_by=4)
+    log = store.read("a", 0, 10)
+    assert log[0] == replace(TOMBSTONE, removed_by=4)
+    assert {(event.region, event.label, event.label_kind) for event in log} == {("", "", "")}
+    store.append([restoration(1, "rs2")])
+    assert store.read("a", 0, 1) == [LABELLED]
+    assert committed(one(store, comment(text="你好"))) == Committed(room="a", event=LABELLED, fresh=False)
 
 
 def test_a_restoration_brings_the_comment_back(store: Store) -> None:

@@ -9,6 +9,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from server import wire
 from server.errors import CODES, Refusal
@@ -170,6 +171,32 @@ def test_a_comment_carries_what_an_overlay_needs() -> None:
         "seq": 7, "kind": "comment", "at_ms": 1007, "pos_ms": 70, "text": "你好", "mode": "top", "color": "#ff0000", "size": 36,
         "author": {"id": "p-ann", "name": "安"},
     }  # fmt: skip
+
+
+def test_region_and_label_are_fields_of_their_own() -> None:
+    """A comment has them beside text and author, never in them; where they are empty the frame is as it was before they were."""
+    plain = comment(7, text="你好")
+    told = wire.event_object(replace(plain, region="广东", label="南方日报", label_kind="news"))
+    assert told.pop("region") == "广东"
+    assert told.pop("label") == {"kind": "news", "text": "南方日报"}
+    assert told == wire.event_object(plain)
+    assert len(wire.encode_event(replace(plain, region="广东"))) == len(wire.encode_event(plain)) + len(
+        ',"region":"广东"'.encode()
+    )
+
+
+@given(name=st.text(), text=st.text(), color=st.text(max_size=9))
+def test_nothing_that_an_author_writes_becomes_a_label(name: str, text: str, color: str) -> None:
+    """Whatever nickname, text and colour say, the object of a comment without a label has no label and no region."""
+    told = wire.event_object(comment(7, text=text, author_name=name, color=color))
+    assert set(told) == {"seq", "kind", "at_ms", "pos_ms", "text", "mode", "color", "size", "author"}
+    assert set(told["author"]) == {"id", "name"}
+
+
+@pytest.mark.parametrize("extra", ["label", "label_kind", "region"])
+def test_a_client_cannot_send_a_label_or_a_region(extra: str) -> None:
+    """They are unknown fields of ``say``, which are ignored as all are."""
+    assert decode(json.dumps({**SAY, extra: "新华社"}).encode()) == Say("r", "k", "前方高能", 5, "top", "#ff0000", 36)
 
 
 def test_a_tombstone_says_why_and_nothing_else() -> None:

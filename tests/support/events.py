@@ -31,5 +31,5 @@ def restoration(seq: int, of: Event) -> Event:
     return Event(
         seq=seq, kind="restoration", at_ms=1_000 + seq, target=of.seq, code="R1", basis="appeal granted", role="reviewer",
         pos_ms=of.pos_ms, text=of.text, mode=of.mode, color=of.color, size=of.size, author_id=of.author_id,
-        author_name=of.author_name,
+        author_name=of.author_name, region=of.region, label=of.label, label_kind=of.label_kind,
     )  # fmt: skip

@@ -12,7 +12,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from msgspec import structs
 
 from server.core.room import Entry, Resume, Room
-from server.wire import Event, encode_event
+from server.wire import SAID, Event, encode_event
 from tests.support.events import comment, removal, restoration, tombstone
 
 RING = 8
@@ -194,6 +194,23 @@ def test_a_removal_of_something_older_than_the_ring_counts_as_a_change() -> None
     assert (room.newest(100), room.changes) == (before, 1)
 
 
+def test_a_removal_takes_region_and_label_out_of_the_ring() -> None:
+    """They go from the comment and from its restorations, and come back with it."""
+    room = make_room()
+    labelled = comment(1, region="广东", label="日报", label_kind="news")
+    room.commit(labelled)
+    room.commit(removal(2, 1))
+    room.replace(tombstone(labelled, 2))
+    room.commit(restoration(3, labelled))
+    room.replace(labelled)
+    assert all(b'"label":{' in entry.data for entry in room.batch()[::2])
+    room.commit(removal(4, 1))
+    room.replace(tombstone(labelled, 4))
+    handed_out = b"".join(entry.data for entry in room.batch())
+    assert b"label" not in handed_out
+    assert b"region" not in handed_out
+
+
 def test_a_restoration_carries_no_text_once_its_comment_is_removed_again() -> None:
     """The restoration's own event holds the comment's text too: it follows the comment, as the store says it."""
     room = make_room(1, 1)
@@ -340,7 +357,7 @@ class Watching(RuleBasedStateMachine):
         """Earlier restorations of a comment say of it what it says itself."""
         for index, event in enumerate(self.log):
             if event.kind == "restoration" and event.target == comment.seq:
-                said = {"text": comment.text, "author_id": comment.author_id, "author_name": comment.author_name}
+                said = {name: getattr(comment, name) for name in SAID}
                 self.log[index] = structs.replace(event, **said)
 
     @precondition(lambda self: self.room.pending)

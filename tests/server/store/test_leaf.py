@@ -37,6 +37,18 @@ def test_leaves_are_these_bytes() -> None:
     assert leaf("e1", NOTICE, b"") == b"14:barrage-leaf-1,2:e1,1:9,6:notice,4:3000,0:,12:announcement,0:,"
 
 
+def test_a_comment_with_region_or_label_has_a_leaf_of_the_second_form() -> None:
+    """The second form, byte for byte; the first stays that of comments without either, which older databases are full of."""
+    assert leaf("e1", replace(COMMENT, region="广东", label="日报", label_kind="news"), b"") == (
+        b"14:barrage-leaf-2,2:e1,1:7,7:comment,4:1000,0:,3:500,6:scroll,7:#ffffff,2:25,5:p-ann,"
+        b"6:%b,4:news,6:%b," % ("广东".encode(), "日报".encode())
+    )
+    assert leaf("e1", replace(COMMENT, region="广东"), b"").endswith(b"5:p-ann,6:%b,0:,0:," % "广东".encode())
+    for name in ("region", "label", "label_kind"):
+        assert leaf("e1", replace(COMMENT, **{name: "x"}), b"").startswith(b"14:barrage-leaf-2,")
+        assert leaf("e1", replace(REMOVAL, kind="restoration", **{name: "x"}), b"").startswith(b"14:barrage-leaf-1,")
+
+
 def test_text_and_nickname_are_not_in_the_leaf() -> None:
     """Erasing the text or changing the nickname leaves the leaf as it was."""
     erased = replace(COMMENT, text="", author_name="")
@@ -55,12 +67,13 @@ def test_a_tombstone_has_no_leaf() -> None:
         leaf("e", replace(COMMENT, removed_by=8), b"")
 
 
-FIELD = st.sampled_from(["seq", "at_ms", "pos_ms", "mode", "color", "size", "author_id"])
+FIELD = st.sampled_from(["seq", "at_ms", "pos_ms", "mode", "color", "size", "author_id", "region", "label", "label_kind"])
 
 
 @given(field=FIELD, value=st.text(max_size=5) | st.integers(0, 99))
 def test_different_events_have_different_leaves(field: str, value: str | int) -> None:
     """A change of any committed field changes the leaf: no field can spill into the next."""
+    value = str(value) if isinstance(getattr(COMMENT, field), str) else value
     changed = replace(COMMENT, **{field: value})
     same = str(getattr(COMMENT, field)) == str(value)
     assert (leaf("e", changed, b"") == leaf("e", COMMENT, b"")) == same

@@ -14,9 +14,20 @@ from sqlalchemy import Engine, text
 
 from server.errors import ConfigError, StoreUnavailable
 from server.store import migrate, schema
+from server.store.leaf import leaf
 from server.store.sql import SqlStore
 from server.store.sqlite import writer_engine
+from server.wire import Event
 from tests.support.drafts import comment
+
+FIRST_SCHEMA_ROWS = (
+    "INSERT INTO rooms (id, name, kind, mode, epoch, created_ms, started_ms) VALUES (1, 'a', 'live', 'open', 'e', 0, 0)",
+    "INSERT INTO events (room_id, seq, kind, at_ms, pos_ms, author, author_id, author_name, text)"
+    " VALUES (1, 1, 'comment', 1000, 5, 'ann', 'p', '安', '旧')",
+    "INSERT INTO keys VALUES ('k', 'ann', 1, 1)",
+    "INSERT INTO screened (room_id, author, key, at_ms, action, code, verdict, pos_ms, text, mode, color, size, author_id,"
+    " author_name) VALUES (1, 'ann', 'h', 1, 'held', 'held_for_review', x'7b7d', 1, '等', 'top', '#ffffff', 25, 'p', '安')",
+)
 
 
 @pytest.fixture
@@ -69,6 +80,29 @@ def test_migrations_go_down_and_up_again(engine: Engine) -> None:
     with engine.begin() as connection:
         migrate.upgrade(connection)
     assert tables(engine) == first
+
+
+def test_rows_of_the_first_schema_are_upgraded_as_they_are(path: Path) -> None:
+    """A database with a log, written by the version before regions and labels, is opened: its events read as before, with both
+    fields empty and the leaves that they had, held comments stay, and new comments have the new fields."""
+    path.parent.mkdir()
+    engine = writer_engine(path, 100, create=True)
+    with engine.begin() as connection:
+        migrate.upgrade(connection, "0001")
+        for statement in FIRST_SCHEMA_ROWS:
+            connection.exec_driver_sql(statement)
+    engine.dispose()
+    store = SqlStore.open(path)
+    old = Event(seq=1, kind="comment", at_ms=1000, pos_ms=5, text="旧", author_id="p", author_name="安")
+    assert store.read("a", 0, 9) == [old]
+    assert leaf("e", old, b"").startswith(b"14:barrage-leaf-1,")
+    assert [(record.text, record.action) for record in store.screened(0, 9)] == [("等", "held")]
+    store.append([comment("new", region="广东", label="日报", label_kind="news")])
+    assert [(event.region, event.label, event.label_kind) for event in store.read("a", 0, 9)] == [
+        ("", "", ""), ("广东", "日报", "news"),
+    ]  # fmt: skip
+    store.close()
+    SqlStore.open(path).close()
 
 
 def test_a_failed_migration_leaves_the_database_as_it_was(engine: Engine) -> None:

@@ -13,6 +13,7 @@ from tests.support.drafts import announcement, comment, connection, held, remova
 ROW = Row(
     room_id=1, seq=1, kind="comment", at_ms=1_000, pos_ms=500, author="ann", author_id="p-ann", author_name="安", mode="scroll",
     color="#ffffff", size=25, text="你好", target=0, code="", basis="", role="", removed_by=0, notice="", room_mode="",
+    region="", label="", label_kind="",
 )  # fmt: skip
 
 
