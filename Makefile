@@ -18,8 +18,8 @@ help: ## List the targets.
 run: $(VENV)/.run ## Start a demo server; the data is kept in ./data. Options: ARGS="--port 9000".
 	@$(PY) -m server serve --demo --data data --set log_format=console $(ARGS)
 
-test: $(VENV)/.dev ## Run all tests. Some: ARGS="tests/filters -k rate".
-	@$(PY) -m pytest -q $(ARGS)
+test: $(VENV)/.dev ## Run all tests, on up to four cores. Some: ARGS="tests/filters -k rate".
+	@$(PY) -m pytest -q -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 lint: $(VENV)/.dev ## Check style, format, types and import rules.
 	@$(VENV)/bin/ruff check --quiet .

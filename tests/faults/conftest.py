@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+_BUSY_TRIES = 60
 
 
 class Mounts:
@@ -26,7 +29,15 @@ class Mounts:
         """Make a folder read-only for everything that is opened from now on: lay a read-only view of it over itself."""
         _run("mount", "--bind", str(folder), str(folder))
         self.over.append(folder)
-        _run("mount", "-o", "remount,ro,bind", str(folder))
+        for attempt in range(_BUSY_TRIES):
+            try:
+                _run("mount", "-o", "remount,ro,bind", str(folder))
+            except OSError as error:
+                if "busy" not in str(error) or attempt == _BUSY_TRIES - 1:
+                    raise
+                time.sleep(0.05)  # the server has a file open for writing at this moment: it looks whether it can write again
+            else:
+                return
 
     def undo(self) -> None:
         """Take the newest mount away; who has files of it open keeps them."""
@@ -43,7 +54,7 @@ def _run(*command: str) -> None:
 def mounts(tmp_path: Path) -> Iterator[Mounts]:
     """Mounts that end with the test."""
     if os.geteuid() != 0:
-        pytest.skip("needs root to mount")
+        pytest.skip("mounting takes the rights of root")
     made = Mounts()
     try:
         made.tmpfs(tmp_path / "trial", 64)
