@@ -147,6 +147,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     token_jwks_refresh_s: Annotated[float, _senders("How often the public keys are read again.", "s", ge=10, le=86_400)] = 300.0
     token_issuer: Annotated[str, _senders("Issuer (`iss`) that tokens must name; empty: any.")] = ""
     token_audience: Annotated[str, _senders("Audience (`aud`) that tokens must name.", min_length=1)] = "barrage"  # noqa: S105
+    oidc_file: Annotated[Path | None, _senders(
+        "TOML file of the OpenID Connect providers with which viewers may sign in (docs/accounts.md); empty: none.")] = None
+    session_idle_days: Annotated[int, _senders(
+        "A viewer's browser that was not used for this time is signed out.", "days", ge=1, le=400)] = 30
+    session_max_days: Annotated[int, _senders(
+        "A viewer's browser is signed out after this time in any case.", "days", ge=1, le=400)] = 90
+    sessions_per_account: Annotated[int, _senders("Browsers that one account may be signed in with.", ge=1, le=1000)] = 10
+    session_token_ttl_s: Annotated[int, _senders(
+        "Life of the token that a signed-in page gets for its player; the page asks for a new one in time.", "s",
+        ge=60, le=86_400)] = 900
+    agreement_dir: Annotated[Path | None, _senders(
+        "Folder with your own service agreement and lesson (docs/accounts.md); empty: the built-in ones.")] = None
     token_leeway_s: Annotated[int, _senders(
         "By how much the clocks of the platform and of this machine may differ.", "s", ge=0, le=600)] = 30
     demo_token_ttl_s: Annotated[int, _senders("Life of a token that the demo hands out.", "s", ge=60, le=604_800)] = 86_400

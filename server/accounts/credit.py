@@ -23,7 +23,7 @@ WEIGHTS: Final[dict[str, int]] = {
     "removal.L": -40, "removal.M": -40, "removal.P": -30, "removal.S": -15, "removal.N": -15, "removal.A": -10,
     "refused_on_review": -5,
     "measure.warn": -5, "measure.restrict": -20, "measure.suspend": -40, "measure.close": -100, "measure.blacklist": -100,
-    "report.upheld": 3, "report.malicious": -10,
+    "report.upheld": 3, "report.unfounded": 0, "report.malicious": -10,
     "lesson": 5,
 }  # fmt: skip
 """Points by what was counted. ``removal.X``: a comment was removed by a code of family X (an author's own recall counts

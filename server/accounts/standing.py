@@ -8,6 +8,7 @@ event, no timer and no running server.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 
@@ -100,6 +101,8 @@ class Standing(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     consents: tuple[str, ...] = ()
     measures: tuple[Measure, ...] = ()
     marks: tuple[tuple[int, int], ...] = ()
+    reports_right: int = 0
+    reports_decided: int = 0
     public: PublicState = ""
     category: Category = ""
     label: str = ""
@@ -111,12 +114,37 @@ class Standing(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         """The measures that take effect at this moment."""
         return tuple(measure for measure in self.measures if measure.in_force(now_ms))
 
+    def blocked(self, now_ms: int) -> Measure | None:
+        """The measure in force that takes posting away altogether, the hardest one; None: there is none."""
+        found = [each for each in self.measures if each.rung in BLOCKING and each.in_force(now_ms)]
+        return max(found, key=lambda each: (BLOCKING.index(each.rung), not each.until_ms, each.until_ms), default=None)
+
+    def restricted(self, function: Function, now_ms: int) -> Measure | None:
+        """The measure in force that takes one function away, the one that lasts longest; None: there is none."""
+        found = [
+            each for each in self.measures if each.rung == "restrict" and function in each.functions and each.in_force(now_ms)
+        ]
+        return max(found, key=lambda each: (not each.until_ms, each.until_ms), default=None)
+
+    @property
+    def report_weight(self) -> float:
+        """How far this account's reports are trusted, 0 to 1: the part of those decided that were right, begun at one half."""
+        return (self.reports_right + 1) / (self.reports_decided + 2)
+
+    @property
+    def lesson_wanted(self) -> bool:
+        """Whether the short lesson is to be shown: before the first comment, and after each measure."""
+        return self.lesson_due or not self.lesson
+
     def level(self, now_ms: int) -> int:
         """The credit level at this moment; see :mod:`server.accounts.credit`."""
         return credit.level(self.marks, self.opened_ms, now_ms)
 
 
-LASTING: frozenset[Rung] = frozenset({"restrict", "suspend", "close", "blacklist"})
+BLOCKING: Final[tuple[Rung, ...]] = ("suspend", "close", "blacklist")
+"""Rungs that take posting away, mildest first."""
+
+LASTING: Final[frozenset[Rung]] = frozenset({"restrict", "suspend", "close", "blacklist"})
 """Rungs that go on after the moment they are taken; the others are told and recorded."""
 
 
@@ -155,9 +183,9 @@ def _changed(old: Standing, entry: Entry) -> Standing:  # noqa: C901 - one case 
         case ConsentWithdrawn(purpose=purpose):
             return replace(old, consents=tuple(each for each in old.consents if each != purpose))
         case Counted(what=what):
-            return replace(old, marks=credit.add(old.marks, entry.at_ms, credit.weight(what)))
+            return _counted(old, what, entry.at_ms, 1)
         case Discounted(what=what, counted_ms=counted_ms):
-            return replace(old, marks=credit.add(old.marks, counted_ms, -credit.weight(what)))
+            return _counted(old, what, counted_ms, -1)
         case Measured() as event:
             return _measured(old, event, entry.at_ms)
         case Lifted(measure=measure):
@@ -177,6 +205,18 @@ def _changed(old: Standing, entry: Entry) -> Standing:  # noqa: C901 - one case 
             return replace(old, erased=True, verified="", strength=0, consents=())
         case Appealed() | AppealDecided() | NicknameChanged():
             return old
+
+
+def _counted(old: Standing, what: str, at_ms: int, times: int) -> Standing:
+    marks = credit.add(old.marks, at_ms, times * credit.weight(what))
+    if not what.startswith("report."):
+        return msgspec.structs.replace(old, marks=marks)
+    return msgspec.structs.replace(
+        old,
+        marks=marks,
+        reports_right=old.reports_right + times * (what == "report.upheld"),
+        reports_decided=old.reports_decided + times,
+    )
 
 
 def _measured(old: Standing, event: Measured, at_ms: int) -> Standing:

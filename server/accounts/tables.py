@@ -286,6 +286,19 @@ documents: Final = Table(
     sqlite_strict=True,
 )
 
+# The exact texts that people signed: a signature is read by its hash, whatever is in force by now.
+document_texts: Final = Table(
+    "document_texts",
+    metadata,
+    _text("document", default=None),
+    _text("version", default=None),
+    _text("language", default=None),
+    _text("sha256", default=None),
+    _text("text", default=None),
+    PrimaryKeyConstraint("document", "version", "language"),
+    sqlite_strict=True,
+)
+
 holds: Final = Table(
     "holds",
     metadata,
