@@ -12,13 +12,17 @@ from typing import Final
 
 import structlog
 
+from server.accounts import sessions
 from server.accounts.book import Accounts
+from server.accounts.oidc import Providers
 from server.accounts.standing import Standing
 from server.errors import Refusal, StoreError
 from server.settings import Settings
 
 PROBE_S: Final = 1.0
 """How often a book that failed is asked whether it answers again."""
+
+_DAY_MS: Final = 86_400_000
 
 log = structlog.get_logger("people")
 
@@ -34,6 +38,13 @@ class People:
         self.settings: Final = settings
         self.book: Final = book
         self.clock_ms: Final = clock_ms
+        self.form_key: Final = sessions.open_key(settings)
+        self.session_policy: Final = sessions.Policy(
+            idle_ms=settings.session_idle_days * _DAY_MS,
+            absolute_ms=settings.session_max_days * _DAY_MS,
+            most=settings.sessions_per_account,
+        )
+        self.oidc: Final = Providers.open(settings, book, clock_ms)
 
     @classmethod
     def open(cls, settings: Settings, clock_ms: Callable[[], int]) -> People:
