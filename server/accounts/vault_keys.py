@@ -181,7 +181,10 @@ class VaultKeys:
         keys = _parse(text)
         try:
             draft = _draft(self._path, text)
-            os.replace(draft, self._path)
+            try:
+                os.replace(draft, self._path)
+            finally:
+                draft.unlink(missing_ok=True)
             _sync_folder(self._path.parent)
         except OSError as error:
             raise ConfigError(f"{self._path} cannot be written ({error.strerror}).") from None
