@@ -137,6 +137,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     repeat_burst: Annotated[int, _comments("How often one account may send one text at once.", ge=1)] = 3
     recall_window_s: Annotated[int, _comments("For how long authors may take back their own comments.", "s", ge=0)] = 120
     rules_file: Annotated[Path | None, _comments("Lexicon and rules of the screening; empty: the built-in ones.")] = None
+    regions: Annotated[bool, _comments(
+        "Show with each comment the province or country that it came from; needs `region_file`.")] = True
+    region_file: Annotated[Path | None, _comments("Regions of IPv4 addresses, an ip2region database (`.xdb`).")] = None
+    region_file_v6: Annotated[Path | None, _comments("Regions of IPv6 addresses, likewise.")] = None
 
     # Senders
     token_secret_file: Annotated[Path | None, _senders(
