@@ -29,6 +29,9 @@ _WORDS: Final = frozenset(
 _ROWS: Final = ("01234567890123456789", "abcdefghijklmnopqrstuvwxyz", "qwertyuiopasdfghjklzxcvbnm", "1qaz2wsx3edc4rfv5tgb6yhn")
 
 
+_AS_LETTERS: Final = str.maketrans("@$01357", "asolest")
+
+
 class Checked(NamedTuple):
     """``rehashed``: the password fits, and is to be kept like this from now on, since the costs have changed; else empty."""
 
@@ -77,8 +80,10 @@ def is_trivial(password: str, name: str) -> bool:
     if any(_pieces(text, row) for row in _ROWS):
         return True
     left = text.replace(name.casefold(), "") if name else text
-    words = re.split(r"[^a-z@]+", left)
-    return all(not word or word in _WORDS or len(word) < 3 for word in words) and text.isascii()
+    plain = re.sub(r"[^a-z]+$", "", left).translate(_AS_LETTERS)
+    return text.isascii() and any(
+        all(len(word) < 3 or word in _WORDS for word in re.split(r"[^a-z]+", each)) for each in (left, plain)
+    )
 
 
 def _pieces(text: str, row: str) -> bool:

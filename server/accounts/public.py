@@ -376,4 +376,4 @@ def _lines(field: str, text: str) -> str:
 
 
 def _public(row: RowMapping) -> PublicAccount:
-    return msgspec.convert(dict(row), PublicAccount)
+    return PublicAccount(**row)

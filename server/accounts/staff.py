@@ -23,21 +23,23 @@ from server.accounts.book import Transaction
 from server.accounts.events import Rung
 from server.errors import Refusal
 
-StaffRole = Literal["reviewer", "lead", "compliance", "privacy", "inspector", "admin"]
+StaffRole = Literal["operator", "senior", "reviewer", "compliance", "privacy", "inspector", "admin"]
 Action = Literal[
-    "accounts.view", "measures.take", "measures.suspend", "measures.blacklist", "measures.lift", "appeals.view",
-    "appeals.decide", "public.view", "public.review", "public.classify", "public.file", "public.activate", "public.revoke",
-    "public.approve", "licences.view", "licences.change", "vault.ask", "vault.approve", "vault.read", "erase", "log.view",
-    "staff.view", "staff.change",
+    "accounts.view", "measures.take", "measures.suspend", "measures.close", "measures.lift", "appeals.view", "appeals.decide",
+    "public.view", "public.review", "public.classify", "public.file", "public.activate", "public.revoke", "public.approve",
+    "licences.view", "licences.change", "vault.ask", "vault.approve", "vault.read", "erase", "log.view", "staff.view",
+    "staff.change",
 ]  # fmt: skip
 
 _VIEW: Final[frozenset[Action]] = frozenset({"accounts.view", "appeals.view", "public.view", "licences.view"})
+_REVIEWER: Final[frozenset[Action]] = _VIEW | {"measures.take", "public.review"}
+_SENIOR: Final[frozenset[Action]] = _REVIEWER | {
+    "measures.suspend", "measures.lift", "appeals.decide", "public.classify", "public.revoke"
+}  # fmt: skip
 ROLES: Final[dict[StaffRole, frozenset[Action]]] = {
-    "reviewer": _VIEW | {"measures.take", "public.review"},
-    "lead": _VIEW | {
-        "measures.take", "measures.suspend", "measures.blacklist", "measures.lift", "appeals.decide", "public.review",
-        "public.classify", "public.revoke",
-    },
+    "operator": _SENIOR | {"measures.close"},
+    "senior": _SENIOR,
+    "reviewer": _REVIEWER,
     "compliance": _VIEW | {
         "public.review", "public.classify", "public.file", "public.activate", "public.revoke", "public.approve",
         "licences.change", "log.view",
@@ -46,19 +48,19 @@ ROLES: Final[dict[StaffRole, frozenset[Action]]] = {
     "inspector": _VIEW | {"log.view", "staff.view"},
     "admin": frozenset({"staff.view", "staff.change", "log.view", "licences.view"}),
 }  # fmt: skip
-"""What each role allows; what is not here is refused. The inspector's are those of reading alone (duty P3); the admin sees no
-accounts."""
+"""What each role allows; what is not here is refused. Who has several roles acts as the first of them in this order that allows the
+action. The inspector's actions are those of reading alone (duty P3); the admin sees no accounts."""
 
 STEP_UP: Final[frozenset[Action]] = frozenset({
-    "measures.take", "measures.suspend", "measures.blacklist", "measures.lift", "appeals.decide", "public.approve",
-    "public.revoke", "licences.change", "vault.ask", "vault.approve", "vault.read", "erase", "staff.change",
+    "measures.take", "measures.suspend", "measures.close", "measures.lift", "appeals.decide", "public.approve", "public.revoke",
+    "licences.change", "vault.ask", "vault.approve", "vault.read", "erase", "staff.change",
 })  # fmt: skip
 """Actions that ask for a fresh second factor."""
 STEP_UP_MS: Final = 5 * 60 * 1000
 
 RUNG_ACTIONS: Final[dict[Rung, Action]] = {
     "warn": "measures.take", "refuse": "measures.take", "delete": "measures.take", "restrict": "measures.take",
-    "suspend": "measures.suspend", "close": "measures.suspend", "blacklist": "measures.blacklist",
+    "suspend": "measures.suspend", "close": "measures.close", "blacklist": "measures.close",
 }  # fmt: skip
 """What taking a measure of each rung needs."""
 
@@ -98,7 +100,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
 
     def role_for(self, action: Action) -> StaffRole | None:
         """The role that allows the action; None: no role of the member does."""
-        return next((role for role in self.roles if action in ROLES[role]), None)
+        return next((role for role, allowed in ROLES.items() if role in self.roles and action in allowed), None)
 
 
 class Attempt(NamedTuple):
