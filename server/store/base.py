@@ -252,6 +252,9 @@ class Store(Protocol):
         without text, and a restoration whose comment was removed again has none either. Raises Refusal ``room_not_found``;
         StoreUnavailable."""
 
+    def author(self, room: str, seq: int) -> str:
+        """The account behind a comment, removed or not; empty: there is no such comment. Raises StoreUnavailable."""
+
     def screened(self, after: int, limit: int, action: str = "") -> list[ScreenedRecord]:
         """Held and refused comments with ids after ``after``, in order. Raises StoreUnavailable."""
 

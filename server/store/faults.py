@@ -95,6 +95,10 @@ class FaultyStore:
         """As the inner store, or as the fault says."""
         return self._do("read", lambda: self.inner.read(room, after, limit))
 
+    def author(self, room: str, seq: int) -> str:
+        """As the inner store, or as the fault says."""
+        return self._do("read", lambda: self.inner.author(room, seq))
+
     def screened(self, after: int, limit: int, action: str = "") -> list[ScreenedRecord]:
         """As the inner store, or as the fault says."""
         return self._do("screened", lambda: self.inner.screened(after, limit, action))

@@ -121,6 +121,13 @@ class MemoryStore:
             first = max(after, 0)
             return [found.now(seq) for seq in range(first + 1, min(first + max(limit, 0), len(found.log)) + 1)]
 
+    def author(self, room: str, seq: int) -> str:
+        """The account behind a comment; empty: no such comment."""
+        with self._open():
+            log = self._rooms[room].log if room in self._rooms else []
+            entry = log[seq - 1] if 0 < seq <= len(log) else None
+            return entry.author if entry is not None and entry.event.kind == "comment" else ""
+
     def screened(self, after: int, limit: int, action: str = "") -> list[ScreenedRecord]:
         """Held and refused comments after ``after``."""
         with self._open():

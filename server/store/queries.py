@@ -83,6 +83,14 @@ ROOMS: Final = as_objects(_rooms())
 DECODE_ROOMS: Final = msgspec.json.Decoder(list[RoomInfo])
 EVENTS: Final = as_objects(_events())
 DECODE_EVENTS: Final = msgspec.json.Decoder(list[Event])
+AUTHOR: Final = as_arrays(
+    select(events.c.author).where(
+        events.c.room_id == select(rooms.c.id).where(rooms.c.name == bindparam("room")).scalar_subquery(),
+        events.c.seq == bindparam("seq"),
+        events.c.kind == "comment",
+    )
+)
+DECODE_AUTHOR: Final = msgspec.json.Decoder(list[tuple[str]])
 
 
 # What screened() and reports() tell.

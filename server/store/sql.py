@@ -108,6 +108,11 @@ class SqlStore:
             raise Refusal("room_not_found", room)
         return found
 
+    def author(self, room: str, seq: int) -> str:
+        """The account behind a comment; empty: no such comment."""
+        found = self._read(queries.AUTHOR, {"room": room, "seq": seq}, queries.DECODE_AUTHOR)
+        return found[0][0] if found else ""
+
     def screened(self, after: int, limit: int, action: str = "") -> list[ScreenedRecord]:
         """Held and refused comments after ``after``."""
         found = self._read(

@@ -314,3 +314,10 @@ def test_readers_see_a_whole_batch_or_nothing_of_it(store: Store) -> None:
     done.set()
     watcher.join()
     assert failures == []
+
+
+def test_the_account_behind_a_comment_is_known_also_when_it_was_removed(store: Store) -> None:
+    """Whoever has to act on a comment finds its author; other events and numbers, and other rooms, have none."""
+    store.append([comment(author="u1"), removal(1), comment("k2", author="u2")])
+    assert [store.author("a", seq) for seq in range(5)] == ["", "u1", "", "u2", ""]
+    assert store.author("nowhere", 1) == ""
