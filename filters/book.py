@@ -8,6 +8,7 @@ its time.
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from filters.config import ScreeningConfig
 from filters.lexicon import Lexicon
 from filters.pipeline import Memory, Pipeline
 from filters.rules import RuleError, RuleSet, loads
+from filters.trie import Texts
 from filters.verdict import Action, Verdict
 
 TIMEOUT_S: Final = 120
@@ -220,10 +222,9 @@ def prepare(source: str) -> Prepared:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         raise RuleError(lines[-1] if lines else f"the helper ended with {done.returncode}")
     # Rules come back without their terms: to read 100,000 of them here would hold up the event loop's thread.
-    view = memoryview(done.stdout)
-    start = _SIZE + int.from_bytes(view[:_SIZE], "big")
-    handed = msgspec.msgpack.decode(view[_SIZE:start], type=_Handed)
-    return Prepared(handed.rules, handed.hash, Lexicon(handed.rules, undump(view[start:])), source)
+    handed_over = io.BytesIO(done.stdout)
+    handed = msgspec.msgpack.decode(handed_over.read(int.from_bytes(handed_over.read(_SIZE), "big")), type=_Handed)
+    return Prepared(handed.rules, handed.hash, Lexicon(handed.rules, undump(handed_over.read)), source)
 
 
 def check(rules: RuleSet, lexicon: Lexicon | None = None) -> list[str]:
@@ -244,16 +245,17 @@ def warnings(rules: RuleSet) -> list[str]:
     compiled = compile_rules(rules)
     out = [f"{code}: “{term}” is too short once folded and is left out" for code, term in compiled.dropped]
     seen: dict[str, str] = {}
-    folded = compiled.folded.split("\n")[: compiled.harmless]
+    rule_of = compiled.rule.view()
+    folded = list(Texts(compiled.folded))[: compiled.harmless]
     for number, form in enumerate(folded):
-        code = rules.rule[compiled.rule[number]].code
+        code = rules.rule[rule_of[number]].code
         if form in seen:
             out.append(f"{code}: “{form}” is also a term of {seen[form]}")
         seen[form] = code
         if len(form) == 1:
             out.append(f"{code}: “{form}” is a single character and stops whatever contains it")
     out.extend(
-        f"{rules.rule[compiled.rule[term]].code}: “{folded[term]}” is looked for as written only" for term in compiled.quiet
+        f"{rules.rule[rule_of[term]].code}: “{folded[term]}” is looked for as written only" for term in compiled.quiet
     )
     return out
 

@@ -20,5 +20,6 @@ _PILE: Final = re.compile(f"[{_MARKS}]{{{MAX_MARKS + 1},}}")
 
 def forbidden(text: str) -> tuple[int, int] | None:
     """The span of the first character that may not be shown, or of a pile of combining marks; None: there is none."""
-    match = _FORBIDDEN.search(text) or (None if text.isascii() else _PILE.search(text))
+    # None of the single ones is printable, and nearly every text is.
+    match = (None if text.isprintable() else _FORBIDDEN.search(text)) or (None if text.isascii() else _PILE.search(text))
     return match.span() if match else None

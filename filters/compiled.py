@@ -6,11 +6,12 @@ Preparing 100,000 terms takes seconds; loading what was prepared takes milliseco
 from __future__ import annotations
 
 import math
-from array import array
-from collections.abc import Iterable, Sequence
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from itertools import product
-from typing import Final
+from typing import Any, Final, cast, get_type_hints
 
 import msgspec
 from daachorse import CharwiseDoubleArrayAhoCorasick
@@ -18,57 +19,58 @@ from daachorse import CharwiseDoubleArrayAhoCorasick
 from filters.language import WORDS, surprise
 from filters.normalize import CODE_OF, NOISE, READINGS, SYLLABLE_OF, fold, is_han
 from filters.rules import Rule, RuleSet
+from filters.shuffles import odd_orders, telling_pairs
+from filters.trie import Branches, Lists, Numbers, Packed, branches, numbered
 
 LONGEST_SOFT: Final = 8
 LONGEST_BAG: Final = 4
 MAX_READINGS: Final = 4
 # Rule number of a harmless phrase that cancels the hits of every rule.
 EVERY_RULE: Final = 0xFFFF
-# Weight of a character that is in no term: no sum of weights reaches it.
-FOREIGN: Final = 1 << 30
+# What a soft hit of any kind has to pay before its evidence counts; in eighths of a bit, like all costs.
+TERM_COST: Final = 42
+# A short list is no reason to believe in its terms more.
+LEAST_TERMS: Final = 200
 # How many soft candidates chance may bring up in a comment of CHANCE_CHARS characters, over all terms.
 CHANCE: Final = 0.5
 CHANCE_CHARS: Final = 20
 RARELY: Final = 0.002
-
-
-class Index(msgspec.Struct, frozen=True):
-    """Sorted keys, and for key ``i`` the terms ``terms[first[i]:first[i + 1]]``; ``automaton`` is serialised (empty: none)."""
-
-    keys: str
-    first: array[int]
-    terms: array[int]
-    automaton: bytes
+# Whether a text has a small Latin letter or a digit: terms that are made of those are looked for in such texts only.
+HAS_LATIN: Final = re.compile("[0-9a-z]").search
 
 
 class Compiled(msgspec.Struct, frozen=True):
-    """All terms of a rule set. ``terms`` and ``folded`` hold one a line; ``rule`` is the rule's number, per term.
+    """All terms of a rule set; ``rule`` is the number of its rule, per term, ``folded`` its folded form.
 
-    Terms from ``harmless`` on are phrases that cancel. ``sums`` and ``sum_terms`` are the bags of characters, in order of sums;
-    ``costs`` the surprise of each term as a text of its own. ``dropped`` lists terms that are too short once folded (rule, term);
-    ``quiet`` the terms that are looked for as written only, because chance would spell their sounds too often.
+    Terms from ``harmless`` on are phrases that cancel. Automata are serialised (empty: none). Pattern ``i`` of ``written`` is how the
+    terms ``exact[i]`` are written, and two neighbours that shuffled ones of the terms ``near[i]`` would have; from ``plain`` on
+    patterns are such neighbours only. Pattern ``i`` of ``latin``, whose patterns are ASCII, belongs to the terms ``exact[plain + i]``.
+    ``sounds`` finds keys of syllables, ``heard`` says of which terms, ``spelled`` holds the same keys; ``triples`` finds three
+    neighbours that a key has, and keys of two. ``initials`` and ``begun`` are the like for first letters; ``initial_sizes[n]`` counts
+    those of ``n`` letters. ``costs`` is the surprise of each term as a text of its own, up to a limit. ``dropped`` lists terms that are
+    too short once folded (rule, term); ``quiet`` the terms that are looked for as written only, because chance would spell their
+    sounds too often.
     """
 
-    terms: str
-    folded: str
-    rule: array[int]
+    terms: Packed
+    folded: Packed
+    rule: Numbers
     harmless: int
-    exact: Index
-    sounds: Index
-    initials: Index
-    sums: array[int]
-    sum_terms: array[int]
-    costs: array[int]
+    plain: int
+    written: bytes
+    latin: bytes
+    exact: Lists
+    near: Lists
+    sounds: bytes
+    heard: Lists
+    spelled: Branches
+    triples: bytes
+    initials: Branches
+    begun: Lists
+    initial_sizes: tuple[int, ...]
+    costs: Numbers
     dropped: tuple[tuple[str, str], ...]
     quiet: tuple[int, ...]
-
-
-def weight(char: str) -> int:
-    """A fixed pseudo-random number of 27 bits for a character (splitmix64); sums of a few stay single machine words."""
-    mixed = (ord(char) * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
-    mixed = ((mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
-    mixed = ((mixed ^ (mixed >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
-    return mixed >> 37
 
 
 def codes_of(folded: str) -> list[str]:
@@ -104,12 +106,12 @@ def compile_rules(rules: RuleSet) -> Compiled:
     """Prepare every term of ``rules``. Terms that fold to fewer characters than their rule asks for are dropped, and listed."""
     terms: list[str] = []
     folded_terms: list[str] = []
-    numbers: array[int] = array("H")
+    numbers: list[int] = []
     dropped: list[tuple[str, str]] = []
     exact: dict[str, list[int]] = {}
     sounds: dict[str, list[int]] = {}
     initials: dict[str, list[int]] = {}
-    bags: list[tuple[int, int]] = []
+    bags: list[int] = []
 
     def add(term: str, number: int) -> int:
         folded = fold(term).strip()
@@ -135,32 +137,52 @@ def compile_rules(rules: RuleSet) -> Compiled:
             if len(letters) > 1 and any(map(is_han, folded)):
                 initials.setdefault(letters, []).append(added)
             if len(folded) <= LONGEST_BAG and len(set(folded)) > 1:
-                bags.append((sum(map(weight, folded)), added))
+                bags.append(added)
     harmless = len(terms)
     for number, rule in enumerate(rules.rule):
         for phrase in rule.harmless:
             add(phrase, number)
     for phrase in rules.harmless:
         add(phrase, EVERY_RULE)
+    exact.pop("", None)
     quiet = _quieten(sounds, bags, folded_terms)
-    bags.sort()
+    cap = TERM_COST + round(8 * math.log2(max(harmless, LEAST_TERMS)))
+    costs = [min(cap, surprise(folded)) for folded in folded_terms]
+    near: dict[str, list[int]] = {}
+    for term_number in sorted(bags):
+        folded = folded_terms[term_number]
+        for pair in telling_pairs(odd_orders(folded, costs[term_number])):
+            near.setdefault(pair, []).append(term_number)
+    latin = sorted(key for key in exact if key.isascii() and HAS_LATIN(key))
+    written = sorted(exact.keys() - set(latin))
+    pairs = sorted(near.keys() - set(written))
+    sound_keys, initial_keys = sorted(sounds), sorted(initials)
+    triples = {key[start : start + 3] for key in sound_keys for start in range(max(1, len(key) - 2))}
+    sizes = Counter(map(len, initial_keys))
     return Compiled(
-        terms="\n".join(terms),
-        folded="\n".join(folded_terms),
-        rule=numbers,
+        terms=Packed.of(terms),
+        folded=Packed.of(folded_terms),
+        rule=Numbers.of("H", numbers),
         harmless=harmless,
-        exact=_index(exact, searched=True),
-        sounds=_index(sounds, searched=True),
-        initials=_index(initials, searched=False),
-        sums=array("q", (total for total, _ in bags)),
-        sum_terms=array("I", (term for _, term in bags)),
-        costs=array("H", map(surprise, folded_terms)),
+        plain=len(written),
+        written=_automaton([*written, *pairs]),
+        latin=_automaton(latin),
+        exact=numbered([*written, *latin], exact),
+        near=numbered([*written, *pairs], near),
+        sounds=_automaton(sound_keys),
+        heard=numbered(sound_keys, sounds),
+        spelled=branches(sound_keys),
+        triples=_automaton(sorted(triples)),
+        initials=branches(initial_keys),
+        begun=numbered(initial_keys, initials),
+        initial_sizes=tuple(sizes[size] for size in range(max(sizes, default=0) + 1)),
+        costs=Numbers.of("H", costs),
         dropped=tuple(dropped),
         quiet=quiet,
     )
 
 
-def _quieten(sounds: dict[str, list[int]], bags: list[tuple[int, int]], folded: list[str]) -> tuple[int, ...]:
+def _quieten(sounds: dict[str, list[int]], bags: list[int], folded: list[str]) -> tuple[int, ...]:
     """Take out of ``sounds`` and ``bags`` what ordinary text would spell by chance too often, the likeliest first."""
     quiet = set()
     chance = sorted((math.prod(_chance_of_sound().get(code, RARELY) for code in key), key) for key in sounds)
@@ -170,16 +192,16 @@ def _quieten(sounds: dict[str, list[int]], bags: list[tuple[int, int]], folded: 
         if budget < 0:
             quiet.update(sounds.pop(key))
     shuffles = []
-    for total, term in bags:
+    for term in bags:
         chars = folded[term]
         likely = math.factorial(len(chars)) * math.prod(_chance_of_char().get(char, RARELY) for char in chars)
-        shuffles.append((likely, total, term))
+        shuffles.append((likely, term))
     budget = CHANCE / CHANCE_CHARS
     bags.clear()
-    for likely, total, term in sorted(shuffles):
+    for likely, term in sorted(shuffles):
         budget -= likely
         if budget >= 0:
-            bags.append((total, term))
+            bags.append(term)
     return tuple(sorted(quiet))
 
 
@@ -205,20 +227,8 @@ def _chance_of_sound() -> dict[str, float]:
     return shares
 
 
-def _index(entries: dict[str, list[int]], *, searched: bool) -> Index:
-    keys = sorted(entries)
-    first: array[int] = array("I", [0])
-    terms: array[int] = array("I")
-    for key in keys:
-        terms.extend(entries[key])
-        first.append(len(terms))
-    automaton = CharwiseDoubleArrayAhoCorasick(keys).serialize() if searched and keys else b""
-    return Index("\n".join(keys), first, terms, automaton)
-
-
-def split(lines: str) -> Sequence[str]:
-    """The entries of a field that holds one a line."""
-    return lines.split("\n") if lines else []
+def _automaton(keys: Sequence[str]) -> bytes:
+    return CharwiseDoubleArrayAhoCorasick(keys).serialize() if keys else b""
 
 
 def terms_in(rules: Iterable[Rule]) -> int:
@@ -226,67 +236,53 @@ def terms_in(rules: Iterable[Rule]) -> int:
     return sum(len(rule.terms) for rule in rules)
 
 
-_ARRAYS: Final = {"first": "I", "terms": "I", "rule": "H", "sums": "q", "sum_terms": "I", "costs": "H"}
-_INDEXES: Final = ("exact", "sounds", "initials")
 _SIZE: Final = 4
 
 
 def dump(compiled: Compiled) -> bytes:
     """Everything as one string of bytes, for another process of the same version on the same machine.
 
-    A small directory comes first, then the pieces one after another, so that the reader takes them in short steps.
+    A small head comes first, then the buffers one after another, so that the reader takes them in short steps.
     """
-    pieces: dict[str, bytes] = {}
-    for name in _INDEXES:
-        index: Index = getattr(compiled, name)
-        pieces[f"{name}.keys"] = index.keys.encode("utf-8", "surrogatepass")
-        pieces[f"{name}.first"] = index.first.tobytes()
-        pieces[f"{name}.terms"] = index.terms.tobytes()
-        pieces[f"{name}.automaton"] = index.automaton
-    for name in ("terms", "folded"):
-        pieces[name] = getattr(compiled, name).encode("utf-8", "surrogatepass")
-    for name in ("rule", "sums", "sum_terms", "costs"):
-        pieces[name] = getattr(compiled, name).tobytes()
-    sizes = {name: len(piece) for name, piece in pieces.items()}
-    head = msgspec.msgpack.encode((compiled.harmless, compiled.dropped, compiled.quiet, sizes))
-    return b"".join([len(head).to_bytes(_SIZE, "big"), head, *pieces.values()])
+    pieces: list[bytes] = []
+
+    def bare(value: Any) -> Any:
+        if isinstance(value, bytes):
+            pieces.append(value)
+            return len(pieces) - 1
+        if isinstance(value, dict):
+            return {name: bare(item) for name, item in value.items()}
+        return value
+
+    tree = bare(msgspec.to_builtins(compiled, builtin_types=(bytes,)))
+    head = msgspec.msgpack.encode((tree, list(map(len, pieces))))
+    return b"".join([len(head).to_bytes(_SIZE, "big"), head, *pieces])
 
 
-def undump(data: bytes | memoryview) -> Compiled:
-    """What :func:`dump` made. Raises msgspec.DecodeError, KeyError or ValueError when it is something else."""
-    view = memoryview(data)
-    start = _SIZE + int.from_bytes(view[:_SIZE], "big")
-    harmless, dropped, quiet, sizes = msgspec.msgpack.decode(
-        view[_SIZE:start], type=tuple[int, tuple[tuple[str, str], ...], tuple[int, ...], dict[str, int]]
-    )
-    pieces: dict[str, memoryview] = {}
-    for name, size in sizes.items():
-        pieces[name] = view[start : start + size]
-        start += size
+def undump(read: Callable[[int], bytes]) -> Compiled:
+    """What :func:`dump` made; ``read`` gives the next so many bytes. Raises msgspec.MsgspecError or ValueError when it is something
+    else, and what ``read`` raises."""
 
-    def text(name: str) -> str:
-        return str(pieces[name], "utf-8", "surrogatepass")
+    def exactly(size: int) -> bytes:
+        data = read(size)
+        if len(data) != size:
+            raise ValueError(f"{size} bytes of compiled rules should follow, not {len(data)}")
+        return data
 
-    def numbers(name: str) -> array[int]:
-        values: array[int] = array(_ARRAYS[name.rpartition(".")[2]])
-        values.frombytes(pieces[name])
-        return values
+    head = exactly(int.from_bytes(exactly(_SIZE), "big"))
+    tree, sizes = msgspec.msgpack.decode(head, type=tuple[dict[str, Any], list[int]])
+    pieces = [exactly(size) for size in sizes]
 
-    exact, sounds, initials = (
-        Index(text(f"{name}.keys"), numbers(f"{name}.first"), numbers(f"{name}.terms"), bytes(pieces[f"{name}.automaton"]))
-        for name in _INDEXES
-    )
-    return Compiled(
-        terms=text("terms"),
-        folded=text("folded"),
-        rule=numbers("rule"),
-        harmless=harmless,
-        exact=exact,
-        sounds=sounds,
-        initials=initials,
-        sums=numbers("sums"),
-        sum_terms=numbers("sum_terms"),
-        costs=numbers("costs"),
-        dropped=dropped,
-        quiet=quiet,
-    )
+    def whole(kind: Any, value: Any) -> Any:
+        if kind is bytes:
+            return pieces[value]
+        if isinstance(value, dict):
+            return kind(**{name: whole(_KINDS[kind][name], item) for name, item in value.items()})
+        return msgspec.convert(value, kind)
+
+    return cast(Compiled, whole(Compiled, tree))
+
+
+_KINDS: Final[dict[Any, dict[str, Any]]] = {
+    kind: get_type_hints(kind) for kind in (Compiled, Packed, Numbers, Lists, Branches)
+}

@@ -11,21 +11,23 @@ from __future__ import annotations
 
 import enum
 import re
-from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from filters import tables
-from filters.language import ENGLISH, USUAL, is_face
+from filters.language import ENGLISH, USUAL, WORDS, is_face
 from filters.normalize import CODE_OF, NOISE, READINGS, is_han
+from filters.trie import Branches, Trie
 
 MAX_PATHS: Final = 80
 MAX_GAP: Final = 3
 # Unusual characters at least this far apart are looked at one by one, and at most so many.
 CLOSE: Final = 4
 MAX_ALONE: Final = 4
+# So many ways to cut the pinyin of a text are tried one by one.
+MAX_WAYS: Final = 8
 # A part that more usual characters share than this says nothing about a look-alike; and how many of them are tried.
 SHARED_BY: Final = 60
 MAX_SHAPES: Final = 24
@@ -83,7 +85,9 @@ LETTERS: Final = re.compile(r"[a-z]{2,48}")
 
 @lru_cache(maxsize=20_000)
 def is_pinyin(run: str) -> bool:
-    """Whether a run of letters can be cut into syllables from end to end."""
+    """Whether a run of letters can be cut into syllables from end to end. A single letter drawn out (aaaa) is a cry, no pinyin."""
+    if len(set(run)) == 1:
+        return False
     reached = [True] + [False] * len(run)
     for end in range(1, len(run) + 1):
         reached[end] = any(reached[start] and run[start:end] in _SYLLABLES for start in range(max(0, end - 6), end))
@@ -137,12 +141,45 @@ def _edges(char: str) -> tuple[Edge, ...]:
     return tuple(edges)
 
 
-def is_unusual(folded: str) -> bool:
-    """Whether a text is worth a lattice."""
-    if not UNUSUAL.isdisjoint(folded) or _FACE_INSIDE.search(folded):
-        return True
+# Characters without any of which nothing here has work to do; every astral one is among them. One range, one table: quick.
+hint: Final = re.compile("[a-z" + "".join(sorted(char for char in UNUSUAL if char < "\U00010000")) + "\U00010000-\U0010ffff]").search
+
+
+def marks_of(folded: str) -> list[int] | None:
+    """Positions of unusual characters; None: the text is not worth a lattice. (Pinyin makes it worth one without any.)
+
+    A character is not unusual where it makes up a word with its neighbours: 狰狞, 懵懂.
+    """
+    marks = [place for place, char in enumerate(folded) if char in UNUSUAL and not _in_word(folded, place)]
+    if not folded.isascii():
+        marks.extend(match.start() for match in _FACE_INSIDE.finditer(folded))
+    if marks:
+        return marks
     runs = [run for run in LETTERS.findall(folded) if is_pinyin(run)]
-    return any(run not in ENGLISH for run in runs) or (len(runs) > 1 and any(map(is_han, folded)))
+    worth = any(run not in ENGLISH for run in runs) or (len(runs) > 1 and any(map(is_han, folded)))
+    return [] if worth else None
+
+
+def _in_word(folded: str, place: int) -> bool:
+    return folded[place : place + 2] in WORDS or (place > 0 and folded[place - 1 : place + 1] in WORDS)
+
+
+@lru_cache(maxsize=4_096)
+def syllables_in(run: str) -> tuple[tuple[int, int, str], ...]:
+    """Where which syllable codes may stand in a run of letters that syllables make up from end to end."""
+    size = len(run)
+    reached = [True] + [False] * size
+    for end in range(1, size + 1):
+        reached[end] = any(reached[start] and run[start:end] in _SYLLABLES for start in range(max(0, end - 6), end))
+    leads = [False] * size + [True]
+    found: list[tuple[int, int, str]] = []
+    for start in range(size - 1, -1, -1):
+        for end in range(start + 1, min(start + 6, size) + 1):
+            if leads[end] and run[start:end] in _SYLLABLES:
+                leads[start] = True
+                if reached[start]:
+                    found.append((start, end, CODE_OF[run[start:end]]))
+    return tuple(found)
 
 
 def _longs(folded: str, marks: list[int]) -> dict[int, list[Long]]:
@@ -152,12 +189,11 @@ def _longs(folded: str, marks: list[int]) -> dict[int, list[Long]]:
     for run in runs:
         if len(runs) == 1 and run.group() in ENGLISH:
             continue
-        for start in range(run.start(), run.end()):
-            ends = range(start + 1, min(start + 6, run.end()) + 1)
-            pieces = [(end, folded[start:end]) for end in ends]
-            out[start] = [(end, CODE_OF[piece], Kind.LATIN) for end, piece in pieces if piece in _SYLLABLES]
-    for start in range(len(folded) - 1):
-        if folded[start : start + 2] not in _SPLIT_STARTS or not any(abs(mark - start) <= CLOSE for mark in marks):
+        for start, end, code in syllables_in(run.group()):
+            out.setdefault(run.start() + start, []).append((run.start() + end, code, Kind.LATIN))
+    near = {place for mark in marks for place in range(mark - CLOSE, mark + CLOSE + 1)}
+    for start in sorted(near):
+        if start < 0 or folded[start : start + 2] not in _SPLIT_STARTS:
             continue
         for end in range(start + 2, min(start + 4, len(folded)) + 1):
             wholes = SPLITS.get(folded[start:end], "")
@@ -165,14 +201,6 @@ def _longs(folded: str, marks: list[int]) -> dict[int, list[Long]]:
             if here:
                 out.setdefault(start, []).extend(here)
     return out
-
-
-def _marks(folded: str) -> list[int]:
-    """Positions of unusual characters."""
-    marked = [position for position, char in enumerate(folded) if char in UNUSUAL]
-    if not folded.isascii():
-        marked.extend(match.start() for match in _FACE_INSIDE.finditer(folded))
-    return marked
 
 
 def _alone(folded: str, marks: list[int], longest: int) -> bool:
@@ -184,74 +212,125 @@ def _alone(folded: str, marks: list[int], longest: int) -> bool:
 Finder = Callable[[str], list[tuple[int, int, int]]]
 
 
-class Patterns:
-    """The patterns to be spelled: sorted, of syllable codes and plain characters, at least two each."""
+class Patterns(Trie):
+    """The patterns to be spelled: of syllable codes and plain characters, at least two each."""
 
-    __slots__ = ("find", "firsts", "keys", "longest", "starts")
+    __slots__ = ("find", "find_triples")
 
-    def __init__(self, keys: Sequence[str], longest: int, find: Finder) -> None:
-        """``longest`` is the length of the longest pattern; ``find`` tells where which patterns are in a text of codes."""
-        self.keys = keys
+    def __init__(self, spelled: Branches, find: Finder, find_triples: Finder) -> None:
+        """``find`` tells where which patterns are in a text of codes, ``find_triples`` where three neighbours that one of them has."""
+        super().__init__(spelled)
         self.find = find
-        self.longest = longest
+        self.find_triples = find_triples
         # Made here once, where rules are loaded, so that no comment has to wait for it.
         _sharing()
-        self.firsts = frozenset(key[0] for key in keys)
-        # Beginnings of two and of three codes: most paths end here, at the price of one look into a set.
-        self.starts = frozenset(key[:2] for key in keys) | frozenset(key[:3] for key in keys)
 
 
-# Position, what was spelled, the pieces that did (start, end, kind), the lowest pattern that is still possible.
-Path = tuple[int, str, tuple[tuple[int, int, Kind], ...], int]
+# The pieces that led to a node, the last one first: (those before, start, end, kind).
+Trail = tuple[Any, int, int, Kind]
+# Position, node of the trie, whether one of the pieces is not plain or stands apart from the one before, the pieces.
+Path = tuple[int, int, bool, Trail]
 
 
-def search(folded: str, patterns: Patterns) -> list[Candidate]:
-    """Paths that spell one of ``patterns``.
+def search(folded: str, marks: list[int], patterns: Patterns) -> list[Candidate]:
+    """Paths that spell one of ``patterns``; ``marks`` as :func:`marks_of` found them.
 
     Every path has at least one piece that is not plain, or skips noise or a pictograph inside.
     """
-    marks = _marks(folded)
-    longs = _longs(folded, marks)
     edges = list(map(_edges, folded))
+    if not marks:
+        found = _pinyin(folded, edges, patterns)
+        if found is not None:
+            return found
+    longs = _longs(folded, marks)
     if not longs and _alone(folded, marks, min(patterns.longest, CLOSE)):
-        return [candidate for mark in marks[:MAX_ALONE] for candidate in _one(folded, mark, edges, patterns)]
-    marks.extend(longs)
-    starts = sorted({start for mark in marks for start in range(max(0, mark - patterns.longest + 1), mark + 1)})
-    found: list[Candidate] = []
+        return [candidate for mark in marks[:MAX_ALONE] for candidate in _one(mark, edges, patterns)]
+    reach = patterns.longest - 1
+    starts = sorted({start for mark in (*marks, *longs) for start in range(max(0, mark - reach), mark + 1)})
+    found = []
     budget = MAX_PATHS
-    size = len(folded)
-    firsts = patterns.firsts
+    paths: list[Path] = []
     for first in starts:
-        paths: list[Path] = [
-            (first + 1, code, ((first, first + 1, kind),), 0)
-            for code, kind in edges[first]
-            if code in firsts and first + 1 < size
-        ]
-        if first in longs:
-            paths += [
-                (end, code, ((first, end, kind),), 0) for end, code, kind in longs[first] if code in firsts and end < size
-            ]
+        _step((first, 0, False, _ROOT), edges, longs, patterns, paths, found)
         while paths:
             budget -= 1
             if budget < 0:
                 return found
-            _follow(paths, edges, longs, patterns, found)
+            _step(paths.pop(), edges, longs, patterns, paths, found)
     return found
 
 
-def _one(folded: str, mark: int, edges: list[tuple[Edge, ...]], patterns: Patterns) -> list[Candidate]:
-    """Candidates around a single unusual character: every reading of it in turn between the plain ones, in one scan."""
+_ROOT: Final[Any] = ()
+
+
+def _pinyin(folded: str, edges: list[tuple[Edge, ...]], patterns: Patterns) -> list[Candidate] | None:
+    """Candidates in a text whose only unusual pieces are pinyin: every way to cut it, each in one scan; None: too many ways."""
+    ways: list[list[Step]] = [[]]
+    place = 0
+    for run in LETTERS.finditer(folded):
+        if not is_pinyin(run.group()):
+            continue
+        cuts = cuts_of(run.group())
+        if len(ways) * len(cuts) > MAX_WAYS:
+            return None
+        between = [Step(at, at + 1, Kind.PLAIN) for at in range(place, run.start())]
+        pieces = [[Step(run.start() + start, run.start() + end, Kind.LATIN) for start, end in cut] for cut in cuts]
+        ways = [[*way, *between, *cut] for way in ways for cut in pieces]
+        place = run.end()
+    tail = [Step(at, at + 1, Kind.PLAIN) for at in range(place, len(folded))]
+    found = []
+    for way in ways:
+        steps = [*way, *tail]
+        codes = [CODE_OF[folded[one.start : one.end]] if one.kind else edges[one.start][0][0] for one in steps]
+        kept = [number for number, code in enumerate(codes) if steps[number].kind or not _is_filler(code)]
+        for first, last, pattern in patterns.find("".join([codes[number] for number in kept])):
+            path = tuple(steps[number] for number in kept[first:last])
+            gaps = [two.start - one.end for one, two in pairwise(path)]
+            if max(gaps, default=0) <= MAX_GAP and any(step.kind for step in path):
+                found.append(Candidate(pattern, path))
+    return found
+
+
+@lru_cache(maxsize=4_096)
+def cuts_of(run: str) -> tuple[tuple[tuple[int, int], ...], ...]:
+    """The ways to cut a run of letters into syllables from end to end, as spans; at most one more than MAX_WAYS."""
+    follow: dict[int, list[int]] = {}
+    for start, end, _ in syllables_in(run):
+        follow.setdefault(start, []).append(end)
+    ways: list[tuple[tuple[int, int], ...]] = []
+    open_ways: list[tuple[tuple[int, int], ...]] = [()]
+    while open_ways and len(ways) <= MAX_WAYS:
+        way = open_ways.pop()
+        place = way[-1][1] if way else 0
+        if place == len(run):
+            ways.append(way)
+        else:
+            open_ways.extend((*way, (place, end)) for end in follow[place])
+    return tuple(ways)
+
+
+def _one(mark: int, edges: list[tuple[Edge, ...]], patterns: Patterns) -> list[Candidate]:
+    """Candidates around a single unusual character: every reading of it in turn between the plain ones, in one scan.
+
+    A first scan, of two neighbours on either side, tells which readings can be part of any pattern.
+    """
+    readings = edges[mark][1:]
     reach = patterns.longest + MAX_GAP
-    around = range(max(0, mark - reach), min(len(folded), mark + reach))
+    around = range(max(0, mark - reach), min(len(edges), mark + reach))
     places = [place for place in around if place == mark or not _is_filler(edges[place][0][0])]
     at = places.index(mark)
-    before = "".join(edges[place][0][0] for place in places[:at])
-    behind = "".join(edges[place][0][0] for place in places[at + 1 :])
-    readings = edges[mark][1:]
+    codes = [edges[place][0][0] for place in places]
+    before, behind = "".join(codes[max(0, at - 2) : at]), "".join(codes[at + 1 : at + 3])
+    stride = len(before) + len(behind) + 2
+    close = patterns.find_triples("\n".join([before + code + behind for code, _ in readings]))
+    if not close:
+        return []
+    fitting = {start // stride for start, end, _ in close if start % stride <= len(before) < (end - 1) % stride + 1}
+    readings = tuple(readings[which] for which in sorted(fitting))
+    before, behind = "".join(codes[:at]), "".join(codes[at + 1 :])
     stride = len(places) + 1
-    blob = "\n".join([before + code + behind for code, _ in readings])
     found = []
-    for start, end, number in patterns.find(blob):
+    for start, end, number in patterns.find("\n".join([before + code + behind for code, _ in readings])):
         which, first = divmod(start, stride)
         last = first + end - start
         if first <= at < last:
@@ -261,54 +340,45 @@ def _one(folded: str, mark: int, edges: list[tuple[Edge, ...]], patterns: Patter
     return found
 
 
-def _follow(
-    paths: list[Path],
+def _step(
+    path: Path,
     edges: list[tuple[Edge, ...]],
     longs: dict[int, list[Long]],
     patterns: Patterns,
-    found: list[Candidate],
-) -> None:
-    """Take the last path every way on that can still spell a pattern: onto ``paths``, and into ``found`` where a pattern ends."""
-    position, spelled, steps, low = paths.pop()
-    starts = patterns.starts
-    short = len(spelled) < 3
-    size = len(edges)
-    after = position + 1
-    for code, kind in edges[position]:
-        longer = spelled + code
-        if not short or longer in starts:
-            _advance(longer, (*steps, (position, after, kind)), low, patterns.keys, size, paths, found)
-    if position in longs:
-        for end, code, kind in longs[position]:
-            longer = spelled + code
-            if not short or longer in starts:
-                _advance(longer, (*steps, (position, end, kind)), low, patterns.keys, size, paths, found)
-    if after < size and position - steps[-1][1] < MAX_GAP and _is_filler(edges[position][0][0]):
-        paths.append((after, spelled, steps, low))
-
-
-def _advance(
-    longer: str,
-    steps: tuple[tuple[int, int, Kind], ...],
-    low: int,
-    keys: Sequence[str],
-    size: int,
     paths: list[Path],
     found: list[Candidate],
 ) -> None:
-    at = bisect_left(keys, longer, low)
-    if at == len(keys) or not keys[at].startswith(longer):
-        return
-    end = steps[-1][1]
-    if keys[at] == longer and _is_evasive(steps):
-        found.append(Candidate(at, tuple(map(Step._make, steps))))
-    if end < size:
-        paths.append((end, longer, steps, at))
+    """Take a path every way on that can still spell a pattern: onto ``paths``, and into ``found`` where a pattern ends."""
+    position, node, evasive, trail = path
+    letters, firsts, values = patterns.letters, patterns.firsts, patterns.values
+    low, high = firsts[node], firsts[node + 1]
+    size = len(edges)
+    apart = trail is not _ROOT and trail[2] != position
+    ways: list[Long] = [(position + 1, code, kind) for code, kind in edges[position]]
+    if position in longs:
+        ways += longs[position]
+    for end, code, kind in ways:
+        child = letters.find(code, low, high) + 1
+        if not child:
+            continue
+        odd = evasive or apart or kind is not Kind.PLAIN
+        ahead: Trail = (trail, position, end, kind)
+        number = values[child]
+        if number >= 0 and odd:
+            found.append(Candidate(number, _steps(ahead)))
+        if end < size and firsts[child] < firsts[child + 1]:
+            paths.append((end, child, odd, ahead))
+    if trail is not _ROOT and position + 1 < size and position - trail[2] < MAX_GAP and _is_filler(edges[position][0][0]):
+        paths.append((position + 1, node, evasive, trail))
+
+
+def _steps(trail: Trail) -> tuple[Step, ...]:
+    steps = []
+    while trail is not _ROOT:
+        trail, start, end, kind = trail
+        steps.append(Step(start, end, kind))
+    return tuple(reversed(steps))
 
 
 def _is_filler(char: str) -> bool:
     return char in NOISE or (char >= "\u2300" and not "\ue000" <= char <= "\uf8ff" and not char.isalpha())
-
-
-def _is_evasive(steps: tuple[tuple[int, int, Kind], ...]) -> bool:
-    return any(kind for _, _, kind in steps) or steps[-1][1] - steps[0][0] > len(steps)

@@ -9,34 +9,27 @@ from __future__ import annotations
 
 import math
 import re
-from array import array
-from bisect import bisect_left
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from functools import lru_cache
-from itertools import chain, islice, pairwise
-from operator import add
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice, pairwise
 from typing import Final
 
 import msgspec
 from daachorse import CharwiseDoubleArrayAhoCorasick
 
 from filters import lattice
-from filters.compiled import EVERY_RULE, FOREIGN, LONGEST_SOFT, Compiled, Index, compile_rules, split, weight
+from filters.compiled import EVERY_RULE, HAS_LATIN, LONGEST_SOFT, Compiled, compile_rules
 from filters.language import ABBREVIATIONS, ENGLISH, ENGLISH_WORD, SURNAMES, UNKNOWN_HAN, UNKNOWN_LETTER, WORDS, surprise
 from filters.lattice import Kind, Step
-from filters.normalize import FOLD, NOISE, SECOND_SOUNDS, SOUNDS, Offsets, is_han
+from filters.normalize import FOLD, NOISE, SECOND_SOUNDS, SOUNDS, Offsets, is_han, second_sounds, sounds
 from filters.rules import Rule, RuleSet
+from filters.shuffles import price as price_of_order
+from filters.trie import Lists, Texts, Trie
 
 CONTEXT: Final = 3
 MAX_WEIGHED: Final = 48
 MAX_HITS: Final = 64
 MAX_SOFT: Final = 256
-REMEMBERED: Final = 4_096
 # What a soft hit of each kind has to pay before its evidence counts; in eighths of a bit, like all costs.
-TERM_COST: Final = 42
-# A short list is no reason to believe in its terms more.
-LEAST_TERMS: Final = 200
 PRICE: Final = {Kind.PLAIN: 0, Kind.SECOND: 8, Kind.SHAPE: 16, Kind.SPLIT: 0, Kind.EMOJI: 16, Kind.LATIN: 0}
 GAP_PRICE: Final = 16
 NAME_CHAR: Final = 104
@@ -93,28 +86,29 @@ class _Soft(msgspec.Struct, frozen=True, gc=False):
     detail: str
 
 
-class _Keys:
-    """An index ready for use."""
-
-    def __init__(self, index: Index) -> None:
-        self.keys = split(index.keys)
-        self._first = index.first
-        self._terms = index.terms
-        self.find = (
-            CharwiseDoubleArrayAhoCorasick.deserialize(index.automaton).find_overlapping if index.automaton else _nothing
-        )
-
-    def terms(self, number: int) -> Iterable[int]:
-        return self._terms[self._first[number] : self._first[number + 1]]
-
-    def lookup(self, key: str) -> int:
-        """The number of a key, or -1."""
-        at = bisect_left(self.keys, key)
-        return at if at < len(self.keys) and self.keys[at] == key else -1
+Found = list[tuple[int, int, int]]
 
 
-def _nothing(_: str) -> list[tuple[int, int, int]]:
+def _finder(automaton: bytes) -> Callable[[str], Found]:
+    """What tells where which patterns are in a text, overlapping ones too: (start, end, number)."""
+    return CharwiseDoubleArrayAhoCorasick.deserialize(automaton).find_overlapping if automaton else _nothing
+
+
+def _nothing(_: str) -> Found:
     return []
+
+
+class _Of:
+    """Lists of terms, by number."""
+
+    __slots__ = ("_starts", "_terms")
+
+    def __init__(self, lists: Lists) -> None:
+        self._starts = lists.starts.view()
+        self._terms = lists.values.view()
+
+    def __getitem__(self, number: int) -> Iterable[int]:
+        return self._terms[self._starts[number] : self._starts[number + 1]]
 
 
 class Lexicon:
@@ -125,41 +119,46 @@ class Lexicon:
         compiled = compiled or compile_rules(rules)
         self._settings = settings or Settings()
         self._rules = rules.rule
-        self._terms = split(compiled.terms)
-        self._folded = split(compiled.folded)
-        self._rule_of = compiled.rule
+        self._terms = Texts(compiled.terms)
+        self._folded = Texts(compiled.folded)
+        self._rule_of = compiled.rule.view()
+        self._costs = compiled.costs.view()
         self._harmless = compiled.harmless
-        self._exact = _Keys(compiled.exact)
-        self._sounds = _Keys(compiled.sounds)
-        self._initials = _Keys(compiled.initials)
-        self._initials_of_size = Counter(map(len, self._initials.keys))
-        longest = min(LONGEST_SOFT, max(map(len, self._sounds.keys), default=0))
-        self._patterns = lattice.Patterns(self._sounds.keys, longest, self._sounds.find)
-        self._sums = frozenset(compiled.sums)
-        self._sum_list = compiled.sums
-        self._sum_terms = compiled.sum_terms
-        soft = (self._folded[term] for term in compiled.sum_terms)
-        self._weights = _Weights({char: weight(char) for char in set(chain.from_iterable(soft))})
-        cap = TERM_COST + round(8 * math.log2(max(compiled.harmless, LEAST_TERMS)))
-        self._remembered = lru_cache(maxsize=REMEMBERED)(self._find)
-        self._costs = array("H", (min(cap, cost) for cost in compiled.costs))
+        self._plain = compiled.plain
+        self._find_written = _finder(compiled.written)
+        self._find_latin = _finder(compiled.latin)
+        self._find_sounds = _finder(compiled.sounds)
+        self._exact = _Of(compiled.exact)
+        self._near = _Of(compiled.near)
+        self._heard = _Of(compiled.heard)
+        self._begun = _Of(compiled.begun)
+        self._initials = Trie(compiled.initials)
+        self._initial_sizes = compiled.initial_sizes
+        self._patterns = lattice.Patterns(compiled.spelled, self._find_sounds, _finder(compiled.triples))
 
     def __len__(self) -> int:
         """Number of terms, without harmless phrases."""
         return self._harmless
 
     def find(self, text: str, folded: str) -> tuple[Hit, ...]:
-        """Every term found in ``text`` (``folded`` is its folded form), cancelled ones included, at most MAX_HITS.
-
-        The newest texts are remembered: in a live room most comments are what others just said.
-        """
-        return self._remembered(text, folded)
-
-    def _find(self, text: str, folded: str) -> tuple[Hit, ...]:
-        exact = self._exact.find(folded)
-        soft = list(islice(self._candidates(folded), MAX_SOFT))
-        if not exact and not soft:
+        """Every term found in ``text`` (``folded`` is its folded form), cancelled ones included, at most MAX_HITS."""
+        written = self._find_written(folded)
+        first = sounds(folded)
+        second = second_sounds(folded)
+        # One look for both: no key goes on over the end of a line.
+        heard = self._find_sounds(first if second == first else f"{first}\n{second}")
+        latin = self._find_latin(folded) if HAS_LATIN(folded) else ()
+        hinted = lattice.hint(folded)
+        if not (written or heard or latin or hinted):
             return ()
+        plain = self._plain
+        exact = [one for one in written if one[2] < plain]
+        if latin:
+            exact = sorted([*exact, *((start, end, plain + number) for start, end, number in latin)], key=_place)
+        soft = list(islice(self._candidates(folded, written, heard, len(first), hinted is not None), MAX_SOFT))
+        return self._judge(text, folded, exact, soft) if exact or soft else ()
+
+    def _judge(self, text: str, folded: str, exact: Found, soft: list[_Soft]) -> tuple[Hit, ...]:
         offsets = Offsets(text, FOLD)
         hits = list(self._exact_hits(text, folded, exact, offsets)) if exact else []
         if soft:
@@ -178,16 +177,16 @@ class Lexicon:
     # -----------------------------------------------------------------------------------------------------------------
     # Exact
 
-    def _exact_hits(self, text: str, folded: str, found: list[tuple[int, int, int]], offsets: Offsets) -> Iterator[Hit]:
+    def _exact_hits(self, text: str, folded: str, found: Found, offsets: Offsets) -> Iterator[Hit]:
         calm = [
             (start, end, self._rule_of[term])
             for start, end, number in found
-            for term in self._exact.terms(number)
+            for term in self._exact[number]
             if term >= self._harmless
         ]
         crossing: dict[tuple[int, int], str] = {}
         for start, end, number in found[: 4 * MAX_HITS]:
-            for term in self._exact.terms(number):
+            for term in self._exact[number]:
                 if term >= self._harmless:
                     continue
                 rule = self._rules[self._rule_of[term]]
@@ -227,29 +226,28 @@ class Lexicon:
     # -----------------------------------------------------------------------------------------------------------------
     # Soft
 
-    def _candidates(self, folded: str) -> Iterator[_Soft]:
-        sounds = folded.translate(SOUNDS)
-        found = self._sounds.find(sounds)
-        if found:
-            yield from self._sound_candidates(folded, SOUNDS, found)
-        second = folded.translate(SECOND_SOUNDS)
-        if second != sounds:
-            found = self._sounds.find(second)
-            if found:
-                yield from self._sound_candidates(folded, SECOND_SOUNDS, found)
-        ones = list(map(self._weights.__getitem__, folded))
-        twos = list(map(add, ones, ones[1:]))
-        threes = list(map(add, twos, ones[2:]))
-        fours = list(map(add, threes, ones[3:]))
-        apart = self._sums.isdisjoint
-        if not (apart(twos) and apart(threes) and apart(fours)):
-            yield from self._shuffled(folded, (twos, threes, fours))
-        if lattice.is_unusual(folded):
-            yield from self._lattice_candidates(folded)
-        if self._initials.keys and _LETTERS_BESIDE_HAN.search(folded):
-            yield from self._initial_candidates(folded)
+    def _candidates(self, folded: str, written: Found, heard: Found, size: int, hinted: bool) -> Iterator[_Soft]:
+        """``heard`` was found in the first sounds of the text, ``size`` of them, and behind them in the second ones."""
+        if heard:
+            first = [one for one in heard if one[1] <= size]
+            if first:
+                yield from self._sound_candidates(folded, SOUNDS, first)
+            if len(first) < len(heard):
+                past = size + 1
+                second = [(start - past, end - past, number) for start, end, number in heard[len(first) :]]
+                yield from self._sound_candidates(folded, SECOND_SOUNDS, second)
+        for start, end, number in written:
+            near = self._near[number]
+            if near:
+                yield from self._shuffled(folded, start, end, near)
+        if hinted:
+            marks = lattice.marks_of(folded)
+            if marks is not None:
+                yield from self._lattice_candidates(folded, marks)
+            if self._initial_sizes and _LETTERS_BESIDE_HAN.search(folded):
+                yield from self._initial_candidates(folded)
 
-    def _sound_candidates(self, folded: str, table: dict[int, str], found: list[tuple[int, int, int]]) -> Iterator[_Soft]:
+    def _sound_candidates(self, folded: str, table: dict[int, str], found: Found) -> Iterator[_Soft]:
         offsets = Offsets(folded, table)
         need = self._settings.sound
         for start, end, number in found:
@@ -257,9 +255,11 @@ class Lexicon:
             gaps = last - first - (end - start)
             piece = folded[first:last]
             spare = surprise(piece) - 8 * need
-            for term in self._sounds.terms(number):
+            for term in self._heard[number]:
+                if spare < self._costs[term]:
+                    continue
                 spelled = self._folded[term]
-                if spare < self._costs[term] or piece == spelled:
+                if piece == spelled:
                     continue
                 if gaps and "".join(char for char in piece if char not in NOISE) == spelled:
                     yield _Soft(term, first, last, GAP_PRICE, need, "skeleton", "separated")
@@ -267,30 +267,27 @@ class Lexicon:
                     price = (GAP_PRICE if gaps else 0) + _rarity(piece) + _name(folded, first, spelled)
                     yield _Soft(term, first, last, price, need, "phonetic", "same sound")
 
-    def _shuffled(self, folded: str, sums: tuple[list[int], ...]) -> Iterator[_Soft]:
-        """``sums``: for windows of 2, 3 and 4 characters, the sum of the weights in each."""
-        need = self._settings.shuffle
-        for size, totals in enumerate(sums, start=2):
-            price = round(8 * math.log2(math.factorial(size)))
-            for start, total in enumerate(totals):
-                if total not in self._sums:
-                    continue
-                at = bisect_left(self._sum_list, total)
-                letters = sorted(folded[start : start + size])
-                while at < len(self._sum_list) and self._sum_list[at] == total:
-                    term = self._sum_terms[at]
-                    at += 1
-                    spelled = self._folded[term]
-                    if folded[start : start + size] != spelled and sorted(spelled) == letters:
-                        yield _Soft(term, start, start + size, price, need, "skeleton", "shuffled")
+    def _shuffled(self, folded: str, start: int, end: int, near: Iterable[int]) -> Iterator[_Soft]:
+        """Where the neighbours at ``start`` to ``end`` stand among all the characters of one of the terms ``near``."""
+        for term in near:
+            spelled = self._folded[term]
+            size = len(spelled)
+            around = folded[max(0, end - size) : start + size]
+            if not all(map(around.__contains__, spelled)):
+                continue
+            letters = sorted(spelled)
+            for first in range(max(0, end - size), min(start, len(folded) - size) + 1):
+                piece = folded[first : first + size]
+                if piece != spelled and sorted(piece) == letters:
+                    yield _Soft(term, first, first + size, price_of_order(size), self._settings.shuffle, "skeleton", "shuffled")
 
-    def _lattice_candidates(self, folded: str) -> Iterator[_Soft]:
+    def _lattice_candidates(self, folded: str, marks: list[int]) -> Iterator[_Soft]:
         need = self._settings.lattice
-        for candidate in lattice.search(folded, self._patterns):
+        for candidate in lattice.search(folded, marks, self._patterns):
             steps = candidate.steps
             start, end = steps[0].start, steps[-1].end
             gap = any(one.end != two.start for one, two in pairwise(steps))
-            for term in self._sounds.terms(candidate.number):
+            for term in self._heard[candidate.number]:
                 spelled = [char for char in self._folded[term] if char not in NOISE]
                 if not _fits(folded, steps, spelled):
                     continue
@@ -308,12 +305,12 @@ class Lexicon:
             if letters in ABBREVIATIONS or letters in ENGLISH or not _beside_han(folded, run.start(), run.end()):
                 continue
             for start, end, number in self._cut(letters):
-                for term in self._initials.terms(number):
+                for term in self._begun[number]:
                     yield _Soft(term, run.start() + start, run.start() + end, INITIALS, need, "phonetic", "initials")
 
     def _initials_evidence(self, size: int) -> float:
         """Bits by which the initials of ``size`` letters that terms have are rarer than letters at random."""
-        return size * LETTER_BITS - math.log2(self._initials_of_size.get(size, 1))
+        return size * LETTER_BITS - math.log2(self._initial_sizes[size])
 
     def _cut(self, letters: str) -> list[tuple[int, int, int]]:
         """The fewest initials of terms that make up ``letters``; empty: it cannot be cut so."""
@@ -323,7 +320,7 @@ class Lexicon:
                 before, here = best[start], best[end]
                 if before is None or (here is not None and len(here) <= len(before) + 1):
                     continue
-                number = self._initials.lookup(letters[start:end])
+                number = self._initials.number(letters[start:end])
                 if number >= 0:
                     best[end] = [*before, (start, end, number)]
         return best[-1] or []
@@ -396,8 +393,6 @@ def _joined(one: str, two: str) -> bool:
     return (one.isascii() and one.isalpha() and two.isascii() and two.isalpha()) or (one.isdigit() and two.isdigit())
 
 
-class _Weights(dict[str, int]):
-    """Weights of the characters that terms have; any other breaks every sum, and is not kept."""
-
-    def __missing__(self, char: str) -> int:
-        return FOREIGN
+def _place(found: tuple[int, int, int]) -> tuple[int, int]:
+    """In the order in which one automaton would have found them."""
+    return found[1], found[0]

@@ -13,7 +13,9 @@ when something was found (:class:`Offsets`).
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from array import array
 from bisect import bisect_right
 from itertools import accumulate
 from typing import Final
@@ -50,9 +52,37 @@ SOUNDS: Final[Table] = {**_TAKEN, **{ord(char): CODE_OF[found[0]] for char, foun
 SECOND_SOUNDS: Final[Table] = {**SOUNDS, **{ord(char): CODE_OF[found[1]] for char, found in READINGS.items() if len(found) > 1}}
 
 
+_CHANGED: Final = re.compile("[" + "".join(re.escape(chr(code)) for code in sorted(FOLD) if code < 0x10000) + "\U00010000-\U0010ffff]")
+
+
 def fold(text: str) -> str:
     """The folded form. Idempotent."""
-    return text.translate(FOLD)
+    # Few characters change in most texts. A set of characters is a few kilobytes, and stays in the processor's cache; a table is not.
+    return _CHANGED.sub(_folded, text) if _CHANGED.search(text) else text
+
+
+def _folded(match: re.Match[str]) -> str:
+    char = match.group()
+    return FOLD.get(ord(char), char)
+
+
+def _compact(table: Table) -> array[int]:
+    """A table of single characters of the basic plane in two bytes each; what vanishes becomes U+0000."""
+    return array("H", (ord(table.get(code, chr(code)) or "\0") for code in range(0x10000)))
+
+
+_SOUNDS: Final = _compact(SOUNDS)
+_SECOND_SOUNDS: Final = _compact(SECOND_SOUNDS)
+
+
+def sounds(folded: str) -> str:
+    """A folded text by its syllables: what translating it with ``SOUNDS`` gives."""
+    return folded.translate(_SOUNDS).replace("\0", "")
+
+
+def second_sounds(folded: str) -> str:
+    """The same by the second readings, where there are such: what translating with ``SECOND_SOUNDS`` gives."""
+    return folded.translate(_SECOND_SOUNDS).replace("\0", "")
 
 
 def is_han(char: str) -> bool:

@@ -7,7 +7,10 @@ classifier, repeats, swarm. The weightiest finding decides; every finding is tol
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
+
+import msgspec
 
 from filters import contacts
 from filters.characters import forbidden
@@ -24,6 +27,8 @@ from filters.verdict import Action, Candidate, Reason, Verdict
 CODE_OF: Final = {Action.MASK: "banned_content", Action.HOLD: "held_for_review", Action.REFUSE: "banned_content"}
 MASK_CHAR: Final = "*"
 DAY_MS: Final = 86_400_000
+# Texts whose reading is remembered: in a live room most comments are what others just said.
+REMEMBERED: Final = 4_096
 
 
 class Memory:
@@ -48,6 +53,20 @@ class Memory:
             self.raids[room] = until_ms
 
 
+class _Reading(msgspec.Struct, frozen=True, gc=False):
+    """What a text says by itself, whoever says it, wherever and whenever.
+
+    ``unfit`` refuses it for its form; else ``findings`` are the rules that found something, ``gist`` tells repeats, and ``accepted`` is
+    the verdict when nothing speaks against the comment.
+    """
+
+    folded: str
+    gist: str
+    unfit: Verdict | None
+    findings: tuple[tuple[Rule, Reason], ...]
+    accepted: Verdict
+
+
 class Pipeline:
     """Screens comments under one set of rules. Used by one thread (the event loop)."""
 
@@ -69,9 +88,22 @@ class Pipeline:
         self.hash = rules_hash or rules.hash
         self.memory = memory or Memory(config)
         self.lexicon = lexicon or Lexicon(rules)
-        self.overlay: Lexicon | None = None
+        self._overlay: Lexicon | None = None
         self.classifier = classifier
         self._checks: dict[Check, Rule] = {rule.check: rule for rule in rules.rule if rule.check != "terms"}
+        self._repeat = self._checks.get("repeat")
+        self._swarm = self._checks.get("swarm")
+        self._read = lru_cache(maxsize=REMEMBERED)(self._look_at)
+
+    @property
+    def overlay(self) -> Lexicon | None:
+        """Emergency terms beside the rules; in force for the next comment once assigned."""
+        return self._overlay
+
+    @overlay.setter
+    def overlay(self, terms: Lexicon | None) -> None:
+        self._overlay = terms
+        self._read.cache_clear()
 
     def screen(self, candidate: Candidate, now_ms: int, clock_ms: int | None = None) -> Verdict:
         """The verdict for one comment; takes from its author's rates. A fault inside holds the comment and says so.
@@ -82,44 +114,43 @@ class Pipeline:
         try:
             return self._screen(candidate, now_ms, now_ms if clock_ms is None else clock_ms)
         except Exception as error:
-            return self._single(candidate, Action.HOLD, "held_for_review", "screening.fault", detail=type(error).__name__)
+            return self._single(candidate.text, Action.HOLD, "held_for_review", "screening.fault", detail=type(error).__name__)
 
     def inspect(self, text: str, room: str = "", now_ms: int = 0) -> Verdict:
         """The verdict by the text alone: nothing is counted, no rate, repeat or swarm plays a part."""
-        candidate = Candidate(text=text, room=room, author="")
-        folded = fold(text[: self.config.max_chars])
-        refused = self._unfit(candidate, folded)
-        if refused is not None:
-            return refused
-        return self._decide(text, list(self._findings(candidate, folded, now_ms)))
+        reading = self._look_at(text)
+        if reading.unfit is not None:
+            return reading.unfit
+        return self._decide(reading, _in_force(reading.findings, room, now_ms))
 
     def _screen(self, candidate: Candidate, now_ms: int, clock_ms: int) -> Verdict:
-        text = candidate.text
-        folded = fold(text[: self.config.max_chars])
-        refused = self._rates(candidate, clock_ms, self._weight(candidate, now_ms)) or self._unfit(candidate, folded)
+        refused = self._rates(candidate, clock_ms, self._weight(candidate, now_ms))
         if refused is not None:
             return refused
-        reasons = list(self._findings(candidate, folded, now_ms))
-        said = gist(folded)
-        memory = self.memory
-        rule = self._in_force("repeat", candidate, now_ms)
-        if rule is not None:
-            wait_ms = memory.repeats.allow(candidate.author, candidate.room, said, clock_ms)
+        text = candidate.text
+        # What is too long is refused unread, and not kept.
+        reading = (self._read if len(text) <= self.config.max_chars else self._look_at)(text)
+        if reading.unfit is not None:
+            return reading.unfit
+        room = candidate.room
+        reasons = _in_force(reading.findings, room, now_ms) if reading.findings else []
+        repeats = self.memory.repeats
+        rule = self._repeat
+        if rule is not None and _applies(rule, room, now_ms):
+            wait_ms = repeats.allow(candidate.author, room, reading.gist, clock_ms)
             if wait_ms and not rule.observer:
-                return self._single(candidate, Action.REFUSE, "repeated_text", rule.code, rule=rule, retry_after_ms=wait_ms)
-        crowd = memory.repeats.crowd(candidate.room, said, clock_ms)
+                return self._single(candidate.text, Action.REFUSE, "repeated_text", rule.code, rule=rule, retry_after_ms=wait_ms)
+        crowd = repeats.crowd(room, reading.gist, clock_ms)
         if crowd:
             reasons.append(
                 Reason(action=Action.ACCEPT, code="", rule="repeat.crowd", detail=f"said {crowd} times here just now")
             )
-        rule = self._in_force("swarm", candidate, now_ms)
-        if rule is not None:
-            evidence = memory.swarm.post(candidate.author, candidate.room, said, clock_ms)
+        rule = self._swarm
+        if rule is not None and _applies(rule, room, now_ms):
+            evidence = self.memory.swarm.post(candidate.author, room, reading.gist, clock_ms)
             if evidence is not None:
                 reasons.append(_of_rule(rule, detail=evidence.words(), score=float(len(evidence.peers))))
-        if not reasons:
-            return Verdict(action=Action.ACCEPT, text=text, rules=self.hash)
-        return self._decide(text, reasons)
+        return self._decide(reading, reasons) if reasons else reading.accepted
 
     # -----------------------------------------------------------------------------------------------------------------
     # Rates and form
@@ -136,7 +167,7 @@ class Pipeline:
         if not wait_ms and candidate.address:
             rule, wait_ms = "rate.address", memory.address.allow(candidate.address, clock_ms)
         if wait_ms:
-            return self._single(candidate, Action.REFUSE, "too_fast", rule, retry_after_ms=wait_ms)
+            return self._single(candidate.text, Action.REFUSE, "too_fast", rule, retry_after_ms=wait_ms)
         memory.account.allow(candidate.author, clock_ms, weight)
         memory.room.allow(in_room, clock_ms, weight)
         if candidate.slow_ms:
@@ -152,51 +183,55 @@ class Pipeline:
             return weight * self.config.raid_weight
         return weight
 
-    def _unfit(self, candidate: Candidate, folded: str) -> Verdict | None:
-        text = candidate.text
+    def _unfit(self, text: str, folded: str) -> Verdict | None:
         if len(text) > self.config.max_chars:
             detail = f"{len(text)} of at most {self.config.max_chars} characters"
-            return self._single(candidate, Action.REFUSE, "text_too_long", "text.length", detail=detail)
+            return self._single(text, Action.REFUSE, "text_too_long", "text.length", detail=detail)
         bad = forbidden(text)
         if bad is not None:
             detail = f"U+{ord(text[bad[0]]):04X}"
-            return self._single(candidate, Action.REFUSE, "bad_text", "text.characters", span=bad, detail=detail)
+            return self._single(text, Action.REFUSE, "bad_text", "text.characters", span=bad, detail=detail)
         if not folded or folded.isspace():
-            return self._single(candidate, Action.REFUSE, "text_empty", "text.empty")
+            return self._single(text, Action.REFUSE, "text_empty", "text.empty")
         return None
 
     # -----------------------------------------------------------------------------------------------------------------
     # What the text says
 
-    def _findings(self, candidate: Candidate, folded: str, now_ms: int) -> Iterator[Reason]:
-        text = candidate.text
-        for lexicon in (self.lexicon, self.overlay):
-            if lexicon is not None:
-                for hit in lexicon.find(text, folded):
-                    if _applies(hit.rule, candidate.room, now_ms):
-                        yield reason_of(hit)
-        rule = self._in_force("contact", candidate, now_ms)
+    def _look_at(self, text: str) -> _Reading:
+        folded = fold(text[: self.config.max_chars])
+        unfit = self._unfit(text, folded)
+        findings = () if unfit is not None else tuple(self._findings(text, folded))
+        return _Reading(
+            folded, gist(folded), unfit, findings, Verdict(action=Action.ACCEPT, text=text, rules=self.hash)
+        )
+
+    def _findings(self, text: str, folded: str) -> Iterator[tuple[Rule, Reason]]:
+        for hit in self.lexicon.find(text, folded):
+            yield hit.rule, reason_of(hit)
+        if self._overlay is not None:
+            for hit in self._overlay.find(text, folded):
+                yield hit.rule, reason_of(hit)
+        checks = self._checks
+        rule = checks.get("contact")
         if rule is not None:
             found = contacts.score(folded)
             if found is not None and found.score >= rule.threshold:
                 first, last = Offsets(text, FOLD).span(found.start, found.end)
-                yield _of_rule(rule, span=(first, last), score=found.score, detail=" + ".join(found.parts))
-        rule = self._in_force("personal", candidate, now_ms)
+                yield rule, _of_rule(rule, span=(first, last), score=found.score, detail=" + ".join(found.parts))
+        rule = checks.get("personal")
         if rule is not None:
             number = contacts.personal(folded)
             if number is not None:
-                yield _of_rule(rule, span=Offsets(text, FOLD).span(*number[1:]), detail=number[0])
-        rule = self._in_force("classifier", candidate, now_ms)
+                yield rule, _of_rule(rule, span=Offsets(text, FOLD).span(*number[1:]), detail=number[0])
+        rule = checks.get("classifier")
         if rule is not None and self.classifier is not None:
             suspicion = self.classifier.score(folded)
             if suspicion >= rule.threshold:
-                yield _of_rule(rule, score=suspicion, detail=self.classifier.explain(folded))
+                yield rule, _of_rule(rule, score=suspicion, detail=self.classifier.explain(folded))
 
-    def _in_force(self, check: Check, candidate: Candidate, now_ms: int) -> Rule | None:
-        rule = self._checks.get(check)
-        return rule if rule is not None and _applies(rule, candidate.room, now_ms) else None
-
-    def _decide(self, text: str, reasons: list[Reason]) -> Verdict:
+    def _decide(self, reading: _Reading, reasons: list[Reason]) -> Verdict:
+        text = reading.accepted.text
         action = max((reason.action for reason in reasons if not reason.observer), default=Action.ACCEPT)
         if action is Action.MASK:
             text = mask(text, [(r.start, r.end) for r in reasons if r.action is Action.MASK and not r.observer])
@@ -204,7 +239,7 @@ class Pipeline:
 
     def _single(
         self,
-        candidate: Candidate,
+        text: str,
         action: Action,
         code: str,
         name: str,
@@ -218,7 +253,11 @@ class Pipeline:
         reason = Reason(
             action=action, code=code, rule=name, basis=basis, category=category, start=span[0], end=span[1], detail=detail
         )
-        return Verdict(action=action, text=candidate.text, rules=self.hash, reasons=(reason,), retry_after_ms=retry_after_ms)
+        return Verdict(action=action, text=text, rules=self.hash, reasons=(reason,), retry_after_ms=retry_after_ms)
+
+
+def _in_force(findings: tuple[tuple[Rule, Reason], ...], room: str, now_ms: int) -> list[Reason]:
+    return [reason for rule, reason in findings if _applies(rule, room, now_ms)]
 
 
 def _applies(rule: Rule, room: str, now_ms: int) -> bool:

@@ -7,21 +7,20 @@ thousands of people is what comments are for.
 from __future__ import annotations
 
 import re
-from operator import eq
 from typing import Final
 
 from filters.normalize import NOISE
 from filters.rate import Gcra
 
-_DROPPED: Final = dict.fromkeys(map(ord, NOISE), "")
+_NOISE: Final = re.compile("[" + "".join(map(re.escape, sorted(NOISE))) + "]+")
 _RUN: Final = re.compile(r"(.)\1+")
 HALF_LIFE_MS: Final = 5_000
 
 
 def gist(folded: str) -> str:
     """What two texts that differ in spaces, punctuation and stretched characters have in common."""
-    bare = folded.translate(_DROPPED)
-    if any(map(eq, bare, bare[1:])):
+    bare = _NOISE.sub("", folded)
+    if _RUN.search(bare):
         bare = _RUN.sub(r"\1", bare)
     return bare or folded
 

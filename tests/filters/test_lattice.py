@@ -8,13 +8,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filters.compiled import codes_of
-from filters.lattice import MAX_GAP, Kind, Patterns, alike, is_pinyin, is_unusual, search, shape_codes
+from filters.lattice import MAX_GAP, MAX_WAYS, Candidate, Kind, Patterns, alike, cuts_of, hint, is_pinyin, marks_of, shape_codes
+from filters.lattice import search as search_marked
 from filters.normalize import CODE_OF
+from filters.trie import branches
 
 
 def patterns(*terms: str) -> Patterns:
     keys = sorted({code for term in terms for code in codes_of(term)})
-    return Patterns(keys, max(map(len, keys)), CharwiseDoubleArrayAhoCorasick(keys).find_overlapping)
+    triples = sorted({key[start : start + 3] for key in keys for start in range(max(1, len(key) - 2))})
+    find, find_triples = (CharwiseDoubleArrayAhoCorasick(found).find_overlapping for found in (keys, triples))
+    return Patterns(branches(keys), find, find_triples)
+
+
+def is_unusual(text: str) -> bool:
+    return hint(text) is not None and marks_of(text) is not None
+
+
+def search(text: str, within: Patterns) -> list[Candidate]:
+    return search_marked(text, marks_of(text) or [], within)
 
 
 @pytest.mark.parametrize(
@@ -24,7 +36,7 @@ def patterns(*terms: str) -> Patterns:
         ("哈哈哈😂😂", False),
         ("我😍你", True),
         ("一匹🐴", True),
-        ("舌忝", True),
+        ("舌忝狗", True),
         ("you tai ren", True),
         ("we can fan the men", False),
         ("这个you tai人", True),
