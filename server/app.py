@@ -37,10 +37,11 @@ from server.logs import configure
 from server.metrics import Exposition, Stats
 from server.pages import PageWork
 from server.patrol import Patrol
+from server.posting import Posting, unix_ms
 from server.publish import Publisher
 from server.screening import Screening
 from server.settings import Settings
-from server.site import Site, now_ms
+from server.site import Site
 from server.store.base import RoomInfo, RoomMode, Store
 from server.store.sql import SqlStore
 from server.ws import Connection
@@ -90,12 +91,14 @@ class Parts:
             on_mode=self._on_mode, after_batch=lambda: self.conversation.after_batch(),
         )  # fmt: skip
         self.history = History(store, self.hub, self.readers)
+        self.posting = Posting(settings, self.hub, self.publisher, screening.current, tokens, people, self.stats, self.infos)
         self.conversation = Conversation(
-            settings, self.hub, self.publisher, screening.current, tokens, self.stats, self.infos, self.history.warm
+            settings, self.hub, self.posting, tokens, people, self.stats, self.infos, self.history.warm
         )
+        people.book.listen(self.conversation.sign_ins.changed)
         self.site = Site(
             settings, tokens, store, self.hub, self.publisher, self.flusher, self.history, self.pages, self.writer,
-            self.stats, self.infos, self._metrics, screening, people,
+            self.stats, self.infos, self._metrics, screening, people, self.posting,
         )  # fmt: skip
 
     def _on_mode(self, room: str, mode: RoomMode) -> None:
@@ -231,7 +234,7 @@ async def build(settings: Settings) -> AsyncIterator[Parts]:
     screening = Screening(settings.data_dir / "rules", settings.rules_file, screening_config(settings))
     store = SqlStore.open(settings.data_dir / "barrage.db")
     try:
-        people = People.open(settings, now_ms)
+        people = People.open(settings, unix_ms)
     except BaseException:
         store.close()
         raise

@@ -15,61 +15,34 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import msgspec
 import structlog
 from websockets.datastructures import MultipleValuesError
 from websockets.http11 import Request
 
-from filters.pipeline import Pipeline
 from filters.rate import Gcra
-from filters.verdict import Action, Candidate, Verdict
 from server import wire
-from server.accounts.identity import Identity, Tokens
-from server.core import session
+from server.accounts.identity import Tokens
+from server.accounts.people import People
 from server.core.address import limit_key, parse_networks
 from server.core.frames import PING, text_frame
 from server.core.hub import Hub
 from server.core.limits import Connections
-from server.core.recent import Recent
 from server.core.room import Room
 from server.core.wheel import Wheel
 from server.errors import CODES, Refusal
 from server.flush import Viewer
 from server.metrics import Stats
-from server.publish import Publisher
+from server.posting import Posting, steady_ms, unix_ms
 from server.settings import Settings
-from server.store.base import (
-    CommentDraft,
-    Committed,
-    ConnectionDraft,
-    Draft,
-    Outcome,
-    Recorded,
-    RemovalDraft,
-    RoomInfo,
-    ScreenedDraft,
-)
+from server.signin import SignIns
+from server.store.base import CommentDraft, Committed, Draft, Outcome, Recorded, RemovalDraft, RoomInfo
 from server.ws import Connection
 
 _KEYS = 200_000
-"""Addresses (accounts) whose rate of joining (of recorded refusals) is remembered; the longest unused is forgotten first."""
+"""Addresses whose rate of joining is remembered; the longest unused is forgotten first."""
 _STRIKE_WINDOW_S = 600
-_RECALL = ("U1", "recalled by its author")
-_THINNED = frozenset({"too_fast", "repeated_text", "text_too_long"})
-"""Refusals for pace and length: what a flood is made of. Of each, one a minute is recorded of an account."""
-_THINNED_MS = 60_000
 
 log = structlog.get_logger("conversation")
-
-
-class _NoSink:
-    """For records that nobody waits for."""
-
-    def answer(self, draft: Draft, outcome: Outcome | Refusal) -> None:
-        """A record that could not be written was counted by the publisher."""
-
-
-NO_SINK = _NoSink()
 
 
 class Conversation:
@@ -83,9 +56,9 @@ class Conversation:
         self,
         settings: Settings,
         hub: Hub[Viewer],
-        publisher: Publisher,
-        pipeline: Callable[[], Pipeline],
+        posting: Posting,
         tokens: Tokens,
+        people: People,
         stats: Stats,
         rooms: dict[str, RoomInfo],
         warm: Callable[[Room[Viewer], Callable[[], None]], None],
@@ -95,15 +68,13 @@ class Conversation:
         self.stats = stats
         self.trusted_proxies = parse_networks(settings.trusted_proxies)
         self._hub = hub
-        self._publisher = publisher
-        self._pipeline = pipeline
-        self._tokens = tokens
+        self._posting = posting
         self._rooms = rooms
         self._warm = warm
         self.clock = clock
         self.limits = Connections(settings.connections_max, settings.connections_per_address, settings.connections_per_account)
+        self.sign_ins = SignIns(settings, tokens, people, posting, self.limits)
         self._joins = Gcra(max(1, round(1000 / settings.joins_per_s)), settings.joins_burst, _KEYS)
-        self._refusals = Gcra(_THINNED_MS, 1, _KEYS)
         self.now_s = int(clock())
         self._wheel: Wheel[Connection] = Wheel(self.now_s)
         self.connections: set[Connection] = set()
@@ -111,7 +82,6 @@ class Conversation:
         self._process = secrets.token_hex(6)
         self._counter = 0
         self._told: dict[str, tuple[str, int]] = {}
-        self._recent: Recent[CommentDraft | ScreenedDraft] = Recent(settings.queue_max)
         self.draining = False
         self._same_origin = urlsplit(settings.public_url).netloc
 
@@ -134,7 +104,7 @@ class Conversation:
             self.stats.refuse_connection("forbidden")
             return HTTPStatus.FORBIDDEN, "Pages of this origin may not connect; see the setting allowed_origins.\n"
         key = limit_key(conn.address)
-        if self._joins.allow(key, self._clock_ms()):
+        if self._joins.allow(key, steady_ms()):
             self.stats.refuse_connection("too_many_requests")
             return HTTPStatus.TOO_MANY_REQUESTS, CODES["too_many_requests"].en + "\n"
         refused = self.limits.open(key)
@@ -167,13 +137,18 @@ class Conversation:
         self._guard(conn, lambda: self._greet(conn, token, room))
 
     def _greet(self, conn: Connection, token: str, room: str) -> None:
-        problem: Refusal | None = None
         if token:
             try:
-                self._sign_in(conn, token)
+                self.sign_ins.sign_in(conn, token, lambda: self._guard(conn, lambda: self._welcome(conn, room, None)))
             except Refusal as refusal:
-                problem = refusal
-        conn.send(self._hello(conn))
+                self._welcome(conn, room, refusal)
+        else:
+            self._welcome(conn, room, None)
+
+    def _welcome(self, conn: Connection, room: str, problem: Refusal | None) -> None:
+        if conn.closing:
+            return
+        conn.send(self.sign_ins.hello(conn))
         if problem is not None:
             conn.send(wire.encode_error(problem.code.name, problem.detail))
         if room:
@@ -191,7 +166,7 @@ class Conversation:
         if conn in self.connections:
             self.connections.discard(conn)
             self.limits.close(limit_key(conn.address))
-        self._sign_out(conn)
+        self.sign_ins.sign_out(conn)
 
     def closing(self, conn: Connection, wait_s: int) -> None:
         """The closing handshake began: no more frames, and an end to waiting."""
@@ -267,8 +242,7 @@ class Conversation:
             case wire.Ping():
                 conn.send(wire.PONG)
             case wire.Auth(token=token):
-                self._sign_in(conn, token)
-                conn.send(self._hello(conn))
+                self.sign_ins.sign_in(conn, token, lambda: self._guard(conn, lambda: conn.send(self.sign_ins.hello(conn))))
             case wire.Join():
                 self._join(conn, message)
             case wire.Leave(room=name):
@@ -278,63 +252,11 @@ class Conversation:
             case _:
                 raise AssertionError(f"no handler for {type(message).__name__}")
 
-    # -- who ----------------------------------------------------------------------------------------------------------
-
-    def _sign_in(self, conn: Connection, token: str) -> None:
-        if len(token) > wire.MAX_TOKEN:
-            raise Refusal("bad_token", "longer than any token of ours")
-        identity = self._tokens.verify(token, self._now_ms())
-        if conn.identity is not None and conn.identity.subject == identity.subject:
-            conn.identity = identity
-            return
-        if self.limits.sign_in(identity.subject):
-            raise Refusal("too_many_connections", "this account has too many connections")
-        self._sign_out(conn)
-        conn.identity = identity
-        # With the connection's id it names the record of this sign-in, so no two of a connection have the same.
-        conn.session_ms = max(self._now_ms(), conn.session_ms + 1)
-        self._record(self._connection_record(conn, identity, 0))
-
-    def _sign_out(self, conn: Connection) -> None:
-        if conn.identity is not None:
-            self.limits.sign_out(conn.identity.subject)
-            self._record(self._connection_record(conn, conn.identity, self._now_ms()))
-            conn.identity = None
-
-    @staticmethod
-    def _connection_record(conn: Connection, identity: Identity, closed_ms: int) -> ConnectionDraft:
-        return ConnectionDraft(
-            id=f"{conn.id}-{conn.session_ms}", author=identity.subject, address=conn.address, port=conn.port,
-            opened_ms=conn.session_ms, closed_ms=closed_ms,
-        )  # fmt: skip
-
-    def _hello(self, conn: Connection) -> bytes:
-        who = None
-        if conn.identity is not None:
-            who = {
-                "id": self._tokens.public_id(conn.identity.subject),
-                "name": conn.identity.nickname,
-                "verified": conn.identity.verified,
-            }
-        limits = {
-            "text_max": self.settings.comment_max_chars,
-            "frame_max": self.settings.frame_max_bytes,
-            "rooms_max": self.settings.rooms_per_connection,
-            "recall_s": self.settings.recall_window_s,
-        }
-        return wire.encode_hello(who, limits)
-
     # -- rooms --------------------------------------------------------------------------------------------------------
 
-    def _find(self, name: str) -> Room[Viewer]:
-        room = self._hub.rooms.get(name)
-        if room is None:
-            raise Refusal("room_not_found")
-        return room
-
     def _join(self, conn: Connection, message: wire.Join) -> None:
-        room = self._find(message.room)
-        if self._joins.allow(limit_key(conn.address), self._clock_ms()):
+        room = self._posting.find(message.room)
+        if self._joins.allow(limit_key(conn.address), steady_ms()):
             raise Refusal("too_many_requests")
         if room not in conn.rooms and len(conn.rooms) >= self.settings.rooms_per_connection:
             raise Refusal("too_many_rooms")
@@ -383,7 +305,7 @@ class Conversation:
         }
 
     def _leave(self, conn: Connection, name: str) -> None:
-        room = self._find(name)
+        room = self._posting.find(name)
         if room not in conn.rooms:
             raise Refusal("not_joined")
         room.exit(conn)
@@ -393,93 +315,24 @@ class Conversation:
     # -- comments -----------------------------------------------------------------------------------------------------
 
     def _say(self, conn: Connection, say: wire.Say) -> None:
+        if conn.identity is not None and conn.standing is None:
+            # It could not be read before. Once more, and the comment is judged by what comes of it.
+            self.sign_ins.load(conn, lambda: self._guard(conn, lambda: self._submit(conn, say)))
+        else:
+            self._submit(conn, say)
+
+    def _submit(self, conn: Connection, say: wire.Say) -> None:
         try:
-            room = self._find(say.room)
-            session.check_form(say)
-            now_ms = self._now_ms()
-            session.authorise(conn.identity, room.mode, now_ms)
-            info = self._rooms[say.room]
-            pos_ms = session.position(say.pos_ms, info.kind == "live", info.started_ms, now_ms)
-            self._publisher.check(say.room)
+            self._posting.say(conn, say, conn)
         except Refusal as refusal:
             self._refuse(conn, say.room, say.key, refusal)
-            return
-        assert conn.identity is not None
-        identity = conn.identity
-        passed = self._recent.find(identity.subject, say.key, say.room, say.text)
-        if passed is not None:
-            self._publisher.submit(msgspec.structs.replace(passed, at_ms=now_ms), conn)
-            return
-        started = time.perf_counter()
-        verdict = self._pipeline().screen(
-            Candidate(text=say.text, room=say.room, author=identity.subject, address=limit_key(conn.address)),
-            now_ms,
-            self._clock_ms(),
-        )
-        self.stats.screen_s.observe(time.perf_counter() - started)
-        self._hub.touch(room, self.now_s)
-        fields: dict[str, Any] = {
-            "room": say.room, "author": identity.subject, "key": say.key, "at_ms": now_ms, "pos_ms": pos_ms,
-            "text": verdict.text, "mode": say.mode, "color": say.color, "size": say.size,
-            "author_id": self._tokens.public_id(identity.subject), "author_name": identity.nickname,
-            "verdict": _record_of(verdict), "connection": f"{conn.id}-{conn.session_ms}",
-        }  # fmt: skip
-        if verdict.action <= Action.MASK:
-            self._submit(conn, say, CommentDraft(**fields))
-            return
-        most = 4 * self.settings.comment_max_chars
-        fields["text"] = say.text if len(say.text) <= most else say.text[:most] + "…"
-        held = verdict.action is Action.HOLD
-        code = next(reason.code for reason in verdict.reasons if reason.action is verdict.action and not reason.observer)
-        draft = ScreenedDraft(action="held" if held else "refused", code=code, **fields)
-        if held:
-            self._submit(conn, say, draft)
-        else:
-            detail = next((reason.detail for reason in verdict.reasons if reason.code == code), "")
-            self._refuse(conn, say.room, say.key, Refusal(code, detail, verdict.retry_after_ms))
-            self._record_refusal(draft)
-
-    def _record_refusal(self, draft: ScreenedDraft) -> None:
-        """Record a refused comment. One that is left out does not take its key: sent again, it is judged again."""
-        if draft.code in _THINNED and self._refusals.allow(f"{draft.code} {draft.author}", self._clock_ms()):
-            self.stats.records_thinned += 1
-            return
-        if CODES[draft.code].temporary:
-            # The author is asked to send it again with this key, so the record must not take it. Keys have no space.
-            draft = msgspec.structs.replace(draft, key=f"{draft.key} {draft.at_ms}")
-        self._record(draft)
-
-    def _submit(self, conn: Connection, say: wire.Say, draft: CommentDraft | ScreenedDraft) -> None:
-        self._recent.put(draft.author, say.key, say.room, say.text, draft)
-        self._publisher.submit(draft, conn)
 
     def _recall(self, conn: Connection, recall: wire.Recall) -> None:
         key = recall.key or f"recall-{recall.seq}"
         try:
-            room = self._find(recall.room)
-            session.check_key(key)
-            if conn.identity is None:
-                raise Refusal("sign_in_required")
-            self._publisher.check(recall.room)
+            self._posting.recall(conn, recall, key, conn)
         except Refusal as refusal:
             self._refuse(conn, recall.room, key, refusal)
-            return
-        now_ms = self._now_ms()
-        code, basis = _RECALL
-        # One space of keys for all of an author's drafts: no client's key has a space, and no refused comment's begins with one.
-        draft = RemovalDraft(
-            room=room.name, author=conn.identity.subject, key=f" {room.name} {key}", at_ms=now_ms, target=recall.seq,
-            code=code, basis=basis, role="author", owner=conn.identity.subject,
-            not_before_ms=now_ms - int(self.settings.recall_window_s * 1000),
-        )  # fmt: skip
-        self._publisher.submit(draft, conn)
-
-    def _record(self, draft: ScreenedDraft | ConnectionDraft) -> None:
-        """Queue a record that nobody waits for. Overflow action: it is dropped and counted."""
-        if self._publisher.queued >= self.settings.records_max:
-            self.stats.records_dropped += 1
-        else:
-            self._publisher.submit(draft, NO_SINK)
 
     def _refuse(self, conn: Connection, room: str, key: str, refusal: Refusal) -> None:
         self.stats.comment("refused", refusal.code.name)
@@ -495,7 +348,7 @@ class Conversation:
             if outcome.fresh and isinstance(draft, CommentDraft):
                 self.stats.comment("accepted")
                 self.stats.acks += 1
-                self.stats.ack_s.observe((self._now_ms() - draft.at_ms) / 1000)
+                self.stats.ack_s.observe((unix_ms() - draft.at_ms) / 1000)
             payload = wire.encode_ack(room, key, outcome.event.seq)
         elif isinstance(outcome, Recorded):
             # What was recorded first counts: a retry of a held comment hears that it is held, of a refused one that it is refused.
@@ -571,26 +424,9 @@ class Conversation:
             conn.close("restarting")
         return max(0, len(left) - count)
 
-    @staticmethod
-    def _now_ms() -> int:
-        return time.time_ns() // 1_000_000
-
-    @staticmethod
-    def _clock_ms() -> int:
-        """For rates: a clock that nobody sets back."""
-        return time.monotonic_ns() // 1_000_000
-
 
 def _target(target: str) -> tuple[str, str, str]:
     """Path, token and room of a request's address. Raises ValueError."""
     parts = urlsplit(target)
     query = parse_qs(parts.query, max_num_fields=8)
     return parts.path, query.get("token", [""])[0], query.get("room", [""])[0]
-
-
-def _record_of(verdict: Verdict) -> bytes:
-    """The verdict as it is recorded: everything but the text, which stands beside it."""
-    record: dict[str, Any] = {"rules": verdict.rules, "action": verdict.action.name.lower()}
-    if verdict.reasons:
-        record["reasons"] = verdict.reasons
-    return msgspec.json.encode(record)

@@ -153,6 +153,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     token_audience: Annotated[str, _senders("Audience (`aud`) that tokens must name.", min_length=1)] = "barrage"  # noqa: S105
     oidc_file: Annotated[Path | None, _senders(
         "TOML file of the OpenID Connect providers with which viewers may sign in (docs/accounts.md); empty: none.")] = None
+    records_days: Annotated[int, _accounts(
+        "Records of connections, and source addresses of reports, are kept for this time (law: at least six months).", "days",
+        ge=183, le=3650)] = 190
+    decisions_days: Annotated[int, _accounts(
+        "Letters, words of appeals and comments that were held or refused are kept for this time.", "days",
+        ge=1095, le=36_500)] = 1095
+    operator_name: Annotated[str, _accounts("Who answers for personal data, as the privacy notice names it; empty: `site_name`.",
+                                            max_length=100)] = ""
+    privacy_contact: Annotated[str, _accounts("How to reach who answers for personal data, as the privacy notice shows it.",
+                                              max_length=200)] = ""
     session_idle_days: Annotated[int, _senders(
         "A viewer's browser that was not used for this time is signed out.", "days", ge=1, le=400)] = 30
     session_max_days: Annotated[int, _senders(
@@ -163,6 +173,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ge=60, le=86_400)] = 900
     agreement_dir: Annotated[Path | None, _senders(
         "Folder with your own service agreement and lesson (docs/accounts.md); empty: the built-in ones.")] = None
+    agreement_required: Annotated[bool, _senders(
+        "Nobody posts before the service agreement in force is signed, here or with the host platform.")] = True
     token_leeway_s: Annotated[int, _senders(
         "By how much the clocks of the platform and of this machine may differ.", "s", ge=0, le=600)] = 30
     demo_token_ttl_s: Annotated[int, _senders("Life of a token that the demo hands out.", "s", ge=60, le=604_800)] = 86_400

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
-from server.accounts.identity import Tokens
+from server.accounts.identity import Identity, Tokens
 from server.accounts.people import People
 from server.core.hub import Hub
 from server.core.room import Room
@@ -19,6 +21,7 @@ from server.history import History
 from server.http.services import Chunk, Readiness, Rules
 from server.metrics import Stats
 from server.pages import PAGE_FAULTS, PageWork
+from server.posting import FormSpeaker, Posting, unix_ms
 from server.publish import Publisher
 from server.settings import Settings
 from server.store.base import (
@@ -36,18 +39,13 @@ from server.store.base import (
     ScreenedRecord,
     Store,
 )
-from server.wire import Event
+from server.wire import Event, Say
 
 _KEEP_ALIVE_S = 15.0
 _CHUNK_EVENTS = 1000
 _PAGES_WAIT_S = 10.0
 _HEAL_PAUSE_S = 1.0
 """From the end of a room's healing to the begin of the next one. Anyone may ask for it, and it keeps the room's flushes waiting."""
-
-
-def now_ms() -> int:
-    """Unix time in milliseconds."""
-    return time.time_ns() // 1_000_000
 
 
 class _Answer:
@@ -84,6 +82,7 @@ class Site:
         metrics: Callable[[], bytes],
         rules: Rules,
         people: People,
+        posting: Posting,
     ) -> None:
         self.settings = settings
         self.tokens = tokens
@@ -99,6 +98,9 @@ class Site:
         self._metrics = metrics
         self.rules = rules
         self.people = people
+        self._posting = posting
+        self._forms = itertools.count(1)
+        self._process = secrets.token_hex(6)
         self.draining = asyncio.Event()
         # Of each room the healing under way, or the one that ended within the pause: what it found is the answer to all who ask.
         self._heals: dict[str, asyncio.Task[str]] = {}
@@ -108,7 +110,7 @@ class Site:
         return self.settings.data_dir / "pages"
 
     def now_ms(self) -> int:
-        return now_ms()
+        return unix_ms()
 
     def steady_ms(self) -> int:
         return time.monotonic_ns() // 1_000_000
@@ -173,6 +175,9 @@ class Site:
                 except TimeoutError:
                     yield Chunk(0, 0, [])
 
+    async def author(self, name: str, seq: int) -> str:
+        return await self._history.read(lambda: self._store.author(name, seq))
+
     async def screened(self, after: int, limit: int, action: str) -> list[ScreenedRecord]:
         return await self._history.read(lambda: self._store.screened(after, limit, action))
 
@@ -195,6 +200,13 @@ class Site:
             except TimeoutError:
                 raise Refusal("storage_unavailable", "recorded, but the pages cannot be written at the moment") from None
         return outcome
+
+    async def post(self, identity: Identity, say: Say, address: str, port: int) -> Outcome:
+        standing = await self.people.standing(identity.subject)
+        id_ = f"{self._process}-form-{next(self._forms)}"
+        answer = _Answer()
+        self._posting.say(FormSpeaker(self._posting, id_, identity, standing, address, port), say, answer)
+        return await answer.future
 
     async def create_room(self, name: str, title: str, kind: RoomKind, video_url: str = "") -> RoomInfo:
         try:

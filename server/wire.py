@@ -244,6 +244,11 @@ def encode_hello(identity: Mapping[str, Any] | None, limits: Mapping[str, int]) 
     return orjson.dumps({"op": "hello", "version": VERSION, "identity": identity, "limits": limits})
 
 
+def encode_letter(kind: str, at_ms: int, data: Mapping[str, Any]) -> bytes:
+    """``letter``: the account was told something; ``data`` is what the words are made of, the same as in the account's screen."""
+    return orjson.dumps({"op": "letter", "kind": kind, "at_ms": at_ms, "data": data})
+
+
 def encode_state(room: str, state: Mapping[str, Any]) -> bytes:
     """``state``: mode and approximate number of viewers of a room, sent when one of them changed."""
     return orjson.dumps({"op": "state", "room": room, "state": state})

@@ -20,6 +20,7 @@ import codecs
 import logging
 import socket
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -40,6 +41,8 @@ from server.errors import CLOSES
 
 if TYPE_CHECKING:
     from server.accounts.identity import Identity
+    from server.accounts.permit import Permit
+    from server.accounts.standing import Standing
     from server.conversation import Conversation
     from server.core.room import Room
     from server.errors import Refusal
@@ -101,6 +104,7 @@ class Connection(asyncio.Protocol):
         "_fragments",
         "_text",
         "_utf8",
+        "_waiting",
         "address",
         "answers",
         "closing",
@@ -109,6 +113,7 @@ class Connection(asyncio.Protocol):
         "id",
         "identity",
         "opened_s",
+        "permit",
         "port",
         "rate_tat",
         "rooms",
@@ -116,6 +121,7 @@ class Connection(asyncio.Protocol):
         "session_ms",
         "stalled_s",
         "stalled_since_s",
+        "standing",
         "strikes",
         "transport",
         "write",
@@ -127,6 +133,7 @@ class Connection(asyncio.Protocol):
         self._fragments = 0
         self._utf8: codecs.IncrementalDecoder | None = None
         self._text: list[bytes] | None = None
+        self._waiting: deque[Frame | bytes] | None = None
         self.address = ""
         self.port = 0
         self.answers: list[bytes] = []
@@ -135,12 +142,14 @@ class Connection(asyncio.Protocol):
         self.id = ""
         self.identity: Identity | None = None
         self.opened_s = 0
+        self.permit: Permit | None = None
         self.rate_tat = 0.0
         self.rooms: tuple[Room[Any], ...] = ()
         self.seen_s = 0
         self.session_ms = 0
         self.stalled_s = 0
         self.stalled_since_s = 0
+        self.standing: Standing | None = None
         self.strikes = 0
 
     # -- transport ----------------------------------------------------------------------------------------------------
@@ -199,23 +208,71 @@ class Connection(asyncio.Protocol):
         try:
             if core.state is CONNECTING and not self.closing:
                 self._on_head(core, data)
+            elif self._waiting is not None:
+                self._waiting.append(data)
             elif len(data) <= _SLICE:
                 self._receive(core, data)
             else:
-                for start in range(0, len(data), _SLICE):
-                    if self._core is not None:
-                        self._receive(core, data[start : start + _SLICE])
+                self._receive_slices(core, data)
         except Exception:
             log.exception("a connection could not be served", connection=self.id)
             self.fault()
 
+    def _receive_slices(self, core: ServerProtocol, data: bytes) -> None:
+        for start in range(0, len(data), _SLICE):
+            if self._waiting is not None:
+                self._waiting.append(data[start:])
+                return
+            if self._core is not None:
+                self._receive(core, data[start : start + _SLICE])
+
     def _receive(self, core: ServerProtocol, data: bytes) -> None:
         self.seen_s = self.conversation.now_s
         core.receive_data(data)
-        for event in core.events_received():
-            self._on_frame(cast(Frame, event))
+        frames = cast("list[Frame]", core.events_received())
+        for number, frame in enumerate(frames, 1):
+            self._on_frame(frame)
+            if self._waiting is not None:
+                self._waiting.extend(frames[number:])
+                break
         if core.writes:
             self._flush_core()
+
+    def hold(self) -> None:
+        """Serve no further message until :meth:`release`. Nothing more is read from the socket: what waits is bounded by what was
+        read already, and the rest waits with the sender."""
+        if self._waiting is None:
+            self._waiting = deque()
+            self.transport.pause_reading()
+
+    def release(self) -> None:
+        """Serve what waits, in its order, and read on; one of these messages may hold the connection again."""
+        queue, self._waiting = self._waiting, None
+        if queue is None:
+            return
+        try:
+            while queue and not self._held() and self._core is not None:
+                part = queue.popleft()
+                if isinstance(part, Frame):
+                    self._on_frame(part)
+                elif len(part) <= _SLICE:
+                    self._receive(self._core, part)
+                else:
+                    self._receive_slices(self._core, part)
+        except Exception:
+            log.exception("a connection could not be served", connection=self.id)
+            self.fault()
+        if self._held():
+            cast("deque[Frame | bytes]", self._waiting).extend(queue)
+        elif self._core is not None and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def _held(self) -> bool:
+        return self._waiting is not None
+
+    def origin(self) -> str:
+        """The id of the record of this sign-in; see :class:`server.posting.Speaker`."""
+        return f"{self.id}-{self.session_ms}"
 
     def _on_frame(self, frame: Frame) -> None:
         if self.closing:

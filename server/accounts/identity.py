@@ -1,8 +1,9 @@
 """Who is speaking: signed tokens of the host platform, and the public ids that stand in for its account names.
 
 A token is a JWT with ``sub`` (the account, never shown), ``nickname``, ``verified`` (the platform knows the person behind
-it), ``exp``, ``aud``, and optionally ``role``, ``iss``, ``nbf``, ``iat``. After :meth:`Tokens.open` nothing here does I/O,
-save the task that keeps a platform's key set fresh (:meth:`Tokens.run`).
+it), ``exp``, ``aud``, and optionally ``agreed`` (the version of the agreement that the person signed with the platform), ``role``,
+``iss``, ``nbf``, ``iat``. After :meth:`Tokens.open` nothing here does I/O, save the task that keeps a platform's key set fresh
+(:meth:`Tokens.run`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jws import JWSRegistry
 
+from server.accounts.agreement import Agreements
 from server.accounts.keys import (
     KeyRing,
     VerifyKey,
@@ -36,6 +38,7 @@ from server.wire import MAX_TOKEN
 
 NICKNAME_MAX_CHARS: Final = 24
 SUBJECT_MAX_CHARS: Final = 128
+AGREED_MAX_CHARS: Final = 64
 ROLES: Final = frozenset({"", "uploader", "reviewer"})
 """Roles that a platform may give; any other role in a token counts as none."""
 
@@ -47,13 +50,15 @@ MARKS_IN_A_ROW: Final = 4
 
 
 class Identity(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """An account as its token shows it. ``subject`` is internal: it never leaves the server. ``expires_ms`` is Unix time."""
+    """An account as its token shows it. ``subject`` is internal: it never leaves the server. ``expires_ms`` is Unix time, 0 for
+    never; ``agreed`` the version of the agreement that the issuer vouches for."""
 
     subject: str
     nickname: str
     verified: bool
     role: str
     expires_ms: int
+    agreed: str = ""
 
 
 _Time = Annotated[float, msgspec.Meta(ge=0, le=1e11)]
@@ -69,6 +74,7 @@ class _Claims(msgspec.Struct, frozen=True):
     nickname: str = ""
     verified: bool = False
     role: str = ""
+    agreed: Annotated[str, msgspec.Meta(max_length=AGREED_MAX_CHARS)] = ""
 
 
 class _Header(msgspec.Struct, frozen=True):
@@ -111,6 +117,7 @@ class Tokens:
         audience: str = "barrage",
         issuer: str = "",
         leeway_s: int = 30,
+        agreed: str = "",
     ) -> None:
         self._secret = secret_key(secret) if secret is not None else None
         self._ring = ring
@@ -119,6 +126,7 @@ class Tokens:
         self._audience = audience
         self._issuer = issuer
         self._leeway_s = leeway_s
+        self._agreed = agreed
         self._seen: OrderedDict[bytes, tuple[Identity, float]] = OrderedDict()
         self._seen_generation = 0
         self._ids = functools.lru_cache(maxsize=CACHED_IDS)(self._make_public_id)
@@ -143,6 +151,7 @@ class Tokens:
             audience=settings.token_audience,
             issuer=settings.token_issuer,
             leeway_s=settings.token_leeway_s,
+            agreed=Agreements.load(settings.agreement_dir).current().version,
         )
 
     async def run(self) -> None:
@@ -178,10 +187,19 @@ class Tokens:
         return identity
 
     def issue(
-        self, subject: str, nickname: str, ttl_s: int, role: str = "", verified: bool = True, *, now_ms: int | None = None
+        self,
+        subject: str,
+        nickname: str,
+        ttl_s: int,
+        role: str = "",
+        verified: bool = True,
+        *,
+        agreed: str | None = None,
+        now_ms: int | None = None,
     ) -> str:
-        """A token of our own for ``ttl_s`` seconds. Raises Refusal ``bad_token`` for a bad subject or nickname, ``forbidden``
-        when this server takes tokens of the host platform only."""
+        """A token of our own for ``ttl_s`` seconds. ``agreed`` is the version of the agreement that was signed: None for the
+        current one, empty for none; it counts for accounts of a host platform only. Raises Refusal ``bad_token``
+        for a bad subject or nickname, ``forbidden`` when this server takes tokens of the host platform only."""
         if self._secret is None:
             raise Refusal("forbidden", "this server takes tokens of the host platform only")
         if not subject or len(subject) > SUBJECT_MAX_CHARS:
@@ -197,6 +215,9 @@ class Tokens:
         }
         if role:
             claims["role"] = role
+        vouched = self._agreed if agreed is None else agreed
+        if vouched:
+            claims["agreed"] = vouched
         if self._issuer:
             claims["iss"] = self._issuer
         return jwt.encode({"alg": "HS256"}, claims, self._secret.key, registry=_registry("HS256"))
@@ -249,6 +270,7 @@ class Tokens:
             verified=claims.verified,
             role=claims.role if claims.role in ROLES else "",
             expires_ms=int(claims.exp * 1000),
+            agreed=claims.agreed,
         )
 
     def _check_times(self, expires_ms: int, valid_from_s: float, now_ms: int) -> None:

@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 
 from server.accounts import sessions
+from server.accounts.agreement import Agreements
 from server.accounts.book import Accounts
 from server.accounts.oidc import Providers
 from server.accounts.standing import Standing
@@ -38,12 +39,14 @@ class People:
         self.settings: Final = settings
         self.book: Final = book
         self.clock_ms: Final = clock_ms
+        self.agreements: Final = Agreements.load(settings.agreement_dir)
         self.form_key: Final = sessions.open_key(settings)
         self.session_policy: Final = sessions.Policy(
             idle_ms=settings.session_idle_days * _DAY_MS,
             absolute_ms=settings.session_max_days * _DAY_MS,
             most=settings.sessions_per_account,
         )
+        self._required: Final = self.agreements.current().version if settings.agreement_required else ""
         self.oidc: Final = Providers.open(settings, book, clock_ms)
 
     @classmethod
@@ -51,7 +54,9 @@ class People:
         """Over ``accounts.db`` of the data folder, made when missing. Raises ConfigError, StoreUnavailable."""
         book = Accounts(settings.data_dir / "accounts.db", clock_ms)
         try:
-            return cls(settings, book, clock_ms)
+            found = cls(settings, book, clock_ms)
+            book.write_now(found.agreements.establish)
+            return found
         except BaseException:
             book.close()
             raise
@@ -62,6 +67,11 @@ class People:
             return await self.book.standings.load(account)
         except StoreError as error:
             raise Refusal("storage_unavailable", "accounts cannot be read", retry_after_ms=1000) from error
+
+    @property
+    def required(self) -> str:
+        """The version of the agreement that must be signed before posting; empty: none."""
+        return self._required
 
     @property
     def trouble(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from server.errors import Refusal
 from server.wire import MAX_KEY, MAX_POSITION_MS, SIZES, Say
@@ -20,23 +20,26 @@ class Poster(Protocol):
     @property
     def subject(self) -> str: ...
     @property
-    def verified(self) -> bool: ...
-    @property
     def expires_ms(self) -> int: ...
 
 
-def authorise(poster: Poster | None, room_mode: str, now_ms: int) -> None:
-    """May this poster comment in a room of this mode now?
+_P = TypeVar("_P", bound=Poster)
 
-    Raises Refusal ``sign_in_required``, ``token_expired``, ``not_verified`` (duty P5(1): no verified identity, no posting),
-    ``room_closed``, ``room_read_only``.
+
+def authorise(poster: _P | None, now_ms: int) -> _P:
+    """Is somebody signed in, by a token that is still good? What the account may do is the matter of its permit.
+
+    Raises Refusal ``sign_in_required``, ``token_expired``.
     """
     if poster is None:
         raise Refusal("sign_in_required")
     if poster.expires_ms and poster.expires_ms <= now_ms:
         raise Refusal("token_expired")
-    if not poster.verified:
-        raise Refusal("not_verified")
+    return poster
+
+
+def check_mode(room_mode: str) -> None:
+    """Does a room of this mode take comments? Raises Refusal ``room_closed``, ``room_read_only``."""
     if room_mode == "closed":
         raise Refusal("room_closed")
     if room_mode == "read_only":

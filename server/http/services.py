@@ -9,11 +9,11 @@ from typing import Any, Protocol
 import msgspec
 
 from filters.book import Change
-from server.accounts.identity import Tokens
+from server.accounts.identity import Identity, Tokens
 from server.accounts.people import People
 from server.settings import Settings
 from server.store.base import Draft, Outcome, ReportRecord, RoomInfo, RoomKind, ScreenedRecord
-from server.wire import Event
+from server.wire import Event, Say
 
 
 class Readiness(msgspec.Struct, frozen=True):
@@ -98,9 +98,16 @@ class Services(Protocol):
         """Pass a draft through the one path (commit, page, live). Returns when it is durable; for a removal, restoration or
         notice, when the pages show it. Raises Refusal (``overloaded``, ``storage_unavailable``, ``outcome_unknown``, ...)."""
 
+    async def post(self, identity: Identity, say: Say, address: str, port: int) -> Outcome:
+        """A comment from a form, by the same path as one from a connection: checks, screening, log. Returns when it is durable:
+        ``Committed``, or ``Recorded`` with action ``held`` (or what a retry of its key was first told). Raises Refusal."""
+
     async def create_room(self, name: str, title: str, kind: RoomKind, video_url: str = "") -> RoomInfo:
         """Create a room with its first page. A room of the same name, title, kind and video is given as it is, so that a request may
         be repeated. Raises Refusal ``room_exists`` (it differs), ``storage_unavailable``."""
+
+    async def author(self, name: str, seq: int) -> str:
+        """The account behind a comment, removed or not; empty: no such comment. For staff alone. Raises Refusal."""
 
     async def screened(self, after: int, limit: int, action: str) -> list[ScreenedRecord]:
         """Held and refused comments. Raises Refusal."""

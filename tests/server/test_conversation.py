@@ -81,7 +81,7 @@ def test_a_token_in_the_address_signs_in(server: RunningServer, account: str) ->
     with RawClient(server.port) as client:
         client.handshake(f"/ws?room=demo&token={server.token(account, '小红')}")
         hello = client.read()
-        assert hello["identity"] == {"id": server.parts.tokens.public_id(account), "name": "小红", "verified": True}
+        assert hello["identity"] == {"id": server.parts.tokens.public_id(account), "name": "小红", "verified": True, "level": 1}
         assert account not in json.dumps(hello)
         assert client.read()["op"] == "joined"
 

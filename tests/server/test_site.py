@@ -16,9 +16,10 @@ from filters.config import ScreeningConfig
 from server.accounts.people import People
 from server.errors import Refusal
 from server.http.services import Chunk, Services
+from server.posting import Posting, unix_ms
 from server.screening import Screening
 from server.settings import Settings
-from server.site import Site, now_ms
+from server.site import Site
 from server.store.base import Committed, Draft, Recorded, Rejected, RoomInfo
 from server.store.faults import Fault
 from server.wire import PAGE_ROWS
@@ -40,11 +41,15 @@ def run(tmp_path: Path) -> Callable[[Scenario], World]:
     def _run(scenario: Scenario) -> World:
         async def whole(world: World) -> None:
             parts = world.parts
-            people = People.open(Settings(data_dir=tmp_path), now_ms)
+            settings, screening = Settings(data_dir=tmp_path), Screening(tmp_path / "rules", None, ScreeningConfig())
+            people = People.open(settings, unix_ms)
+            posting = Posting(
+                settings, parts.hub, parts.publisher, screening.current, fixed_tokens(), people, parts.stats, parts.infos
+            )
             site = Site(
-                Settings(data_dir=tmp_path), fixed_tokens(), world.store, parts.hub, parts.publisher, parts.flusher, parts.history,
+                settings, fixed_tokens(), world.store, parts.hub, parts.publisher, parts.flusher, parts.history,
                 parts.pages, world.writer, parts.stats, parts.infos, lambda: b"figures",
-                Screening(tmp_path / "rules", None, ScreeningConfig()), people,
+                screening, people, posting,
             )  # fmt: skip
             try:
                 await scenario(world, site)

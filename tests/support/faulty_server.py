@@ -12,9 +12,9 @@ from typing import Any
 
 from server import app
 from server.__main__ import main
-from server.conversation import NO_SINK
 from server.core.room import Room
 from server.flush import Flusher, Viewer
+from server.posting import NO_SINK
 from server.publish import Publisher, Sink
 from server.store.base import CommentDraft, Committed, Draft
 from server.wire import Event

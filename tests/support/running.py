@@ -26,9 +26,9 @@ from server.accounts.people import People
 from server.app import Parts, listen, screening_config, uvicorn_config
 from server.core.room import Room
 from server.flush import Viewer
+from server.posting import unix_ms
 from server.screening import Screening
 from server.settings import Settings, load
-from server.site import now_ms
 from server.store.base import CommentDraft, Committed, Store
 from server.store.memory import MemoryStore
 from server.store.sql import SqlStore
@@ -175,13 +175,16 @@ class RunningServer:
     @contextmanager
     def changed(self, **settings: Any) -> Iterator[None]:
         """For a while the WebSocket side goes by other settings. Bounds that were built at the start stay."""
-        conversation = self.parts.conversation
-        before = conversation.settings
-        conversation.settings = msgspec.structs.replace(before, **settings)
+        parts = (self.parts.conversation, self.parts.conversation.sign_ins, self.parts.posting)
+        before = parts[0].settings
+        after = msgspec.structs.replace(before, **settings)
+        for part in parts:
+            part.settings = after
         try:
             yield
         finally:
-            conversation.settings = before
+            for part in parts:
+                part.settings = before
 
     # -- its rooms ----------------------------------------------------------------------------------------------------
 
@@ -273,7 +276,7 @@ class RunningServer:
         self._stop = asyncio.Event()
         settings = self.settings
         screening = Screening(settings.data_dir / "rules", settings.rules_file, screening_config(settings))
-        people = People.open(settings, now_ms)
+        people = People.open(settings, unix_ms)
         self.parts = parts = Parts(settings, Tokens.open(settings), self._store, screening, people)
         self.clock = FakeClock(parts.conversation.now_s)
         parts.conversation.clock = self.clock

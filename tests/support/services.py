@@ -16,8 +16,9 @@ from typing import Any
 import msgspec
 
 from filters.config import ScreeningConfig
-from server.accounts.identity import Tokens
+from server.accounts.identity import Identity, Tokens
 from server.accounts.people import People
+from server.accounts.permit import Permit
 from server.errors import Refusal
 from server.http.services import Chunk, Readiness
 from server.screening import Screening
@@ -40,7 +41,7 @@ from server.store.base import (
     ScreenedDraft,
     ScreenedRecord,
 )
-from server.wire import Event, encode_event
+from server.wire import Event, Say, encode_event
 
 START_MS = 1_790_000_000_000
 LogDraft = CommentDraft | RemovalDraft | RestorationDraft | NoticeDraft
@@ -198,12 +199,37 @@ class FakeServices:
         self._fail()
         return self.append(draft)
 
+    async def post(self, identity: Identity, say: Say, address: str, port: int) -> Outcome:
+        self._fail()
+        if say.room not in self._rooms:
+            raise Refusal("room_not_found")
+        Permit(await self.people.standing(identity.subject), identity, self.people.required, self.clock_ms).check(say)
+        record = ConnectionDraft(
+            id=f"form-{len(self.connections) + 1}", author=identity.subject, address=address, port=port, opened_ms=self.clock_ms,
+            closed_ms=self.clock_ms,
+        )  # fmt: skip
+        self.append(record)
+        draft = CommentDraft(
+            room=say.room, author=identity.subject, key=say.key, at_ms=self.clock_ms, pos_ms=say.pos_ms or 0, text=say.text,
+            mode=say.mode, color=say.color, size=say.size, author_id=self.tokens.public_id(identity.subject),
+            author_name=identity.nickname, connection=record.id,
+        )  # fmt: skip
+        outcome = self.append(draft)
+        if isinstance(outcome, Rejected):
+            raise Refusal(outcome.code)
+        return outcome
+
     async def create_room(self, name: str, title: str, kind: RoomKind, video_url: str = "") -> RoomInfo:
         self._fail()
         found = self.room(name)
         if found is not None and (found.title, found.kind, found.video_url) == (title, kind, video_url):
             return found
         return self.add_room(name, title, kind, video_url)
+
+    async def author(self, name: str, seq: int) -> str:
+        self._fail()
+        draft = self._rooms[name].original.get(seq) if name in self._rooms else None
+        return draft.author if draft is not None else ""
 
     async def screened(self, after: int, limit: int, action: str) -> list[ScreenedRecord]:
         self._fail()
@@ -360,6 +386,9 @@ def _comment(draft: CommentDraft, seq: int) -> Event:
         size=draft.size,
         author_id=draft.author_id,
         author_name=draft.author_name,
+        region=draft.region,
+        label=draft.label,
+        label_kind=draft.label_kind,
     )
 
 

@@ -1,0 +1,247 @@
+"""The path of a comment from its first check to its draft: the same for a WebSocket connection and for a form without script.
+
+Order: form of the message, who speaks (token, standing, agreement, measures, credit level: :class:`server.accounts.permit.Permit`),
+the room, the position, room for it in the queue, and only then the screening. Whoever speaks hears a refusal at once; a draft goes
+to the publisher with the speaker's sink, which is answered after the commit.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from filters.pipeline import Pipeline
+from filters.rate import Gcra
+from filters.verdict import Action, Candidate, Reason, Verdict
+from server.accounts.identity import Identity, Tokens
+from server.accounts.people import People
+from server.accounts.permit import Permit
+from server.accounts.standing import Standing
+from server.core import session
+from server.core.address import limit_key
+from server.core.hub import Hub
+from server.core.recent import Recent
+from server.core.room import Room
+from server.errors import CODES, Refusal
+from server.flush import Viewer
+from server.metrics import Stats
+from server.publish import Publisher, Sink
+from server.settings import Settings
+from server.store.base import CommentDraft, ConnectionDraft, Draft, Outcome, RemovalDraft, RoomInfo, ScreenedDraft
+from server.wire import Recall, Say
+
+_KEYS: Final = 200_000
+"""Accounts whose rate of recorded refusals is remembered; the longest unused is forgotten first."""
+_RECALL: Final = ("U1", "recalled by its author")
+_THINNED: Final = frozenset({"too_fast", "repeated_text", "text_too_long"})
+"""Refusals for pace and length: what a flood is made of. Of each, one a minute is recorded of an account."""
+_THINNED_MS: Final = 60_000
+_REVIEW: Final = Reason(
+    action=Action.HOLD, code="held_for_review", rule="credit.review", basis="credit: comments of level 0 are reviewed first"
+)
+
+
+class Speaker(Protocol):
+    """Who says something, and from where. ``standing`` is None while it could not be read; ``permit`` belongs to :class:`Posting`,
+    and whoever changes ``identity`` or ``standing`` sets it to None."""
+
+    address: str
+    identity: Identity | None
+    standing: Standing | None
+    permit: Permit | None
+
+    def origin(self) -> str:
+        """The id of the record that tells where this comes from (:class:`ConnectionDraft`)."""
+
+
+class _NoSink:
+    """For records that nobody waits for."""
+
+    def answer(self, draft: Draft, outcome: Outcome | Refusal) -> None:
+        """A record that could not be written was counted by the publisher."""
+
+
+NO_SINK: Final = _NoSink()
+
+
+class Posting:
+    """See the module's text. Belongs to the event loop; nothing in it waits. ``rooms`` are the stored rooms by name."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        hub: Hub[Viewer],
+        publisher: Publisher,
+        pipeline: Callable[[], Pipeline],
+        tokens: Tokens,
+        people: People,
+        stats: Stats,
+        rooms: dict[str, RoomInfo],
+    ) -> None:
+        self.settings = settings
+        self._hub = hub
+        self._publisher = publisher
+        self._pipeline = pipeline
+        self._tokens = tokens
+        self._people = people
+        self._stats = stats
+        self._rooms = rooms
+        self._refusals = Gcra(_THINNED_MS, 1, _KEYS)
+        self._recent: Recent[CommentDraft | ScreenedDraft] = Recent(settings.queue_max)
+
+    def find(self, name: str) -> Room[Viewer]:
+        """The room in memory. Raises Refusal ``room_not_found``."""
+        room = self._hub.rooms.get(name)
+        if room is None:
+            raise Refusal("room_not_found")
+        return room
+
+    def permit(self, speaker: Speaker, now_ms: int) -> Permit:
+        """The speaker's permit, made anew when the old one holds no longer. Raises Refusal ``storage_unavailable`` while the
+        standing cannot be read: posting fails closed."""
+        required = self._people.required
+        permit = speaker.permit
+        if permit is None or not permit.holds(required, now_ms):
+            assert speaker.identity is not None
+            if speaker.standing is None:
+                raise Refusal("storage_unavailable", "the account cannot be read", retry_after_ms=1000)
+            permit = speaker.permit = Permit(speaker.standing, speaker.identity, required, now_ms)
+        return permit
+
+    def say(self, speaker: Speaker, say: Say, sink: Sink) -> None:
+        """Check, screen and submit a comment. Raises Refusal for what is not published; ``sink`` is answered otherwise."""
+        room = self.find(say.room)
+        session.check_form(say)
+        now_ms = unix_ms()
+        identity = session.authorise(speaker.identity, now_ms)
+        permit = self.permit(speaker, now_ms)
+        permit.check(say)
+        session.check_mode(room.mode)
+        info = self._rooms[say.room]
+        pos_ms = session.position(say.pos_ms, info.kind == "live", info.started_ms, now_ms)
+        self._publisher.check(say.room)
+        passed = self._recent.find(identity.subject, say.key, say.room, say.text)
+        if passed is not None:
+            self._publisher.submit(msgspec.structs.replace(passed, at_ms=now_ms), sink)
+            return
+        verdict = self._screen(speaker, say, permit, identity, now_ms)
+        self._hub.touch(room, int(time.monotonic()))
+        fields: dict[str, Any] = {
+            "room": say.room, "author": identity.subject, "key": say.key, "at_ms": now_ms, "pos_ms": pos_ms,
+            "text": verdict.text, "mode": say.mode, "color": say.color, "size": say.size,
+            "author_id": self._tokens.public_id(identity.subject), "author_name": identity.nickname,
+            "verdict": _record_of(verdict), "connection": speaker.origin(),
+        }  # fmt: skip
+        if verdict.action <= Action.MASK:
+            self._submit(say, CommentDraft(**fields), sink)
+        else:
+            self._stop(say, verdict, fields, sink)
+
+    def _screen(self, speaker: Speaker, say: Say, permit: Permit, identity: Identity, now_ms: int) -> Verdict:
+        """What the screening says, and credit: comments of the lowest level are held whatever their text."""
+        started = time.perf_counter()
+        candidate = Candidate(
+            text=say.text, room=say.room, author=identity.subject, address=limit_key(speaker.address), level=permit.level
+        )
+        verdict = self._pipeline().screen(candidate, now_ms, steady_ms())
+        self._stats.screen_s.observe(time.perf_counter() - started)
+        if permit.rule.reviewed and verdict.action < Action.HOLD:
+            verdict = msgspec.structs.replace(verdict, action=Action.HOLD, text=say.text, reasons=(*verdict.reasons, _REVIEW))
+        return verdict
+
+    def _stop(self, say: Say, verdict: Verdict, fields: dict[str, Any], sink: Sink) -> None:
+        """Hold or refuse what was screened. Raises the Refusal of what is refused."""
+        most = 4 * self.settings.comment_max_chars
+        fields["text"] = say.text if len(say.text) <= most else say.text[:most] + "…"
+        held = verdict.action is Action.HOLD
+        code = next(reason.code for reason in verdict.reasons if reason.action is verdict.action and not reason.observer)
+        draft = ScreenedDraft(action="held" if held else "refused", code=code, **fields)
+        if held:
+            self._submit(say, draft, sink)
+            return
+        self._record_refusal(draft)
+        detail = next((reason.detail for reason in verdict.reasons if reason.code == code), "")
+        raise Refusal(code, detail, verdict.retry_after_ms)
+
+    def _record_refusal(self, draft: ScreenedDraft) -> None:
+        """Record a refused comment. One that is left out does not take its key: sent again, it is judged again."""
+        if draft.code in _THINNED and self._refusals.allow(f"{draft.code} {draft.author}", steady_ms()):
+            self._stats.records_thinned += 1
+            return
+        if CODES[draft.code].temporary:
+            # The author is asked to send it again with this key, so the record must not take it. Keys have no space.
+            draft = msgspec.structs.replace(draft, key=f"{draft.key} {draft.at_ms}")
+        self.record(draft)
+
+    def _submit(self, say: Say, draft: CommentDraft | ScreenedDraft, sink: Sink) -> None:
+        self._recent.put(draft.author, say.key, say.room, say.text, draft)
+        self._publisher.submit(draft, sink)
+
+    def recall(self, speaker: Speaker, recall: Recall, key: str, sink: Sink) -> None:
+        """Take back the speaker's own comment. Raises Refusal; ``sink`` is answered otherwise."""
+        room = self.find(recall.room)
+        session.check_key(key)
+        if speaker.identity is None:
+            raise Refusal("sign_in_required")
+        now_ms = unix_ms()
+        self.permit(speaker, now_ms).check_function("recall")
+        self._publisher.check(recall.room)
+        code, basis = _RECALL
+        # One space of keys for all of an author's drafts: no client's key has a space, and no refused comment's begins with one.
+        draft = RemovalDraft(
+            room=room.name, author=speaker.identity.subject, key=f" {room.name} {key}", at_ms=now_ms, target=recall.seq,
+            code=code, basis=basis, role="author", owner=speaker.identity.subject,
+            not_before_ms=now_ms - int(self.settings.recall_window_s * 1000),
+        )  # fmt: skip
+        self._publisher.submit(draft, sink)
+
+    def record(self, draft: ScreenedDraft | ConnectionDraft) -> None:
+        """Queue a record that nobody waits for. Overflow action: it is dropped and counted."""
+        if self._publisher.queued >= self.settings.records_max:
+            self._stats.records_dropped += 1
+        else:
+            self._publisher.submit(draft, NO_SINK)
+
+
+class FormSpeaker:
+    """A person who posts by a form: one comment from one request. The record of where it came from is made when it is asked for."""
+
+    def __init__(self, posting: Posting, id_: str, identity: Identity, standing: Standing, address: str, port: int) -> None:
+        self.address = address
+        self.identity: Identity | None = identity
+        self.standing: Standing | None = standing
+        self.permit: Permit | None = None
+        self._posting = posting
+        self._id = id_
+        self._author = identity.subject
+        self._port = port
+
+    def origin(self) -> str:
+        """See :class:`Speaker`."""
+        now_ms = unix_ms()
+        draft = ConnectionDraft(
+            id=self._id, author=self._author, address=self.address, port=self._port, opened_ms=now_ms, closed_ms=now_ms
+        )
+        self._posting.record(draft)
+        return self._id
+
+
+def unix_ms() -> int:
+    """Unix time."""
+    return time.time_ns() // 1_000_000
+
+
+def steady_ms() -> int:
+    """For rates: a clock that nobody sets back."""
+    return time.monotonic_ns() // 1_000_000
+
+
+def _record_of(verdict: Verdict) -> bytes:
+    """The verdict as it is recorded: everything but the text, which stands beside it."""
+    record: dict[str, Any] = {"rules": verdict.rules, "action": verdict.action.name.lower()}
+    if verdict.reasons:
+        record["reasons"] = verdict.reasons
+    return msgspec.json.encode(record)
