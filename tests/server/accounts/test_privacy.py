@@ -14,7 +14,8 @@ from server.accounts.book import Accounts, Transaction
 from server.accounts.events import Verified
 from server.accounts.fields import FIELDS, vault_fields
 from server.accounts.standing import Standing
-from server.accounts.vault import Vault, VaultError
+from server.accounts.vault import Vault
+from server.accounts.vault_keys import VaultError
 from server.errors import Refusal
 from server.settings import Settings
 from tests.support.accounts import Clock, book, person, standing
