@@ -14,7 +14,9 @@ from typing import Any, Final, NamedTuple
 
 from server.operations import Operations
 from server.store.base import Store
+from server.wire import Event
 from static_mirror import verify
+from static_mirror.labels import CATEGORIES
 from static_mirror.layout import comments_folder
 
 CHUNK_EVENTS: Final = 3 * 256
@@ -25,12 +27,14 @@ _RETRY_GAP_S: Final = 0.5
 
 
 class Expected(NamedTuple):
-    """What a row must show of an event: of a removed comment nothing but that it was removed."""
+    """What a row must show of an event: of a removed comment nothing but that it was removed. ``label`` goes with its category."""
 
     seq: int
     kind: str
     text: str
     removed: bool
+    region: str = ""
+    label: tuple[str, str] = ("", "")
 
 
 class RoomCheck(NamedTuple):
@@ -50,7 +54,11 @@ Read = Callable[[int, int], Awaitable[Sequence[Expected]]]
 def expected_of(event: dict[str, Any]) -> Expected:
     """From an event of the history interface."""
     shows_text = event["kind"] in {"comment", "notice"}
-    return Expected(event["seq"], event["kind"], event.get("text", "") if shows_text else "", "removed" in event)
+    label = event.get("label", {})
+    return Expected(
+        event["seq"], event["kind"], event.get("text", "") if shows_text else "", "removed" in event,
+        event.get("region", ""), _label(label.get("kind", ""), label.get("text", "")),
+    )  # fmt: skip
 
 
 def served(operations: Operations, room: str) -> Read:
@@ -67,12 +75,22 @@ def stored(store: Store, room: str) -> Read:
 
     async def read(after: int, limit: int) -> Sequence[Expected]:
         events = await asyncio.to_thread(store.read, room, after, limit)
-        return [
-            Expected(event.seq, event.kind, event.text if event.kind in {"comment", "notice"} else "", bool(event.removed_by))
-            for event in events
-        ]
+        return [_expected(event) for event in events]
 
     return read
+
+
+def _expected(event: Event) -> Expected:
+    if event.kind not in {"comment", "notice"}:  # a restoration carries its comment, which its row does not show
+        return Expected(event.seq, event.kind, "", removed=False)
+    return Expected(
+        event.seq, event.kind, event.text, bool(event.removed_by), event.region, _label(event.label_kind, event.label)
+    )  # fmt: skip
+
+
+def _label(kind: str, text: str) -> tuple[str, str]:
+    """As a page shows it: under a category that is known, or as that of some public account."""
+    return (kind if kind in CATEGORIES else "other", text) if text else ("", "")
 
 
 async def check_room(pages_dir: Path, room: str, read: Read, tries: int = 1) -> RoomCheck:
@@ -115,6 +133,10 @@ def _differences(rows: Iterator[verify.Row], expected: Sequence[Expected]) -> li
                 problems.append(f"#{event.seq} is not the {event.kind} that the log has")
             elif text != event.text:
                 problems.append(f"#{event.seq} has another text than the log")
+            elif row.region != event.region:
+                problems.append(f"#{event.seq} has another region than the log")
+            elif (row.label_kind, row.label) != event.label:
+                problems.append(f"#{event.seq} has another label than the log")
     except verify.PageFault as fault:
         return [str(fault)]
     if shown < len(expected):

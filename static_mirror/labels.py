@@ -28,6 +28,18 @@ _MODES: Final = {
     "closed": ("关闭", "closed"),
 }
 
+CATEGORIES: Final = {
+    "news_unit": ("新闻单位", "News unit"),
+    "licensed": ("持证新闻服务", "Licensed news service"),
+    "government": ("政务", "Government"),
+    "institution": ("事业单位", "Institution"),
+    "media": ("媒体", "Media"),
+    "company": ("企业", "Company"),
+    "creator": ("认证创作者", "Certified creator"),
+    "other": ("公众账号", "Public account"),
+}
+"""What public accounts are classified as."""
+
 
 def both(zh: str, en: str) -> str:
     """Chinese in the page's language, then English marked as such. Both are HTML already."""
@@ -44,6 +56,16 @@ def family(code: str) -> str:
     """What the family of a reason code means, empty when it is not known: ``L5`` is unlawful content."""
     words = _FAMILIES.get(code[:1])
     return both(*words) if words else ""
+
+
+def category(code: str) -> str:
+    """The category of a public account; one that is not known here is a public account all the same."""
+    return both(*CATEGORIES.get(code, CATEGORIES["other"]))
+
+
+def region(name: str, english: str) -> str:
+    """Where a comment came from; both names are escaped."""
+    return both(f"IP属地：{name}", f"IP region: {english}")
 
 
 def mode(name: str) -> str:

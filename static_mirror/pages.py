@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from static_mirror import labels
 from static_mirror.labels import both
 from static_mirror.layout import INDEX_NAME, PAGE_ROWS, STYLE_ADDRESS, first_seq, is_room_name, page_name, page_of
+from static_mirror.places import english
 from static_mirror.rows import PageEvent
 
 # What HTML forbids in a document: controls but tab and line feed, surrogates (not text at all), noncharacters.
@@ -30,6 +31,7 @@ _FORBIDDEN: Final = re.compile(
     + "]"
 )
 _TIMES: Final = 4096  # formatted seconds kept; the least recently used one is dropped
+_REGIONS: Final = 512  # formatted regions kept, more than there are
 _LAST_SECOND: Final = 253_402_128_000  # 9999-12-30 UTC, within the years of every zone; later times are shown as this
 _SEAL: Final = re.compile(
     rb"<!-- barrage-seal v=1 room=([A-Za-z0-9_-]{1,64}) page=(\d{1,12}) rows=(\d{1,4}) from=(-?\d{1,19}) to=(-?\d{1,19})"
@@ -189,7 +191,8 @@ class Renderer:
             f'<p class="text" itemprop="text" dir="auto">{escape(event.text)}</p>'
             f'<footer><time itemprop="dateCreated" datetime="{begin}{at_ms % 1000:03}{end}</time>'
             ' <span class="by" itemprop="author" itemscope itemtype="https://schema.org/Person">'
-            f'<bdi itemprop="name">{escape(event.author_name)}</bdi></span>'
+            f'<bdi itemprop="name">{escape(event.author_name)}</bdi>{_badge(event) if event.label else ""}</span>'
+            f"{_region(event.region) if event.region else ''}"
             f' <a class="report" rel="nofollow" href="{room.base}/report?seq={seq}">{_REPORT}</a></footer></article>\n'
         )
 
@@ -348,6 +351,21 @@ class Renderer:
             moment = moment.astimezone(UTC)
         stamp = moment.isoformat(timespec="seconds")
         return f"{stamp[:19]}.", f'{stamp[19:]}">{stamp[:10]} {stamp[11:19]}'
+
+
+def _badge(event: PageEvent) -> str:
+    """The label of a public account. No nickname looks like it or carries its element: what people write is text within ``bdi``."""
+    kind = event.label_kind if event.label_kind in labels.CATEGORIES else "other"
+    words = "" if event.label in labels.CATEGORIES[kind] else f' <span class="kind">{labels.category(kind)}</span>'
+    text = f'<bdi itemprop="disambiguatingDescription">{escape(event.label)}</bdi>'
+    return f' <span class="badge {kind}" role="note">{text}{words}</span>'
+
+
+@lru_cache(_REGIONS)
+def _region(name: str) -> str:
+    value = escape(name).replace('"', "&quot;")
+    words = labels.region(escape(name), escape(english(name)))
+    return f' <data class="region" itemprop="locationCreated" value="{value}">{words}</data>'
 
 
 def _neighbours(page: int, *, sealed: bool) -> list[str]:

@@ -10,7 +10,8 @@ class PageEvent(Protocol):
 
     ``kind`` is ``comment``, ``removal``, ``restoration`` or ``notice``. A comment with ``removed_by`` not 0 is a tombstone: it
     has no text and no author, and ``code``, ``basis``, ``role`` say why. Times are Unix milliseconds, positions milliseconds
-    of the video.
+    of the video. ``region`` is a name of :mod:`static_mirror.places`; ``label`` is the label of a public account and ``label_kind``
+    its category: both empty for everybody else.
     """
 
     @property
@@ -39,3 +40,9 @@ class PageEvent(Protocol):
     def notice(self) -> str: ...
     @property
     def room_mode(self) -> str: ...
+    @property
+    def region(self) -> str: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def label_kind(self) -> str: ...

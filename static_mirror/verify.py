@@ -25,7 +25,7 @@ _TAGS: Final = _VOID | {
 }  # fmt: skip
 _ATTRIBUTES: Final = {
     "aria-label", "aria-live", "charset", "class", "content", "datetime", "dir", "href", "id", "itemprop", "itemscope",
-    "itemtype", "lang", "name", "rel", "value",
+    "itemtype", "lang", "name", "rel", "role", "value",
 }  # fmt: skip
 _ANCHOR: Final = re.compile(r"c([1-9][0-9]{0,18})")
 _LINK: Final = re.compile(r"/rooms/([A-Za-z0-9_-]{1,64})/comments/([0-9]{1,12})\.html#c([1-9][0-9]{0,18})")
@@ -45,7 +45,8 @@ class Row(NamedTuple):
     """One row as it stands on its page.
 
     ``kind`` is that of the event; ``text`` is that of a comment or announcement; ``removed`` is set for a tombstone. ``target``
-    is what the row links to: the comment of a removal or restoration, the removal of a tombstone, else 0.
+    is what the row links to: the comment of a removal or restoration, the removal of a tombstone, else 0. ``region``, ``label`` and
+    ``label_kind`` are those of a comment, empty where it shows none.
     """
 
     seq: int
@@ -53,6 +54,9 @@ class Row(NamedTuple):
     text: str
     removed: bool
     target: int
+    region: str = ""
+    label: str = ""
+    label_kind: str = ""
 
 
 class Report(NamedTuple):
@@ -83,6 +87,8 @@ class _Parser(HTMLParser):
         self._text: list[str] = []
         self._in_text = False
         self._target = 0
+        self._collected = ""  # the field whose text is being read, and the depth of its element
+        self._depth = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
@@ -102,12 +108,16 @@ class _Parser(HTMLParser):
             self.problems.append(f"closes <{tag}> where {self.stack[-1:]} is open")
             return
         self.stack.pop()
+        if self._collected and len(self.stack) < self._depth:
+            self._collected = ""
         if tag == "p":
             self._in_text = False
         elif tag == "article":
             self._end()
 
     def handle_data(self, data: str) -> None:
+        if self._collected and self._row is not None:
+            self._row[self._collected] += data
         if self._in_text:
             self._text.append(data)
         elif data.strip() and self.stack[-1:] in ([], ["body"], ["html"], ["main"]):
@@ -128,11 +138,24 @@ class _Parser(HTMLParser):
             row["time"] = given.get("datetime", "")
         elif tag == "bdi" and given.get("itemprop") == "name":
             row["author"] = "1"
+        elif tag == "bdi" and given.get("itemprop") == "disambiguatingDescription":
+            self._collect(row, "label")
+        elif tag == "span" and given.get("class", "").startswith("badge "):
+            row["badges"] = row.get("badges", "") + "1"
+            row["kind"] = given["class"].removeprefix("badge ")
+        elif tag == "data" and given.get("class") == "region":
+            row["region"] = given.get("value", "")
+            self._collect(row, "place")
         elif tag == "a":
             if given.get("class") == "see":
                 self._target = self._see(given.get("href", ""))
             else:
                 row[given.get("class") or "self"] = given.get("href", "")
+
+    def _collect(self, row: dict[str, str], field: str) -> None:
+        row[field] = ""
+        self._collected = field
+        self._depth = len(self.stack) + 1
 
     def _see(self, address: str) -> int:
         match = _LINK.fullmatch(address)
@@ -167,12 +190,19 @@ class _Parser(HTMLParser):
             and ("text" not in row or not row.get("report", "").endswith(f"/report?seq={seq}"))
         ):
             faults.append("no text or no report link")
-        if removed and ("text" in row or "author" in row):
+        if removed and row.keys() & {"text", "author", "region", "label"}:
             faults.append("a text or an author, though it was removed")
+        if row.keys() & {"region", "label", "badges"} and row["class"] not in {"comment", "tombstone"}:
+            faults.append("a region or a label, though it is no comment")
+        if ("label" in row or "badges" in row) and (row.get("badges") != "1" or not row.get("label")):
+            faults.append("a label that is not one badge with a text")
+        if row.get("region", "") not in row.get("place", ""):
+            faults.append("a region other than it shows")
         if (removed or kind in {"removal", "restoration"}) and not self._target:
             faults.append("no link to what it belongs to")
         self.problems += [f"row #{seq} has {fault}" for fault in faults]
-        self.rows.append(Row(seq, kind, "".join(self._text), removed, self._target))
+        about = (row.get("region", ""), row.get("label", ""), row.get("kind", ""))
+        self.rows.append(Row(seq, kind, "".join(self._text), removed, self._target, *about))
 
 
 class _Page(NamedTuple):

@@ -11,7 +11,7 @@ import pytest
 from server.operations import LocalOperations
 from server.store.base import CommentDraft, Draft, NoticeDraft, RemovalDraft, RestorationDraft
 from server.store.memory import MemoryStore
-from server.verification import CHUNK_EVENTS, Expected, _differences, check_room, expected_of, served, stored
+from server.verification import CHUNK_EVENTS, Expected, _differences, _expected, check_room, expected_of, served, stored
 from server.wire import Event
 from static_mirror import Mirror, rebuild
 from static_mirror.verify import PageFault, Row
@@ -49,7 +49,7 @@ class Log:
 
     async def __call__(self, after: int, limit: int) -> Sequence[Expected]:
         self.reads += 1
-        return [Expected(e.seq, e.kind, e.text, bool(e.removed_by)) for e in self.events[after : after + limit]]
+        return [_expected(event) for event in self.events[after : after + limit]]
 
 
 async def test_pages_that_show_the_log_are_good(pages: Path, log: list[Event]) -> None:
@@ -63,6 +63,35 @@ async def test_another_text_is_found(pages: Path, log: list[Event], seq: int) ->
     """A difference in the text of one row is named, wherever it is."""
     log[seq - 1] = comment(seq, "other")
     assert (await check_room(pages, "demo", Log(log))).problems == [f"#{seq} has another text than the log"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"region": "广东"}, "#5 has another region than the log"),
+        ({"region": ""}, "#5 has another region than the log"),
+        ({"label": "南方日报"}, "#5 has another label than the log"),
+        ({"label": "", "label_kind": ""}, "#5 has another label than the log"),
+        ({"label_kind": "media"}, "#5 has another label than the log"),
+        ({"label_kind": "news_unit"}, ""),
+    ],
+)
+async def test_another_region_or_label_is_found(tmp_path: Path, log: list[Event], fields: dict[str, str], told: str) -> None:
+    """A page must show what the log says of the author, and no more; rows without either are as they always were."""
+    log[4] = msgspec.structs.replace(log[4], region="北京", label="日报", label_kind="news_unit")
+    mirror = Mirror(tmp_path, tz="UTC", max_open=4)
+    rebuild(mirror, "demo", "演示", len(log), lambda after, limit: log[after : after + limit])
+    mirror.close()
+    log[4] = msgspec.structs.replace(log[4], **fields)
+    assert (await check_room(tmp_path, "demo", Log(log))).problems == ([told] if told else [])
+
+
+def test_a_category_of_a_later_version_is_that_of_some_public_account() -> None:
+    """Pages show it under the general word, and are right to."""
+    event = msgspec.structs.replace(comment(1), label="x", label_kind="guild")
+    assert _expected(event).label == expected_of(
+        {"seq": 1, "kind": "comment", "text": "x", "label": {"kind": "guild", "text": "x"}}
+    ).label == ("other", "x")  # fmt: skip
 
 
 async def test_a_comment_that_should_be_gone_is_found(pages: Path, log: list[Event]) -> None:
@@ -125,7 +154,7 @@ async def test_both_sources_of_the_log_say_the_same(tmp_path: Path) -> None:
         *(
             CommentDraft(
                 room="demo", author="u", key=f"c{n}", at_ms=1, pos_ms=0, text=f"t{n}", mode="scroll", color="#ffffff", size=25,
-                author_id="p", author_name="n",
+                author_id="p", author_name="n", region="日本", label="日报", label_kind="media",
             )
             for n in range(3)
         ),
@@ -141,6 +170,8 @@ async def test_both_sources_of_the_log_say_the_same(tmp_path: Path) -> None:
     from_store = list(await stored(store, "demo")(0, 100))
     from_server = list(await served(LocalOperations(services, "alice"), "demo")(0, 100))
     assert from_store == from_server
+    assert [row.region for row in from_store] == ["", "日本", "日本", "", "", "", "", ""]
+    assert [row.label[0] for row in from_store] == ["", "media", "media", "", "", "", "", ""]
     assert [(row.kind, row.text, row.removed) for row in from_store] == [
         ("comment", "", True), ("comment", "t1", False), ("comment", "t2", False), ("notice", "hello", False),
         ("notice", "", False), ("removal", "", False), ("removal", "", False), ("restoration", "", False),

@@ -64,6 +64,9 @@ def varied_log() -> Log:
     log.comment(150)
     log.events[260] = msgspec.structs.replace(log.events[260], author_name=TEXTS[0], pos_ms=-5)
     log.events[261] = msgspec.structs.replace(log.events[261], author_name="", text="")
+    for seq, text in enumerate(TEXTS, 263):
+        said = {"region": ("广东", "未知", text)[seq % 3], "label": text[:24], "label_kind": ("media", "<x>")[seq % 2]}
+        log.events[seq] = msgspec.structs.replace(log.events[seq], kind="comment", **said)
     log.events[262] = msgspec.structs.replace(log.events[262], kind="comment", at_ms=-1, pos_ms=10**12)
     return log
 

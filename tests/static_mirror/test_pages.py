@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from server.wire import Event
@@ -112,9 +112,59 @@ def test_comment_row() -> None:
     )
 
 
+def test_region_and_label_are_elements_of_their_own() -> None:
+    """They stand beside the nickname, readable in both languages, with microdata; a row without them is as it was before."""
+    html = row(text="你好", author_name="小明", region="中国香港", label="南方日报", label_kind="news_unit")
+    badge = (
+        ' <span class="badge news_unit" role="note"><bdi itemprop="disambiguatingDescription">南方日报</bdi>'
+        ' <span class="kind">新闻单位 <span lang="en">News unit</span></span></span>'
+    )
+    region = (
+        ' <data class="region" itemprop="locationCreated" value="中国香港">'
+        'IP属地：中国香港 <span lang="en">IP region: Hong Kong, China</span></data>'
+    )
+    assert f"小明</bdi>{badge}</span>{region} <a " in html
+    assert html.replace(badge, "").replace(region, "") == row(text="你好", author_name="小明")
+
+
+def test_a_label_that_is_its_category_says_it_once() -> None:
+    """Certified creators have no other words than these; a category of a later version is a public account all the same."""
+    assert row(label="认证创作者", label_kind="creator").count("认证创作者") == 1
+    assert 'class="badge other"' in row(label="x", label_kind="guild")
+    assert "公众账号" in row(label="x", label_kind="guild")
+
+
+LABELLED_TAGS = Elements(row(text="x", author_name="y", label="z", label_kind="media")).tags
+
+
+@given(ANY_TEXT.filter(bool), ANY_TEXT, ANY_TEXT)
+def test_any_label_is_text_and_makes_no_element(label: str, kind: str, region: str) -> None:
+    """Labels come from the server; were they hostile all the same (markup, directions, controls), they would be text."""
+    html = row(text="x", author_name="y", label=label, label_kind=kind, region=region)
+    expected = [*LABELLED_TAGS]
+    if region:
+        expected[-2:-2] = ["data", "span"]
+    if label not in ("公众账号", "Public account"):
+        assert Elements(html).tags == expected
+    assert Elements(html).names == ["y", pages.harmless(label)]
+    assert html.count("\n") == 1
+
+
+@given(name=ANY_TEXT, text=ANY_TEXT)
+@example(name="南方日报 新闻单位", text="新闻单位 南方日报")
+@example(name='</bdi></span> <span class="badge news_unit" role="note">南方日报</span>', text="")
+def test_a_nickname_or_a_text_never_is_a_label(name: str, text: str) -> None:
+    """Whatever an author writes, the row has no badge: the element is given by the server to labelled accounts only."""
+    html = row(author_name=name, text=text)
+    assert Elements(html).tags == PLAIN_TAGS
+    assert 'class="badge' not in html.replace(pages.escape(name), "").replace(pages.escape(text), "")
+
+
 def test_tombstone_says_why_and_keeps_nothing() -> None:
     """A removed comment shows code, basis, role and a link to the removal on its own page; never text or author."""
-    html = row(text="SECRET", author_name="SOMEBODY", removed_by=600, code="L5", basis="<第七条>", role="reviewer")
+    said = {"text": "SECRET", "author_name": "SOMEBODY", "region": "广东", "label": "LABEL", "label_kind": "media"}
+    html = row(**said, removed_by=600, code="L5", basis="<第七条>", role="reviewer")
+    assert not any(word in html for word in ("广东", "LABEL", "badge", "region"))
     assert 'class="tombstone"' in html
     assert "SECRET" not in html
     assert "SOMEBODY" not in html
@@ -134,7 +184,9 @@ def test_tombstone_says_why_and_keeps_nothing() -> None:
 def test_removal_and_restoration_rows_link_to_their_target_and_hold_no_text() -> None:
     """The records stand in the log's order, name the comment on its page, and never repeat what it said."""
     for kind, word in (("removal", "was removed"), ("restoration", "was restored")):
-        html = row(kind=kind, target=12, code="U1", basis="recall", role="author", text="SECRET", author_name="SOMEBODY")
+        said = {"text": "SECRET", "author_name": "SOMEBODY", "region": "广东", "label": "LABEL", "label_kind": "media"}
+        html = row(kind=kind, target=12, code="U1", basis="recall", role="author", **said)
+        assert not any(word in html for word in ("广东", "LABEL", "badge", "region"))
         assert f'<article id="c300" class="{kind}">' in html
         assert 'href="/rooms/demo/comments/0.html#c12"' in html
         assert word in html

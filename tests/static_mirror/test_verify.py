@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from static_mirror import seal
@@ -41,6 +42,41 @@ def test_rows_are_read_back(tmp_path: Path) -> None:
         Row(304, "notice", "hello & welcome", removed=False, target=0),
         Row(305, "notice", "", removed=False, target=0),
     ]
+
+
+def test_region_and_label_are_read_back(tmp_path: Path) -> None:
+    """A comment's own; rows without them, also those of before there were any, read as they did."""
+    log = Log(3)
+    log.events[1] = msgspec.structs.replace(log.events[1], region="刚果（金）", label="<b>日报", label_kind="media")
+    log.comment()
+    started(tmp_path, log)
+    rows = list(read_rows(folder_of(tmp_path)))
+    assert rows[1] == Row(2, "comment", "text 2", False, 0, "刚果（金）", "<b>日报", "media")
+    assert [(row.region, row.label, row.label_kind) for row in rows[::2]] == [("", "", "")] * 2
+    assert verify(folder_of(tmp_path)).problems == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (b'value="\xe5\xb9\xbf\xe4\xb8\x9c"', b'value="other"', "row #1 has a region other than it shows"),
+        (b'<bdi itemprop="disambiguatingDescription">LABEL</bdi>', b"", "row #1 has a label that is not one badge"),
+        (b' <span class="badge media" role="note">', b" <span>", "row #1 has a label that is not one badge"),
+        (b'<article id="c2" class="comment"', b'<article id="c2" class="tombstone"', "though it was removed"),
+        (b'<article id="c3" class="notice">', b'<article id="c3" class="notice"><span class="badge x"></span>', "no comment"),
+    ],
+)
+def test_a_label_or_region_where_none_belongs_is_found(tmp_path: Path, old: bytes, new: bytes, told: str) -> None:
+    """Half a label, a region that shows another one, and either on a tombstone or a notice are faults."""
+    log = Log(2)
+    said = {"region": "广东", "label": "LABEL", "label_kind": "media"}
+    log.events[:] = [msgspec.structs.replace(event, **said) for event in log.events]
+    log.notice(text="hello")
+    started(tmp_path, log)
+    path = page_path(tmp_path, 0)
+    assert old in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(old, new, 1))
+    assert any(told in problem for problem in verify(folder_of(tmp_path)).problems)
 
 
 def test_counts(tmp_path: Path) -> None:
