@@ -1,12 +1,11 @@
 """The book of accounts: ``accounts.db``, its ledger, and the standings in memory that follow it.
 
 One thread writes, one transaction at a time; readers see either all of a transaction or nothing. What a transaction appends
-to the ledger
-reaches :class:`Standings`, and the listeners, on the event loop right after its commit and before its caller goes on. Between the
-commit and that moment a crash loses nothing: standings are folded from the ledger anew.
+to the ledger reaches :class:`Standings`, and the listeners, on the event loop right after its commit and before its caller goes
+on. Between the commit and that moment a crash loses nothing: standings are folded from the ledger anew.
 
-Parts of the domain (measures, agreement, privacy, ...) are functions that take a :class:`Transaction`; they know no loop and
-no thread.
+Parts of the domain (measures, agreement, privacy, ...) are functions that take a :class:`Transaction`; they know no loop and no
+thread.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import sqlite3
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -24,7 +23,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 import structlog
 from sqlalchemy import Connection, RowMapping, func, insert, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from server.accounts import events, standing, tables
@@ -119,12 +118,15 @@ class Accounts:
         engine = sqlite.writer_engine(path, BUSY_MS, create=True)
         with _faults(path), engine.begin() as connection:
             migrate.ensure(connection, str(path), tables.REVISION, SCRIPTS)
-        self._writers = engine
+        engine.dispose()
+        self._identity = sqlite.identity(path)
+        self._writers = sqlite.writer_engine(path, BUSY_MS)
         self._readers = sqlite.reader_engine(path, BUSY_MS)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="accounts-writer")
         self._reader = ThreadPoolExecutor(2, thread_name_prefix="accounts-reader")
         self._tasks: set[asyncio.Task[Any]] = set()
         self._listeners: list[Listener] = []
+        self._closed = False
         self.standings = Standings(self)
         self.trouble = ""
         """Why the last transaction or reading failed, for the operator; empty: it did not."""
@@ -164,6 +166,8 @@ class Accounts:
         return result
 
     def _transact(self, work: Callable[[Transaction], _T]) -> tuple[_T, list[Standing], list[Letter]]:
+        if sqlite.identity(self._path) != self._identity:
+            raise StoreUnavailable(f"{self._path}: the file was replaced or moved away under the server: restart it")
         with _faults(self._path):
             connection = self._writers.connect()
             try:
@@ -188,6 +192,8 @@ class Accounts:
 
     async def _in_thread(self, executor: ThreadPoolExecutor, work: Callable[[], _T]) -> _T:
         """Run ``work`` there, and keep in mind whether the database served it; what else it raises is the work's own matter."""
+        if self._closed:
+            raise StoreUnavailable(f"{self._path}: the server is stopping")
         try:
             result = await asyncio.get_running_loop().run_in_executor(executor, work)
         except StoreError as error:
@@ -209,6 +215,7 @@ class Accounts:
 
     def close(self) -> None:
         """Release threads and the file; idempotent."""
+        self._closed = True
         for executor in (self._writer, self._reader):
             executor.shutdown(wait=True)
         self._readers.dispose()
@@ -221,6 +228,7 @@ class Standings:
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
         self._found: OrderedDict[str, Standing] = OrderedDict()
+        self._loading: Counter[str] = Counter()  # readings under way; what is here is not dropped from memory
 
     def get(self, account: str) -> Standing | None:
         """The account's standing if it is in memory."""
@@ -233,8 +241,12 @@ class Standings:
         """The account's standing, folded from the ledger if need be. Raises StoreUnavailable."""
         found = self.get(account)
         if found is None:
-            self.put(await self._accounts.read(lambda connection: read_standing(connection, account)))
-            found = self._found[account]
+            self._loading[account] += 1
+            try:
+                self.put(await self._accounts.read(lambda connection: read_standing(connection, account)))
+                found = self._found[account]
+            finally:
+                self._loading -= Counter((account,))
         return found
 
     def put(self, found: Standing) -> None:
@@ -244,7 +256,10 @@ class Standings:
             self._found[found.account] = found
             self._found.move_to_end(found.account)
         if len(self._found) > CACHED_STANDINGS:
-            self._found.popitem(last=False)
+            # A newer standing that was dropped while an older one is being read would be forgotten.
+            oldest = next((each for each in self._found if each not in self._loading), None)
+            if oldest is not None:
+                del self._found[oldest]
 
 
 def read_entries(connection: Connection, account: str, after: int = 0) -> list[Entry]:
@@ -265,11 +280,15 @@ def newest_entry(connection: Connection) -> int:
 
 
 def entry_of(row: RowMapping) -> Entry:
-    """An entry from its row."""
-    return Entry(
-        id=row["id"], account=row["account"], at_ms=row["at_ms"], actor=row["actor"], role=row["role"],
-        event=events.decode(row["data"]),
-    )  # fmt: skip
+    """An entry from its row. Raises StoreUnavailable for one that this version of the server cannot read."""
+    try:
+        event = events.decode(row["data"])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise StoreUnavailable(
+            f"accounts.db: entry {row['id']} of the ledger cannot be read ({error}): either a newer version of the server wrote it"
+            " (start that version), or it is damaged (put the last backup in its place)"
+        ) from error
+    return Entry(id=row["id"], account=row["account"], at_ms=row["at_ms"], actor=row["actor"], role=row["role"], event=event)
 
 
 def new_id(prefix: str) -> str:
@@ -277,12 +296,20 @@ def new_id(prefix: str) -> str:
     return f"{prefix}-{secrets.token_hex(10)}"
 
 
+# A broken constraint, or a statement that does not fit the schema, is a mistake of the program: no advice on disks helps.
+_MISTAKES: Final = (IntegrityError, InterfaceError, ProgrammingError, sqlite3.IntegrityError, sqlite3.ProgrammingError)
+_MISTAKE_CODES: Final = frozenset({sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISUSE})
+
+
 @contextmanager
 def _faults(path: Path) -> Iterator[None]:
-    """Errors of the database as StoreUnavailable with advice; what the work itself raises passes."""
+    """Errors of the database as StoreUnavailable with advice; what the work itself raises passes, its wrong SQL too."""
     try:
         yield
     except PoolTimeout as error:
         raise StoreUnavailable(f"{path}: all connections are busy") from error
-    except (SQLAlchemyError, sqlite3.Error) as error:
+    except (DBAPIError, sqlite3.Error) as error:
+        code = getattr(getattr(error, "orig", None) or error, "sqlite_errorcode", 0)
+        if isinstance(error, _MISTAKES) or code & 0xFF in _MISTAKE_CODES:
+            raise
         raise sqlite.failure(error, path) from error

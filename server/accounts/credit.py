@@ -1,7 +1,8 @@
 """Credit: a level from 0 to 4, computed from recorded events by the weights published here, and from nothing else (duty P9).
 
-How much somebody writes never counts. What was decided does: removals that stood, held comments that were refused, measures, and
-how often somebody's reports were right. Points of a day fade over :data:`FADE_DAYS` days; time without decisions earns some.
+How much somebody writes never counts. What was decided does: removals that stood, held comments that were refused, measures,
+lessons taken after a measure, and how often somebody's reports were right. Points of a day fade over :data:`FADE_DAYS` days; time
+without decisions earns some.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ WEIGHTS: Final[dict[str, int]] = {
     "report.upheld": 3, "report.unfounded": 0, "report.malicious": -10,
     "lesson": 5,
 }  # fmt: skip
-"""Points by what was counted. ``removal.X``: a comment was removed by a code of family X (an author's own recall counts
-nothing)."""
+"""Points by what was counted. ``removal.X``: staff or a program removed a comment by a code of family X (an author's own recall
+and an uploader's removal count nothing)."""
 
 
 def weight(what: str) -> int:
@@ -36,13 +37,14 @@ def weight(what: str) -> int:
 
 
 def add(marks: tuple[tuple[int, int], ...], at_ms: int, points: int) -> tuple[tuple[int, int], ...]:
-    """The marks with points added on the (UTC) day of a moment. Days that have faded wholly by the newest one are left out,
-    so that an
-    account never has more than :data:`FADE_DAYS` + 1 of them."""
+    """The marks with points added on the (UTC) day of a moment. Days that have faded wholly by the newest one are left out, so
+    that an account never has more than :data:`FADE_DAYS` of them."""
     if not points:
         return marks
-    days = dict(marks)
     day = at_ms // DAY_MS
+    if not marks or marks[-1][0] < day:  # nearly always: entries come in the order of time
+        return (*(mark for mark in marks if mark[0] > day - FADE_DAYS), (day, points))
+    days = dict(marks)
     days[day] = days.get(day, 0) + points
     newest = max(days)
     return tuple(sorted((each, sum_) for each, sum_ in days.items() if sum_ and each > newest - FADE_DAYS))

@@ -1,8 +1,7 @@
 """What an account is allowed, as a pure fold of its events: the only way from the ledger to a decision.
 
-``Standing`` is immutable. It holds nothing that depends on the time of reading: whoever reads passes the moment, so that
-expiry needs no
-event, no timer and no running server.
+``Standing`` is immutable. It holds nothing that depends on the time of reading: whoever reads passes the moment, so that expiry
+needs no event, no timer and no running server.
 """
 
 from __future__ import annotations
@@ -82,9 +81,8 @@ class Standing(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An account as its events made it. ``last`` is the id of the newest entry that is in it (0: an account without any).
 
     ``verified`` is the method, or empty; ``agreement`` and ``privacy`` the versions signed last; ``lesson_due`` is set by a
-    measure and
-    unset by the lesson; ``consents`` the purposes consented to; ``marks`` what credit counts, as pairs of a day and a sum of
-    points.
+    measure and unset by the lesson; ``consents`` the purposes consented to; ``marks`` what credit counts, as pairs of a day and
+    a sum of points; ``reports_right`` and ``reports_decided`` how this account's reports fared.
     """
 
     account: str
