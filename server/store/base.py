@@ -214,6 +214,27 @@ class ReportRecord(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
+class OwnComment(msgspec.Struct, frozen=True, kw_only=True):
+    """A comment as its author gets it back, removed or not. ``id`` counts up and pages the list."""
+
+    id: int
+    room: str
+    seq: int
+    at_ms: int
+    text: str
+    removed: bool
+
+
+class ConnectionRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A connection as recorded: source address and port, from when to when (Unix ms; ``closed_ms`` 0: open, or cut by a crash)."""
+
+    id: str
+    address: str
+    port: int
+    opened_ms: int
+    closed_ms: int
+
+
 class Store(Protocol):
     """Duties of every store; see the module's text for threading."""
 
@@ -252,6 +273,9 @@ class Store(Protocol):
         without text, and a restoration whose comment was removed again has none either. Raises Refusal ``room_not_found``;
         StoreUnavailable."""
 
+    def actor(self, room: str, seq: int) -> str:
+        """The account that wrote an event of any kind; empty: there is no such event. Raises StoreUnavailable."""
+
     def author(self, room: str, seq: int) -> str:
         """The account behind a comment, removed or not; empty: there is no such comment. Raises StoreUnavailable."""
 
@@ -260,6 +284,22 @@ class Store(Protocol):
 
     def reports(self, after: int, limit: int) -> list[ReportRecord]:
         """Reports with ids after ``after``, in order. Raises StoreUnavailable."""
+
+    def comments_of(self, author: str, after: int, limit: int) -> list[OwnComment]:
+        """Comments of an account in all rooms with ids after ``after``, in the order of writing. It looks through the whole
+        log: for an export, not for a page. Raises StoreUnavailable."""
+
+    def connections_of(self, author: str, limit: int) -> list[ConnectionRecord]:
+        """The newest connections of an account, newest first. Raises StoreUnavailable."""
+
+    def purge(self, records_ms: int, decisions_ms: int, keep: Sequence[str], limit: int) -> int:
+        """Delete what its term has run out for, at most ``limit`` of each kind in one durable transaction; how many there were.
+        Called by the writer's thread until it gives 0.
+
+        Connections that were opened before ``records_ms`` are deleted, and reports from before lose their source address; screened
+        comments from before ``decisions_ms`` lose their text and nickname (their key stays taken). Nothing of the
+        accounts in ``keep`` is touched. Raises StoreUnavailable, StoreUnknown.
+        """
 
     def close(self) -> None:
         """Release everything; idempotent."""

@@ -16,7 +16,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Literal, TypeVar
 
 from server.errors import StoreUnavailable, StoreUnknown
-from server.store.base import Draft, Outcome, ReportRecord, RoomInfo, RoomKind, ScreenedRecord, Store
+from server.store.base import (
+    ConnectionRecord,
+    Draft,
+    Outcome,
+    OwnComment,
+    ReportRecord,
+    RoomInfo,
+    RoomKind,
+    ScreenedRecord,
+    Store,
+)
 from server.wire import Event
 
 Step = Literal["rooms", "create_room", "append", "read", "screened", "reports"]
@@ -95,6 +105,10 @@ class FaultyStore:
         """As the inner store, or as the fault says."""
         return self._do("read", lambda: self.inner.read(room, after, limit))
 
+    def actor(self, room: str, seq: int) -> str:
+        """As the inner store, or as the fault says."""
+        return self._do("read", lambda: self.inner.actor(room, seq))
+
     def author(self, room: str, seq: int) -> str:
         """As the inner store, or as the fault says."""
         return self._do("read", lambda: self.inner.author(room, seq))
@@ -106,6 +120,18 @@ class FaultyStore:
     def reports(self, after: int, limit: int) -> list[ReportRecord]:
         """As the inner store, or as the fault says."""
         return self._do("reports", lambda: self.inner.reports(after, limit))
+
+    def comments_of(self, author: str, after: int, limit: int) -> list[OwnComment]:
+        """As the inner store, or as the fault says."""
+        return self._do("read", lambda: self.inner.comments_of(author, after, limit))
+
+    def connections_of(self, author: str, limit: int) -> list[ConnectionRecord]:
+        """As the inner store, or as the fault says."""
+        return self._do("read", lambda: self.inner.connections_of(author, limit))
+
+    def purge(self, records_ms: int, decisions_ms: int, keep: Sequence[str], limit: int) -> int:
+        """As the inner store, or as the fault says."""
+        return self._do("append", lambda: self.inner.purge(records_ms, decisions_ms, keep, limit))
 
     def close(self) -> None:
         """Close the inner store."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from msgspec.structs import replace
@@ -19,9 +19,11 @@ from server.store.base import (
     CommentDraft,
     Committed,
     ConnectionDraft,
+    ConnectionRecord,
     Draft,
     NoticeDraft,
     Outcome,
+    OwnComment,
     Recorded,
     Rejected,
     RemovalDraft,
@@ -82,6 +84,7 @@ class MemoryStore:
         self._reports: list[ReportRecord] = []
         self._receipts: set[str] = set()
         self._connections: dict[str, ConnectionDraft] = {}
+        self._written: list[tuple[str, int]] = []
 
     def rooms(self) -> list[RoomInfo]:
         """All rooms with their heads, by name."""
@@ -121,12 +124,20 @@ class MemoryStore:
             first = max(after, 0)
             return [found.now(seq) for seq in range(first + 1, min(first + max(limit, 0), len(found.log)) + 1)]
 
+    def actor(self, room: str, seq: int) -> str:
+        """The account that wrote an event; empty: no such event."""
+        entry = self._entry(room, seq)
+        return "" if entry is None else entry.author
+
     def author(self, room: str, seq: int) -> str:
         """The account behind a comment; empty: no such comment."""
+        entry = self._entry(room, seq)
+        return entry.author if entry is not None and entry.event.kind == "comment" else ""
+
+    def _entry(self, room: str, seq: int) -> _Entry | None:
         with self._open():
             log = self._rooms[room].log if room in self._rooms else []
-            entry = log[seq - 1] if 0 < seq <= len(log) else None
-            return entry.author if entry is not None and entry.event.kind == "comment" else ""
+            return log[seq - 1] if 0 < seq <= len(log) else None
 
     def screened(self, after: int, limit: int, action: str = "") -> list[ScreenedRecord]:
         """Held and refused comments after ``after``."""
@@ -137,6 +148,46 @@ class MemoryStore:
         """Reports after ``after``."""
         with self._open():
             return [record for record in self._reports if record.id > after][: max(limit, 0)]
+
+    def comments_of(self, author: str, after: int, limit: int) -> list[OwnComment]:
+        """Comments of an account after ``after``, in the order of writing."""
+        with self._open():
+            return [each for each in self._own(author) if each.id > after][: max(limit, 0)]
+
+    def _own(self, author: str) -> Iterator[OwnComment]:
+        for number, (room, seq) in enumerate(self._written, 1):
+            entry = self._rooms[room].log[seq - 1]
+            if entry.author == author and entry.event.kind == "comment":
+                said = entry.event
+                yield OwnComment(
+                    id=number, room=room, seq=seq, at_ms=said.at_ms, text=said.text, removed=bool(entry.removed_by)
+                )  # fmt: skip
+
+    def connections_of(self, author: str, limit: int) -> list[ConnectionRecord]:
+        """The newest connections of an account, newest first."""
+        with self._open():
+            mine = [each for each in self._connections.values() if each.author == author]
+            return [
+                ConnectionRecord(
+                    id=each.id, address=each.address, port=each.port, opened_ms=each.opened_ms, closed_ms=each.closed_ms
+                )
+                for each in sorted(mine, key=lambda each: (-each.opened_ms, each.id))[: max(limit, 0)]
+            ]
+
+    def purge(self, records_ms: int, decisions_ms: int, keep: Sequence[str], limit: int) -> int:
+        """Delete connections and empty screened comments whose term has run out. (Addresses of reports are not kept here.)"""
+        with self._open():
+            gone = [each.id for each in self._connections.values() if each.opened_ms < records_ms and each.author not in keep]
+            for identifier in gone[:limit]:
+                del self._connections[identifier]
+            old = [
+                place
+                for place, each in enumerate(self._screened)
+                if each.at_ms < decisions_ms and each.author not in keep and each.text
+            ]
+            for place in old[:limit]:
+                self._screened[place] = replace(self._screened[place], text="")
+            return len(gone[:limit]) + len(old[:limit])
 
     def close(self) -> None:
         """Refuse everything from now on; idempotent."""
@@ -199,6 +250,7 @@ class MemoryStore:
             event = drafts.decision(seq, draft)
             target.removed_by = seq if event.kind == "removal" else 0
         room.log.append(_Entry(event, draft.author))
+        self._written.append((draft.room, seq))
         self._keys[draft.author, draft.key] = _First(drafts.identity(draft), room, seq)
         return self._committed(room, seq, fresh=True)
 

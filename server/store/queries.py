@@ -83,13 +83,17 @@ ROOMS: Final = as_objects(_rooms())
 DECODE_ROOMS: Final = msgspec.json.Decoder(list[RoomInfo])
 EVENTS: Final = as_objects(_events())
 DECODE_EVENTS: Final = msgspec.json.Decoder(list[Event])
-AUTHOR: Final = as_arrays(
-    select(events.c.author).where(
+
+
+def _author() -> Select[Any]:
+    return select(events.c.author).where(
         events.c.room_id == select(rooms.c.id).where(rooms.c.name == bindparam("room")).scalar_subquery(),
         events.c.seq == bindparam("seq"),
-        events.c.kind == "comment",
     )
-)
+
+
+ACTOR: Final = as_arrays(_author())
+AUTHOR: Final = as_arrays(_author().where(events.c.kind == "comment"))
 DECODE_AUTHOR: Final = msgspec.json.Decoder(list[tuple[str]])
 
 

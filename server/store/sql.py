@@ -24,13 +24,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from server.errors import ConfigError, Refusal, StoreUnavailable
-from server.store import drafts, migrate, queries, schema, sqlite
+from server.store import drafts, migrate, people, queries, schema, sqlite
 from server.store import plan as planning
 from server.store.base import (
     CommentDraft,
     ConnectionDraft,
+    ConnectionRecord,
     Draft,
     Outcome,
+    OwnComment,
     Rejected,
     RemovalDraft,
     ReportDraft,
@@ -108,6 +110,11 @@ class SqlStore:
             raise Refusal("room_not_found", room)
         return found
 
+    def actor(self, room: str, seq: int) -> str:
+        """The account that wrote an event; empty: no such event."""
+        found = self._read(queries.ACTOR, {"room": room, "seq": seq}, queries.DECODE_AUTHOR)
+        return found[0][0] if found else ""
+
     def author(self, room: str, seq: int) -> str:
         """The account behind a comment; empty: no such comment."""
         found = self._read(queries.AUTHOR, {"room": room, "seq": seq}, queries.DECODE_AUTHOR)
@@ -123,6 +130,15 @@ class SqlStore:
     def reports(self, after: int, limit: int) -> list[ReportRecord]:
         """Reports after ``after``."""
         return self._read(queries.REPORTS, {"after": after, "limit": max(limit, 0)}, queries.DECODE_REPORTS)
+
+    def comments_of(self, author: str, after: int, limit: int) -> list[OwnComment]:
+        """Comments of an account after ``after``, in the order of writing."""
+        values = {"author": author, "after": after, "limit": max(limit, 0)}
+        return [people.own_comment(row) for row in self._read(people.COMMENTS, values, people.DECODE_COMMENTS)]
+
+    def connections_of(self, author: str, limit: int) -> list[ConnectionRecord]:
+        """The newest connections of an account, newest first."""
+        return self._read(people.CONNECTIONS, {"author": author, "limit": max(limit, 0)}, people.DECODE_CONNECTIONS)
 
     def _read(self, query: Select[str], values: dict[str, Any], decoder: msgspec.json.Decoder[T]) -> T:
         """Run one statement, which sees one state of the database, on a connection of the pool."""
@@ -277,6 +293,11 @@ class SqlStore:
             connection.execute(queries.SET_REMOVED, {"given": orjson.dumps(changes).decode()})
         for room_id, mode in plan.modes.items():
             connection.execute(update(schema.rooms).where(schema.rooms.c.id == room_id).values(mode=mode))
+
+    def purge(self, records_ms: int, decisions_ms: int, keep: Sequence[str], limit: int) -> int:
+        """Delete records whose term has run out, at most ``limit`` of each kind; how many there were."""
+        with self._transaction() as connection:
+            return people.purge(connection, records_ms, decisions_ms, keep, limit)
 
     # -------------------------------------------------------------------------------------------------- transactions
 

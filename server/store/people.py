@@ -1,0 +1,66 @@
+"""Statements about one account's records, and about records whose term has run out. Rare: written for plainness, not for speed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Connection, Integer, Select, bindparam, delete, literal_column, select, update
+
+from server.store.base import ConnectionRecord, OwnComment
+from server.store.schema import connections, events, reports, rooms, screened
+from server.store.sqlite import as_objects
+
+_ROW: Final = literal_column("events.rowid", Integer)
+"""The order of writing over all rooms: rows of the log are never deleted, so it only grows."""
+
+
+def _comments() -> Select[Any]:
+    removed = (events.c.removed_by.is_not(None)).label("removed")
+    columns = (_ROW.label("id"), rooms.c.name.label("room"), events.c.seq, events.c.at_ms, events.c.text, removed)
+    mine = (events.c.author == bindparam("author"), events.c.kind == "comment", bindparam("after") < _ROW)
+    return select(*columns).select_from(events.join(rooms, rooms.c.id == events.c.room_id)).where(*mine).order_by(_ROW)
+
+
+class _OwnComment(msgspec.Struct, frozen=True):
+    id: int
+    room: str
+    seq: int
+    at_ms: int
+    text: str | None
+    removed: int
+
+
+COMMENTS: Final = as_objects(_comments().limit(bindparam("limit")))
+DECODE_COMMENTS: Final = msgspec.json.Decoder(list[_OwnComment])
+
+_c = connections.c
+CONNECTIONS: Final = as_objects(
+    select(_c.id, _c.address, _c.port, _c.opened_ms, _c.closed_ms)
+    .where(_c.author == bindparam("author"))
+    .order_by(_c.opened_ms.desc(), _c.id)
+    .limit(bindparam("limit"))
+)
+DECODE_CONNECTIONS: Final = msgspec.json.Decoder(list[ConnectionRecord])
+
+
+def own_comment(row: _OwnComment) -> OwnComment:
+    """The record as the contract has it; a text that was erased is empty."""
+    return OwnComment(
+        id=row.id, room=row.room, seq=row.seq, at_ms=row.at_ms, text=row.text or "", removed=bool(row.removed)
+    )  # fmt: skip
+
+
+def purge(connection: Connection, records_ms: int, decisions_ms: int, keep: Sequence[str], limit: int) -> int:
+    """See :meth:`server.store.base.Store.purge`; within a transaction of the caller."""
+    c, r, s = connections.c, reports.c, screened.c
+    old = select(c.id).where(c.opened_ms < records_ms, c.author.not_in(keep)).limit(limit)
+    count = connection.execute(delete(connections).where(c.id.in_(old))).rowcount
+    some = select(r.id).where(r.at_ms < records_ms, r.address != "").limit(limit)
+    count += connection.execute(update(reports).where(r.id.in_(some)).values(address="", port=0)).rowcount
+    held = (
+        select(s.id).where(s.at_ms < decisions_ms, s.author.not_in(keep), (s.text != "") | (s.author_name != "")).limit(limit)
+    )
+    count += connection.execute(update(screened).where(s.id.in_(held)).values(text="", author_name="")).rowcount
+    return int(count)

@@ -1,0 +1,24 @@
+"""server/store/people.py (the rest is in tests/contract/test_store_people.py)"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from server.store.sql import SqlStore
+from tests.support.drafts import connection, held, report
+
+
+def test_a_purged_connection_is_not_in_the_file_any_more(tmp_path: Path) -> None:
+    """Address and nickname are gone from the tables of the database, and reports have lost their source."""
+    store = SqlStore.open(tmp_path / "barrage.db")
+    store.create_room("a", "Room A", "live", 100)
+    store.append([connection("c1", address="203.0.113.77"), report(address="203.0.113.78"), held(author_name="某人")])
+    assert store.purge(9_000, 9_000, [], 10) == 3
+    store.close()
+    with sqlite3.connect(tmp_path / "barrage.db") as database:
+        dump = "\n".join(database.iterdump())
+    database.close()
+    assert "203.0.113" not in dump
+    assert "某人" not in dump
+    assert "please look" in dump
