@@ -39,6 +39,7 @@ CATEGORIES: Final = {
     "other": ("公众账号", "Public account"),
 }
 """What public accounts are classified as."""
+_SELF_EXPLAINING: Final = frozenset({"creator", "other"})
 
 
 def both(zh: str, en: str) -> str:
@@ -59,8 +60,9 @@ def family(code: str) -> str:
 
 
 def category(code: str) -> str:
-    """The category of a public account; one that is not known here is a public account all the same."""
-    return both(*CATEGORIES.get(code, CATEGORIES["other"]))
+    """The category of a public account; empty where the label itself says it, as with certified creators, and where it is not
+    known here."""
+    return "" if code in _SELF_EXPLAINING or code not in CATEGORIES else both(*CATEGORIES[code])
 
 
 def region(name: str, english: str) -> str:

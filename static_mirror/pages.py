@@ -356,7 +356,8 @@ class Renderer:
 def _badge(event: PageEvent) -> str:
     """The label of a public account. No nickname looks like it or carries its element: what people write is text within ``bdi``."""
     kind = event.label_kind if event.label_kind in labels.CATEGORIES else "other"
-    words = "" if event.label in labels.CATEGORIES[kind] else f' <span class="kind">{labels.category(kind)}</span>'
+    words = labels.category(kind)
+    words = f' <span class="kind">{words}</span>' if words else ""
     text = f'<bdi itemprop="disambiguatingDescription">{escape(event.label)}</bdi>'
     return f' <span class="badge {kind}" role="note">{text}{words}</span>'
 

@@ -16,6 +16,7 @@ from server.wire import Event
 from static_mirror import labels
 from static_mirror.layout import PAGE_ROWS
 from static_mirror.pages import Renderer, RoomText
+from static_mirror.places import PLACES, UNKNOWN, english
 
 _ROLES: Final = ("author", "uploader", "reviewer", "operator")
 _FAMILIES: Final = "LMPSNAU"
@@ -29,7 +30,7 @@ _TARGET: Final = 800_000_001
 """Sample numbers of the templates, which ``rows.js`` replaces; both stand at the start of a page, as it expects."""
 
 _SAMPLES: Final = {
-    "comment": Event(seq=_SEQ, kind="comment", at_ms=0, text="…", author_name="…"),
+    "comment": Event(seq=_SEQ, kind="comment", at_ms=0, text="…", author_name="…", region="…", label="…", label_kind="media"),
     "tombstone": Event(seq=_SEQ, kind="comment", at_ms=0, removed_by=_TARGET, code="…", basis="…", role="…"),
     "removal": Event(seq=_SEQ, kind="removal", at_ms=0, target=_TARGET, code="…", basis="…", role="…"),
     "restoration": Event(seq=_SEQ, kind="restoration", at_ms=0, target=_TARGET, code="…", basis="…", role="…"),
@@ -83,7 +84,15 @@ def script_labels(language: str) -> dict[str, dict[str, str]]:
         "roles": {name: localise(labels.role(name), language) for name in _ROLES},
         "families": {name: localise(labels.family(name), language) for name in _FAMILIES},
         "modes": {name: localise(labels.mode(name), language) for name in _MODES},
+        "categories": {name: words for name in labels.CATEGORIES if (words := localise(labels.category(name), language))},
     }
+
+
+def script_regions(language: str) -> dict[str, str]:
+    """Names of regions for readers of another language than the regions' own."""
+    if language == "zh-CN":
+        return {}
+    return {name: english(name) for name in (*PLACES, UNKNOWN)}
 
 
 def script_config(room: RoomInfo, language: str, **settings: Any) -> dict[str, Any]:
@@ -95,5 +104,6 @@ def script_config(room: RoomInfo, language: str, **settings: Any) -> dict[str, A
         "mode": room.mode,
         "page_rows": PAGE_ROWS,
         "labels": script_labels(language),
+        "regions": script_regions(language),
         **settings,
     }

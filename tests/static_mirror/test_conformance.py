@@ -129,3 +129,5 @@ def test_contrast(tmp_path: Path) -> None:
             for paper in ("paper", "raised", "mark"):
                 light, dark = sorted((_luminance(palette[ink]), _luminance(palette.get(paper, "#ffffff"))), reverse=True)
                 assert (light + 0.05) / (dark + 0.05) >= 4.5, (ink, paper, palette)
+        light, dark = sorted((_luminance(palette["badge"]), _luminance(palette["badge-ink"])), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 4.5, palette

@@ -20,10 +20,12 @@
 
 /** @typedef {{id: string, name: string}} Author */
 /** @typedef {"scroll" | "top" | "bottom" | "reverse"} Mode */
+/** The label of a public account. It comes from the server alone: show it apart from the nickname, which its owner chooses. @typedef {{kind: string, text: string}} Label */
 /**
  * @typedef {object} Comment
  * @property {number} seq @property {"comment"} kind @property {number} at_ms  Unix time @property {number} pos_ms
  * @property {string} text @property {Mode} mode @property {string} color  #rrggbb @property {number} size @property {Author} author
+ * @property {string} [region]  province or country, in Chinese @property {Label} [label]
  */
 /**
  * A removed comment as it is read later: why, and by which event, but no text and no author.
@@ -40,7 +42,7 @@
  * @typedef {object} Restoration
  * @property {number} seq @property {"restoration"} kind @property {number} at_ms
  * @property {number} target @property {string} code @property {string} basis @property {string} role
- * @property {{pos_ms: number, text: string, mode: Mode, color: string, size: number, author: Author}} comment
+ * @property {{pos_ms: number, text: string, mode: Mode, color: string, size: number, author: Author, region?: string, label?: Label}} comment
  */
 /**
  * @typedef {object} Notice

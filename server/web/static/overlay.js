@@ -40,6 +40,7 @@ const LIST_EVERY_MS = 500;
 const GAP_PX = 28;
 const LINE = 1.4; // height of a lane, in font sizes
 const NORMAL_SIZE = 25;
+const BADGE = { size: 0.72, padding: 0.4, margin: 0.4 }; // of a label, in its comment's and its own font sizes; see .fly .badge
 const FAMILY = 'system-ui, -apple-system, "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "Noto Sans SC", sans-serif';
 
 export class Overlay {
@@ -125,7 +126,9 @@ export class Overlay {
     }
     const font = Math.round((comment.size / NORMAL_SIZE) * this.unit);
     this.pen.font = `600 ${font}px ${FAMILY}`;
-    const width = Math.ceil(this.pen.measureText(comment.text).width) + font * 0.5;
+    const { size, padding, margin } = BADGE;
+    const badge = comment.label === undefined ? 0 : this.pen.measureText(comment.label.text).width + (2 * padding + margin) * font;
+    const width = Math.ceil(this.pen.measureText(comment.text).width + badge * size) + font * 0.5;
     const deadline = this.#now() + (own ? WAIT_OWN_MS : WAIT_MS);
     const entry = { comment, own, deadline, font, width };
     if (!this.#place(entry)) {
@@ -245,7 +248,7 @@ export class Overlay {
   #show({ comment, font, width }, top, frames, duration, own) {
     const element = this.#spare.pop() ?? document.createElement("span");
     element.className = `fly ${comment.mode}${own ? " own" : ""}`;
-    element.textContent = comment.text;
+    write(element, comment);
     element.style.color = comment.color;
     element.style.fontSize = `${font}px`;
     element.style.top = `${top}px`;
@@ -342,12 +345,23 @@ export class Overlay {
     }
     const box = document.createElement("div");
     box.className = "still";
-    for (const { text, color } of this.#list) {
+    for (const comment of this.#list) {
       const line = document.createElement("span");
-      line.textContent = text;
-      line.style.color = color;
+      write(line, comment);
+      line.style.color = comment.color;
       box.append(line);
     }
     this.layer.append(box);
+  }
+}
+
+/** Text, and before it the label of a public account: a box of its own, which no text looks like. @param {HTMLElement} element @param {Comment} comment */
+function write(element, { text, label }) {
+  element.textContent = text;
+  if (label !== undefined) {
+    const badge = document.createElement("b");
+    badge.className = "badge";
+    badge.textContent = label.text;
+    element.prepend(badge);
   }
 }

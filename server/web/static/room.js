@@ -15,7 +15,8 @@ import { t, useWords } from "./words.js";
  * @typedef {object} Config
  * @property {string} room @property {"live" | "vod"} kind @property {string} epoch @property {number} head @property {boolean} demo
  * @property {string} mode @property {string} time_zone @property {number} page_rows @property {number} history_limit
- * @property {import("./rows.js").RowsOptions["labels"]} labels @property {Record<string, string>} messages
+ * @property {import("./rows.js").RowsOptions["labels"]} labels @property {Record<string, string>} regions
+ * @property {Record<string, string>} messages
  */
 
 const ROWS_MOST = 200;
@@ -44,6 +45,7 @@ const rows = new Rows(byId("rows"), byId("row-templates"), {
   timeZone: config.time_zone,
   pageRows: config.page_rows,
   labels: config.labels,
+  regions: config.regions,
   most: ROWS_MOST,
   reading,
   onWaiting: showWaiting,

@@ -16,7 +16,8 @@
  * @property {string} timeZone  IANA name
  * @property {number} most
  * @property {number} pageRows  events of a static page
- * @property {{roles: Record<string, string>, families: Record<string, string>, modes: Record<string, string>}} labels
+ * @property {Record<"roles" | "families" | "modes" | "categories", Record<string, string>>} labels
+ * @property {Record<string, string>} regions  names of regions in the reader's language, where that is not the regions' own
  * @property {() => boolean} reading  whether the reader reads something further down, so that new rows must wait
  * @property {(waiting: number) => void} onWaiting
  * @property {(article: HTMLElement, event: Comment) => void} [decorate]  called for each new row of a comment
@@ -177,8 +178,34 @@ export class Rows {
     this.#time(article, event.at_ms);
     set(article, ".text", event.text);
     set(article, '[itemprop="name"]', event.author.name);
+    this.#about(article, event);
     this.options.decorate?.(/** @type {HTMLElement} */ (article), event);
     return article;
+  }
+
+  /** Label and region, which the server gives: elements of their own, absent where there are none. @param {Element} article @param {Comment} event */
+  #about(article, { label, region }) {
+    const badge = article.querySelector(".badge");
+    if (label === undefined) {
+      badge?.remove();
+    } else if (badge !== null) {
+      const { categories } = this.options.labels;
+      const words = Object.hasOwn(categories, label.kind) ? categories[label.kind] : "";
+      badge.className = `badge ${words || label.kind === "creator" ? label.kind : "other"}`;
+      set(badge, "bdi", label.text);
+      set(badge, ".kind", words);
+      if (!words) {
+        badge.querySelector(".kind")?.remove();
+      }
+    }
+    const place = /** @type {HTMLDataElement | null} */ (article.querySelector(".region"));
+    if (region === undefined) {
+      place?.remove();
+    } else if (place !== null) {
+      const name = Object.hasOwn(this.options.regions, region) ? this.options.regions[region] : region;
+      place.textContent = (place.textContent ?? "").replace(place.value, () => name);
+      place.value = region;
+    }
   }
 
   /** @param {import("./barrage.js").Tombstone} event */

@@ -9,7 +9,7 @@ import pytest
 from server.store.base import RoomInfo
 from server.web import rows
 from server.web.assets import STATIC_DIR
-from server.web.rows import PageRows, localise, script_config, script_labels
+from server.web.rows import PageRows, localise, script_config, script_labels, script_regions
 from server.wire import Event
 
 ROOM = RoomInfo(
@@ -67,6 +67,34 @@ def test_labels_are_known_words() -> None:
                 assert word
                 assert "<" not in word
                 assert word.isascii() == (language == "en"), name
+
+
+def test_a_row_shows_region_and_label_in_one_language() -> None:
+    """Words around them are the reader's; the label is the account's own, the region's name is translated."""
+    event = Event(
+        seq=1, kind="comment", at_ms=0, text="t", author_name="n", region="广东", label="南方日报", label_kind="media"
+    )
+    made = PageRows("UTC")
+    chinese, english = (made.newest_first(ROOM, [event], language) for language in ("zh-CN", "en"))
+    assert "IP属地：广东</data>" in chinese
+    assert '<bdi itemprop="disambiguatingDescription">南方日报</bdi> <span class="kind">媒体</span></span>' in chinese
+    assert 'value="广东">IP region: Guangdong</data>' in english
+    assert '<span class="kind">Media</span>' in english
+
+
+def test_the_script_has_the_names_of_regions_that_it_needs() -> None:
+    """Regions are Chinese names, so a Chinese page needs no others; any other page has them all."""
+    assert script_regions("zh-CN") == {}
+    assert (script_regions("en")["广东"], script_regions("en")["未知"]) == ("Guangdong", "Unknown")
+    assert script_config(ROOM, "en")["regions"] == script_regions("en")
+
+
+def test_the_template_of_a_comment_has_places_for_region_and_label() -> None:
+    """The script finds the sample value in the sentence by the element's value, and replaces it."""
+    for language, sentence in (("zh-CN", "IP属地：…"), ("en", "IP region: …")):
+        html = PageRows("UTC").templates(ROOM, language)
+        assert f'<data class="region" itemprop="locationCreated" value="…">{sentence}</data>' in html
+        assert html.count('class="badge ') == html.count('class="kind"') == 1
 
 
 def test_the_configuration_names_the_room() -> None:
