@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,11 +41,22 @@ class Clock:
 @contextmanager
 def book(folder: Path, clock: Clock | None = None) -> Iterator[Accounts]:
     """``accounts.db`` of a folder, opened (made when missing) and closed at the end. Opening it twice is a restart."""
-    found = Accounts(folder / "accounts.db", clock or Clock())
+    path = folder / "accounts.db"
+    if not path.exists():
+        path.write_bytes(_empty())
+    found = Accounts(path, clock or Clock())
     try:
         yield found
     finally:
         found.close()
+
+
+@functools.cache
+def _empty() -> bytes:
+    """A new database, migrated once for all tests of the process."""
+    with tempfile.TemporaryDirectory() as folder:
+        Accounts(Path(folder) / "accounts.db", Clock()).close()
+        return (Path(folder) / "accounts.db").read_bytes()
 
 
 def person(
