@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Protocol
 
 import msgspec
 
+from server.account_operations import AccountOperations, AccountRequest, LocalAccountOperations
 from server.errors import Refusal
 from server.http.services import Rules, Services
 from server.reasons import check_removal, check_restoration
@@ -125,7 +126,7 @@ class RuleOperations(Protocol):
         """Which rules were in force since when, oldest first; the last are in force. Fields as in :meth:`reload_rules`."""
 
 
-class Operations(RuleOperations, Protocol):
+class Operations(RuleOperations, AccountOperations, Protocol):
     """What an operator can do. Every method raises Refusal; answers are JSON objects."""
 
     async def list_rooms(self) -> list[dict[str, Any]]:
@@ -186,6 +187,9 @@ class LocalOperations(LocalRuleOperations):
         super().__init__(lambda: services.rules, actor)
         self._services = services
         self._author = f"operator:{actor}"
+
+    async def account(self, request: AccountRequest) -> Any:
+        return await LocalAccountOperations(self._services, self._actor).account(request)
 
     async def list_rooms(self) -> list[dict[str, Any]]:
         return [room_object(self._services, info) for info in self._services.rooms()]

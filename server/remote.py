@@ -9,6 +9,7 @@ from typing import Any, Final, Self
 import httpx
 import msgspec
 
+from server.account_operations import AccountRequest
 from server.accounts.identity import Tokens
 from server.errors import CODES, BarrageError, Refusal
 from server.operations import (
@@ -100,6 +101,9 @@ class RemoteOperations:
 
     async def rules_history(self) -> list[dict[str, Any]]:
         return await self._list("rules", {})
+
+    async def account(self, request: AccountRequest) -> Any:
+        return (await self._ask("POST", "/api/operator/account", {}, msgspec.json.encode(request)))["done"]
 
     async def _list(self, path: str, query: dict[str, int | str]) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = (await self._ask("GET", f"/api/operator/{path}", query, b""))[path]

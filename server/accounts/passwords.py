@@ -44,8 +44,7 @@ class Passwords:
 
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
         self._hasher = hasher or PasswordHasher()
-        # Checked where there is no such member, so that the answer takes as long.
-        self._nobody = self._hasher.hash(secrets.token_hex(16))
+        self._nobody = ""
 
     def keep(self, password: str, name: str) -> str:
         """How a new password of ``name`` is kept. Raises Refusal ``bad_message`` for a weak one."""
@@ -59,6 +58,8 @@ class Passwords:
     def check(self, kept: str, password: str) -> Checked:
         """Whether the password fits; takes as long when ``kept`` is empty, where it never does."""
         text = _normal(password[: 2 * MOST_CHARS])
+        # Checked where there is no such member, so that the answer takes as long. Made by the first check, whoever it is for.
+        self._nobody = self._nobody or self._hasher.hash(secrets.token_hex(16))
         try:
             matches = self._hasher.verify(kept or self._nobody, text)
         except (VerificationError, InvalidHashError):

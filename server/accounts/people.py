@@ -12,14 +12,19 @@ from typing import Final
 
 import structlog
 
-from server.accounts import sessions
+from server.accounts import licences, public, sessions
 from server.accounts.agreement import Agreements
 from server.accounts.book import Accounts
+from server.accounts.desk import StaffDesk
+from server.accounts.licences import Provider
 from server.accounts.oidc import Providers
 from server.accounts.standing import Standing
+from server.accounts.vault import Vault
 from server.errors import Refusal, StoreError
 from server.settings import Settings
 
+LICENCES_S: Final = 3600.0
+"""How often licences are looked at that end soon."""
 PROBE_S: Final = 1.0
 """How often a book that failed is asked whether it answers again."""
 
@@ -40,6 +45,7 @@ class People:
         self.book: Final = book
         self.clock_ms: Final = clock_ms
         self.agreements: Final = Agreements.load(settings.agreement_dir)
+        self.vault: Final = Vault.open(settings)
         self.form_key: Final = sessions.open_key(settings)
         self.session_policy: Final = sessions.Policy(
             idle_ms=settings.session_idle_days * _DAY_MS,
@@ -48,6 +54,8 @@ class People:
         )
         self._required: Final = self.agreements.current().version if settings.agreement_required else ""
         self.oidc: Final = Providers.open(settings, book, clock_ms)
+        self.desk: Final = StaffDesk(settings)
+        self.provider: Provider = book.read_now(licences.read_provider)
 
     @classmethod
     def open(cls, settings: Settings, clock_ms: Callable[[], int]) -> People:
@@ -73,13 +81,34 @@ class People:
         """The version of the agreement that must be signed before posting; empty: none."""
         return self._required
 
+    async def read_licences(self) -> None:
+        """The provider's licences have changed: what rests on them follows. Raises StoreUnavailable."""
+        self.provider = await self.book.read(licences.read_provider)
+
+    async def watch_licences(self) -> None:
+        """Until cancelled: warn before licences end, and record what ended with them. Their features end by themselves."""
+        while True:
+            try:
+                for due in await self.book.write(licences.look_after):
+                    log.warning("a licence ends" if due.days > 0 else "a licence has ended", licence=due.licence.id,
+                                holder=due.licence.holder, features=due.licence.features, days=max(due.days, 0))  # fmt: skip
+                for account in await self.book.write(public.lapse_unlicensed):
+                    log.warning("a public account has lapsed with its licence", account=account)
+            except StoreError:
+                log.exception("licences could not be looked after")
+            await asyncio.sleep(LICENCES_S)
+
     @property
     def trouble(self) -> str:
         """Why accounts cannot be served at the moment, for the operator; empty: they can."""
         return self.book.trouble
 
     async def run(self) -> None:
-        """Until cancelled: ask a book that failed whether it answers again, so that readiness comes back without traffic."""
+        """Until cancelled: look after the parts that need it."""
+        await asyncio.gather(self._probe(), self.watch_licences())
+
+    async def _probe(self) -> None:
+        """Ask a book that failed whether it answers again, so that readiness comes back without traffic."""
         while True:
             await asyncio.sleep(PROBE_S)
             if self.trouble:

@@ -325,7 +325,7 @@ def _enrolment(connection: Connection, name: str, secret: str, now_ms: int) -> s
 
 
 def _purpose(name: str) -> str:
-    return f"staff:{name}:totp"
+    return f"totp:{name}"  # as Vault.rotate has it
 
 
 def _digest(secret: str) -> str:

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from server.account_operations import AccountRequest
 from server.errors import Refusal
 from server.http.requests import SEQ_MAX, read_json, services, whole
 from server.operations import (
@@ -94,6 +95,15 @@ async def _rules(request: Request) -> Response:
     return _answer({"rules": await _operations(request).rules_history()})
 
 
+async def _account(request: Request) -> Response:
+    """All operations on accounts: the body says which."""
+    operations = _operations(request)
+    body: Any = await read_json(request, AccountRequest)  # type: ignore[arg-type] # a union is a type to msgspec
+    done = await operations.account(body)
+    log.info("operation", operation=type(body).__name__)
+    return _answer({"done": done})
+
+
 def _post(path: str, handler: Callable[[Request], Awaitable[Response]]) -> Route:
     return Route(f"/api/operator/{path}", handler, methods=["POST"])
 
@@ -109,6 +119,7 @@ routes = [
     _post("removal", _command(Remove, LocalOperations.remove)),
     _post("restoration", _command(Restore, LocalOperations.restore)),
     _post("rebuild", _command(RebuildRoom, lambda operations, body: operations.rebuild(body.room))),
+    _post("account", _account),
     _post("rules", _command(ReloadRules, LocalOperations.reload_rules, RULES_MAX_BYTES)),
     _post("rules/rollback", _command(RollbackRules, LocalOperations.rollback_rules)),
     _post("rules/emergency", _command(EmergencyTerms, LocalOperations.emergency_terms)),

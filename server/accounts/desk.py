@@ -1,0 +1,37 @@
+"""What signing in of staff needs beside the book: passwords, known clients, open ceremonies, how long a session lives."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+from urllib.parse import urlsplit
+
+from server.accounts.devices import Devices
+from server.accounts.keys import read_or_create_secret
+from server.accounts.passkeys import Challenges, Site
+from server.accounts.passwords import Passwords
+from server.accounts.sessions import Policy
+from server.settings import Settings
+
+IDLE_MS: Final = 30 * 60 * 1000
+ABSOLUTE_MS: Final = 12 * 3600 * 1000
+"""A member of staff signs in anew each day, and after half an hour without a request."""
+SESSIONS: Final = 3
+
+
+class StaffDesk:
+    """Belongs to the event loop; ``passwords`` is called in threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises ConfigError."""
+        key = read_or_create_secret(settings.data_dir / "session.key")
+        self.passwords = Passwords()
+        self.devices: Final = Devices(hashlib.sha256(b"devices of staff\0" + key).digest())
+        self.challenges: Final = Challenges()
+        self.policy: Final = Policy(idle_ms=IDLE_MS, absolute_ms=ABSOLUTE_MS, most=SESSIONS)
+        self._settings = settings
+
+    def site(self, scheme: str, host: str) -> Site:
+        """This site as authenticators know it: by its public address, or (where none is set) by that of the request."""
+        parts = urlsplit(self._settings.public_url or f"{scheme}://{host}")
+        return Site(parts.hostname or "localhost", f"{parts.scheme}://{parts.netloc}", self._settings.site_name)
