@@ -24,13 +24,13 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy import Connection, and_, delete, func, insert, or_, select, union, update
 
 from server.accounts.book import Transaction
+from server.accounts.fields import VAULT
 from server.accounts.tables import blacklist, claims, staff, vault_items, vault_keys
 from server.accounts.vault_keys import KEY_BYTES, VaultError, VaultKeys
 from server.errors import ConfigError, Refusal
 from server.settings import Settings
 
 NONCE_BYTES: Final = 12
-FIELD: Final = re.compile(r"[a-z0-9_.]{1,64}")
 KINDS: Final = frozenset({"person", "phone", "oidc", "netid"})
 """What a claim can be about: an identity number, a phone number, an account at an OpenID provider, a network identity."""
 
@@ -53,8 +53,8 @@ class Vault:
 
     def put(self, tx: Transaction, account: str, field: str, value: str) -> None:
         """Keep a value for an account, in place of an older one. ``field`` is one of :mod:`server.accounts.fields`."""
-        if FIELD.fullmatch(field) is None:
-            raise ValueError("not the name of a field")
+        if field not in VAULT:
+            raise ValueError("not a field that the vault may hold")
         data = _encrypt(self._key_of(tx, account), value.encode(), _item(account, field))
         row = {"account": account, "field": field, "data": data, "at_ms": tx.now_ms}
         tx.sql.execute(insert(vault_items).prefix_with("OR REPLACE").values(**row))
@@ -183,6 +183,12 @@ class Vault:
         (now, pepper), *older = self.marks(kind, value)
         tx.sql.execute(delete(claims).where(claims.c.kind == kind, claims.c.value.in_([now, *(mark for mark, _ in older)])))
         tx.sql.execute(insert(claims).values(kind=kind, value=now, pepper=pepper, account=account, at_ms=tx.now_ms))
+
+    def unclaim(self, tx: Transaction, account: str, kind: str, value: str) -> None:
+        """Give up one value that the account has claimed."""
+        values = [mark for mark, _ in self.marks(kind, value)]
+        mine = (claims.c.account == account, claims.c.kind == kind, claims.c.value.in_(values))
+        tx.sql.execute(delete(claims).where(*mine))
 
     def release(self, tx: Transaction, account: str) -> None:
         """Give up what the account has claimed (erasure). Rows of the blacklist stay."""

@@ -13,8 +13,9 @@ import msgspec
 from sqlalchemy import Connection, insert, select, update
 
 from server.accounts.book import Transaction, new_id
+from server.accounts.fields import VAULT
 from server.accounts.tables import accounts, vault_requests
-from server.accounts.vault import FIELD, Vault
+from server.accounts.vault import Vault
 from server.errors import Refusal
 
 VAULT_ROLE: Final = "privacy"
@@ -46,7 +47,7 @@ def request_access(tx: Transaction, account: str, fields: Sequence[str], *, reas
     reason = " ".join(reason.split())
     if not 1 <= len(reason) <= REASON_MAX_CHARS:
         raise Refusal("bad_message", f"reason: 1 to {REASON_MAX_CHARS} characters")
-    if not fields or not all(FIELD.fullmatch(field) for field in fields):
+    if not fields or not VAULT.issuperset(fields):
         raise Refusal("bad_message", "fields: names of fields")
     if tx.sql.execute(select(accounts.c.id).where(accounts.c.id == account)).first() is None:
         raise Refusal("account_not_found")

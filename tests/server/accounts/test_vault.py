@@ -303,7 +303,7 @@ def test_nothing_in_plain_on_disk(accounts: Accounts, tmp_path: Path) -> None:
     keeper = Vault.open(Settings(data_dir=tmp_path / "keys"))
     marked = ["王小麻子", PHONE, ID_NUMBER, "issuer|subject-7f3a"]
     assert _read(accounts, keeper, "a-1", "phone") is None  # a connection that stays open, so that the log stays too
-    _put(accounts, keeper, "a-1", **{f"field_{index}": each for index, each in enumerate(marked)})
+    _put(accounts, keeper, "a-1", **dict(zip(("real_name", "phone", "id_number", "oidc_subject"), marked, strict=True)))
     accounts.write_now(lambda tx: keeper.claim(tx, "a-1", "phone", PHONE))
     accounts.write_now(lambda tx: keeper.claim(tx, "a-1", "person", ID_NUMBER))
     files = {file.name: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
