@@ -187,7 +187,7 @@ export class Rows {
   #about(article, { label, region }) {
     const badge = article.querySelector(".badge");
     if (label === undefined) {
-      badge?.remove();
+      drop(badge);
     } else if (badge !== null) {
       const { categories } = this.options.labels;
       const words = Object.hasOwn(categories, label.kind) ? categories[label.kind] : "";
@@ -195,12 +195,12 @@ export class Rows {
       set(badge, "bdi", label.text);
       set(badge, ".kind", words);
       if (!words) {
-        badge.querySelector(".kind")?.remove();
+        drop(badge.querySelector(".kind"));
       }
     }
     const place = /** @type {HTMLDataElement | null} */ (article.querySelector(".region"));
     if (region === undefined) {
-      place?.remove();
+      drop(place);
     } else if (place !== null) {
       const name = Object.hasOwn(this.options.regions, region) ? this.options.regions[region] : region;
       place.textContent = (place.textContent ?? "").replace(place.value, () => name);
@@ -293,6 +293,12 @@ function changed(waiting, event) {
   return event.kind === "removal"
     ? { seq, kind, at_ms, pos_ms, removed: { by: event.seq, code: event.code, basis: event.basis, role: event.role } }
     : { seq, kind, at_ms, ...event.comment };
+}
+
+/** Take an element out, with the space before it. @param {Element | null} element */
+function drop(element) {
+  element?.previousSibling?.remove();
+  element?.remove();
 }
 
 /** @param {Element} within @param {string} selector @param {string} text */
