@@ -24,6 +24,7 @@ from starlette.applications import Starlette
 from filters.config import ScreeningConfig
 from server.accounts.identity import Tokens
 from server.accounts.people import People
+from server.consequences import Consequences
 from server.control import DataLock, local_url
 from server.conversation import Conversation
 from server.core.batch import Tick
@@ -89,7 +90,9 @@ class Parts:
             store, self.hub, self.flusher, self.writer, self.stats,
             queue_max=settings.queue_max, batch_max=settings.batch_max,
             on_mode=self._on_mode, after_batch=lambda: self.conversation.after_batch(),
+            on_decision=lambda room, event: self.consequences.decided(room, event),
         )  # fmt: skip
+        self.consequences = Consequences(store, self.hub, people.book, self.readers)
         self.history = History(store, self.hub, self.readers)
         self.posting = Posting(settings, self.hub, self.publisher, screening.current, tokens, people, self.stats, self.infos)
         self.conversation = Conversation(
@@ -123,6 +126,7 @@ class Parts:
             self.site.hold(info)
         names = list(self.infos)
         repaired = await loop.run_in_executor(self.page_workers, lambda: self.pages.repair_all(names))
+        await self.consequences.start()
         log.info("rooms loaded", rooms=len(names), pages_repaired=repaired)
 
     async def ensure_demo_room(self) -> None:
@@ -164,6 +168,7 @@ class Parts:
         await self._flush_all()
         await self._close_viewers()
         await self.publisher.drain()  # when each signed-in connection ended is recorded too
+        await self.consequences.drain()
         await self.people.drain()
 
     async def _close_viewers(self) -> None:
@@ -254,6 +259,7 @@ async def build_offline(settings: Settings) -> AsyncIterator[Site]:
             yield parts.site
             await parts.publisher.drain()
             await parts._flush_all()
+            await parts.consequences.drain()
             await parts.people.drain()
 
 

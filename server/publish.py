@@ -36,6 +36,7 @@ from server.errors import Refusal, StoreError, StoreUnavailable, StoreUnknown
 from server.flush import Flusher, Viewer
 from server.metrics import Stats
 from server.store.base import Committed, Draft, Outcome, RoomMode, Store
+from server.wire import Event
 
 T = TypeVar("T")
 
@@ -55,7 +56,8 @@ class Sink(Protocol):
 
 
 class Publisher:
-    """See the module's text. ``on_mode`` is told of mode changes; ``after_batch`` runs once after all answers of a batch.
+    """See the module's text. ``on_mode`` is told of mode changes, ``on_decision`` of removals and restorations in the order of
+    the log; ``after_batch`` runs once after all answers of a batch.
 
     Bounds: ``queue_max`` drafts wait (overflow: Refusal ``overloaded``); a batch has at most ``batch_max``.
     """
@@ -72,6 +74,7 @@ class Publisher:
         batch_max: int,
         on_mode: Callable[[str, RoomMode], None],
         after_batch: Callable[[], None],
+        on_decision: Callable[[str, Event], None] = lambda room, event: None,
     ) -> None:
         self._store = store
         self._hub = hub
@@ -81,6 +84,7 @@ class Publisher:
         self._queue_max = queue_max
         self._batch_max = batch_max
         self._on_mode = on_mode
+        self._on_decision = on_decision
         self._after_batch = after_batch
         self._queue: deque[tuple[Draft, Sink]] = deque()
         self._running: asyncio.Task[None] | None = None
@@ -282,6 +286,7 @@ class Publisher:
         self._stats.events += 1
         if outcome.target is not None:
             room.replace(outcome.target)
+            self._on_decision(room.name, event)
         elif event.kind == "notice" and event.notice == "mode":
             room.mode = event.room_mode
             self._on_mode(room.name, event.room_mode)  # type: ignore[arg-type] # the store took it from a RoomMode

@@ -313,6 +313,17 @@ holds: Final = Table(
     sqlite_strict=True,
 )
 
+# Whose comments are being removed after the account was erased: ``after`` is the id of the last one that is.
+withdrawals: Final = Table(
+    "withdrawals",
+    metadata,
+    Column("account", Text, ForeignKey("accounts.id"), primary_key=True),
+    _int("asked_ms", None),
+    _int("after"),
+    _int("done_ms"),
+    sqlite_strict=True,
+)
+
 public_accounts: Final = Table(
     "public_accounts",
     metadata,
@@ -371,6 +382,15 @@ passkeys: Final = Table(
     _text("label"),
     _int("created_ms", None),
     Index(None, "staff"),
+    sqlite_strict=True,
+)
+
+# Up to which event each room's log was read for decisions; the row without a room says that following has begun.
+followed: Final = Table(
+    "followed",
+    metadata,
+    Column("room", Text, primary_key=True),
+    _int("seq", None),
     sqlite_strict=True,
 )
 

@@ -321,3 +321,5 @@ def test_the_account_behind_a_comment_is_known_also_when_it_was_removed(store: S
     store.append([comment(author="u1"), removal(1), comment("k2", author="u2")])
     assert [store.author("a", seq) for seq in range(5)] == ["", "u1", "", "u2", ""]
     assert store.author("nowhere", 1) == ""
+    assert [store.actor("a", seq) for seq in range(5)] == ["", "u1", "rev", "u2", ""]
+    assert store.actor("nowhere", 1) == ""

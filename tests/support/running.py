@@ -301,6 +301,7 @@ class RunningServer:
             await serving
             await parts.publisher.drain()
             await parts.flusher.settle()
+            await parts.consequences.drain()
             await parts.people.drain()
         finally:
             sock.close()

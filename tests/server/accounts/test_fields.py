@@ -33,6 +33,8 @@ TECHNICAL: Final = {
     "accounts.letters": "id account at_ms kind read_ms",
     "accounts.documents": "document version sha256 from_ms",
     "accounts.document_texts": "document version language sha256 text",
+    "accounts.followed": "room seq",
+    "accounts.withdrawals": "account asked_ms after done_ms",
     "accounts.holds": "id scope reason case_number by at_ms released_ms released_by",
     "barrage.rooms": "id name title kind mode epoch created_ms started_ms video_url",
     "barrage.events": "room_id seq kind at_ms pos_ms author author_id mode color size salt text_hash target code basis role "
