@@ -65,11 +65,13 @@ def test_a_removal_counts_once_and_is_told(tmp_path: Path) -> None:
 
 
 def test_a_restoration_takes_it_back(tmp_path: Path) -> None:
-    """The removal counts no more; removed again, it counts again."""
+    """The removal counts no more, also when both are said again; removed again, it counts again."""
     with book(tmp_path) as accounts:
-        count(accounts, removal(4))
-        count(accounts, restoration(5))
-        assert points(accounts) == 0
+        for _ in range(2):
+            count(accounts, removal(4))
+            count(accounts, restoration(5))
+            assert points(accounts) == 0
+        assert len(letters(accounts, "ann")) == 2
         count(accounts, removal(6))
         assert points(accounts) == -40
 
