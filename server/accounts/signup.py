@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from filters.verdict import Action, Verdict
-from server.accounts import nicknames, privacy, tickets, verifications
+from server.accounts import guardians, nicknames, privacy, tickets, verifications
 from server.accounts.book import Accounts, Transaction, new_id
 from server.accounts.codes import Codes
 from server.accounts.events import VerificationWithdrawn, Verified
@@ -187,18 +187,19 @@ class SignUp:
 
         Raises Refusal ``identity_refused`` (no number, or none of ours), ``too_many_attempts``, ``verification_unavailable``.
         """
+        return await self._send(SIGN_IN, numbers.phone(phone, self._settings.phone_prefixes), address)
+
+    async def _send(self, purpose: str, number: str, address: str, account: str = "") -> Started:
         if self._sms is None:
             raise Refusal("verification_unavailable", "phone codes are not offered here")
-        number = numbers.phone(phone, self._settings.phone_prefixes)
-        asked = await self._book.write(lambda tx: self._codes.ask(tx, SIGN_IN, number, address))
+        asked = await self._book.write(lambda tx: self._codes.ask(tx, purpose, number, address))
         try:
             await self._sms.send(number, asked.code, self._codes.limits.life_ms // MINUTE_MS)
         except BaseException:
             await self._book.write(lambda tx: self._codes.spoil(tx, asked.id))
             raise
-        ticket = tickets.Ticket(id=asked.id, phone=number, expires_ms=asked.expires_ms)
         return Started(
-            ticket=tickets.seal(self._vault, ticket),
+            ticket=tickets.seal(self._vault, tickets.Ticket(id=asked.id, phone=number, account=account)),
             expires_ms=asked.expires_ms,
             again_ms=asked.again_ms,
             hint=numbers.hint(number),
@@ -335,6 +336,34 @@ class SignUp:
         if refusal is not None:
             raise refusal
         return adapter.strength
+
+    # -- guardians
+
+    async def start_guardian(self, account: str, name: str, phone: str, *, address: str = "") -> Started:
+        """Send a code to the guardian of somebody under 14. Raises Refusal ``account_not_found``, ``identity_refused`` (no name, no
+        number, or the account's own number), ``too_many_attempts``, ``verification_unavailable``."""
+        numbers.name(name)
+        number = numbers.phone(phone, self._settings.phone_prefixes)
+        await self._book.read(lambda connection: guardians.check(connection, self._vault, account, number))
+        return await self._send(guardians.PURPOSE, number, address, account)
+
+    async def confirm_guardian(self, account: str, ticket: str, code: str, name: str, notice: Notice) -> None:
+        """Record the consent of the guardian who has the code, for what the person does here and for an identity number; name and
+        number of the guardian are kept in the vault. Raises Refusal ``code_wrong``, ``form_expired`` (another account's ticket),
+        ``identity_refused``, ``account_not_found``, ``account_closed``."""
+        found = tickets.unseal(self._vault, ticket, tickets.Ticket)
+        if found.account != account:
+            raise Refusal("form_expired")
+        guardian = guardians.Guardian(name=numbers.name(name), phone=found.phone)
+
+        def work(tx: Transaction) -> bool:
+            good = self._codes.check(tx, found.id, guardians.PURPOSE, code)
+            if good:
+                guardians.consent(tx, self._vault, account, guardian, notice)
+            return good
+
+        if not await self._book.write(work):
+            raise Refusal("code_wrong")
 
     # -- the host platform's accounts
 

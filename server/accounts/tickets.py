@@ -16,11 +16,12 @@ MAX_CHARS: Final = 2048
 
 
 class Ticket(msgspec.Struct, frozen=True, kw_only=True, tag="ticket"):
-    """A code ``id`` was sent to ``phone``. How long it is good stands beside the code."""
+    """Code ``id`` was sent to ``phone``; how long it is good stands beside the code. ``account``: the only one that it serves,
+    empty where it serves to sign in."""
 
     id: str
     phone: str
-    expires_ms: int
+    account: str = ""
 
     def __repr__(self) -> str:
         return "Ticket(...)"
