@@ -14,6 +14,8 @@ from typing import Final
 import click
 
 from server import cli, metrics, settings
+from server.accounts import credit, measures
+from server.accounts.agreement import Agreements, clause_for
 from server.errors import CLOSES, CODES
 from server.reasons import REASONS
 
@@ -47,6 +49,46 @@ def closes() -> str:
 def reasons() -> str:
     """All reason codes of removals and restorations."""
     return _table(("code", "meaning", "含义"), *((f"`{reason.code}`", reason.en, reason.zh) for reason in REASONS.values()))
+
+
+def credit_weights() -> str:
+    """What counts for credit, and how much."""
+    return _table(
+        ("what is counted", "points"),
+        *((f"`{what}`", f"{points:+d}" if points else "0") for what, points in credit.WEIGHTS.items()),
+    )
+
+
+def credit_levels() -> str:
+    """From how many points on an account has each level."""
+    return _table(
+        ("level", "points"),
+        *((level, f"from {least}" if level else f"below {credit.LEVELS[1]}") for level, least in enumerate(credit.LEVELS)),
+    )
+
+
+def ladder() -> str:
+    """The rungs of the ladder of measures, and who may take them for how long."""
+    rows = ((f"`{step.rung}`", step.zh, *(_term(step, role) for role in measures.ROLES)) for step in measures.LADDER.values())
+    return _table(("rung", "处置", *(f"`{role}`" for role in measures.ROLES)), *rows)
+
+
+def _term(step: measures.Step, role: str) -> str:
+    if role not in step.most_ms:
+        return "no"
+    most_ms = step.most_ms[role]
+    if most_ms is None:
+        return "yes"
+    return f"up to {most_ms // measures.DAY_MS} d" + (", or until lifted" if step.open_ended else "")
+
+
+def clauses() -> str:
+    """The clauses of the built-in agreement, and the reason codes that cite them."""
+    document = Agreements.load().current()
+    cited = {clause: [f"`{code}`" for code in REASONS if clause_for(code) == clause] for clause in document.text("en").clauses}
+    english, chinese = document.text("en").clauses, document.text("zh-CN").clauses
+    rows = ((each.number, f"`{id_}`", each.title, chinese[id_].title, ", ".join(cited[id_])) for id_, each in english.items())
+    return _table(("clause", "id", "title", "标题", "cited by"), *rows)
 
 
 def metric_names() -> str:
@@ -94,6 +136,10 @@ BLOCKS: Final[dict[str, Callable[[], str]]] = {
     "codes": codes,
     "closes": closes,
     "reasons": reasons,
+    "credit_weights": credit_weights,
+    "credit_levels": credit_levels,
+    "ladder": ladder,
+    "clauses": clauses,
     "metrics": metric_names,
     "commands": commands,
     "exits": exits,

@@ -28,6 +28,7 @@ DAY_MS: Final = 86_400_000
 FUNCTIONS: Final[tuple[Function, ...]] = ("post", "color", "mode", "link", "report", "nickname", "recall")
 
 Role = Literal["system", "uploader", "reviewer", "senior", "operator"]
+ROLES: Final[tuple[Role, ...]] = ("system", "uploader", "reviewer", "senior", "operator")
 ReportOutcome = Literal["upheld", "unfounded", "malicious"]
 
 
