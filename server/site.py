@@ -15,6 +15,7 @@ from server.accounts.identity import Identity, Tokens
 from server.accounts.people import People
 from server.core.hub import Hub
 from server.core.room import Room
+from server.custody import Custody
 from server.errors import Refusal
 from server.flush import Flusher, Viewer
 from server.history import History
@@ -98,6 +99,9 @@ class Site:
         self._metrics = metrics
         self.rules = rules
         self.people = people
+        self.custody = Custody(
+            settings, people, store, read=history.read, write=self._in_writer, submit=self.submit, clock_ms=self.now_ms
+        )
         self._posting = posting
         self._forms = itertools.count(1)
         self._process = secrets.token_hex(6)
@@ -236,6 +240,10 @@ class Site:
             return self._current(info)
         self.hold(info)
         return info
+
+    async def _in_writer(self, call: Callable[[], Any]) -> Any:
+        """Run a call of the store in the log writer's thread, between two batches. Raises StoreError."""
+        return await asyncio.get_running_loop().run_in_executor(self._writer, call)
 
     def hold(self, info: RoomInfo) -> None:
         """Take a stored room into memory; nothing happens if it is there."""

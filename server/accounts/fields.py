@@ -155,8 +155,6 @@ FIELDS: Final = (
     Field(Words("姓名", "Real name"), "accounts.vault_items:real_name", "identity_document", _SIGN_UP, _NOBODY, "consent", True),
     Field(Words("身份证号", "Identity number"), "accounts.vault_items:id_number", "identity_document", _SIGN_UP, _NOBODY,
           "consent", True),
-    Field(Words("出生日期", "Date of birth"), "accounts.vault_items:birth_date", "identity_document",
-          Words("取自身份证号", "Taken from the identity number"), _NOBODY, "consent", True),
     Field(Words("第三方账号标识", "Identifier at the other service"), "accounts.vault_items:oidc_subject", "third_party_login",
           Words("由您授权的平台提供", "Given by the service that you authorised"), _NOBODY, "consent"),
     Field(Words("监护人姓名和手机号", "Name and phone number of the guardian"),

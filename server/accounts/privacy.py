@@ -240,6 +240,33 @@ def _delete(tx: Transaction, vault: Vault, account: str) -> None:
     tx.sql.execute(update(public).where(public.c.account == account).values(name="", label="", purpose=""))
 
 
+# -- comments of erased accounts
+
+
+def withdraw_comments(tx: Transaction, account: str) -> None:
+    """Have an account's comments removed, from the first on; see :mod:`server.custody`."""
+    tx.sql.execute(insert(tables.withdrawals).prefix_with("OR IGNORE").values(account=account, asked_ms=tx.now_ms))
+
+
+def open_withdrawals(connection: Connection) -> list[tuple[str, int]]:
+    """Accounts whose comments are still to be removed, with the id of the last one that is."""
+    rows = tables.withdrawals.c
+    query = select(rows.account, rows.after).where(rows.done_ms == 0).order_by(rows.asked_ms, rows.account)
+    return [(account, after) for account, after in connection.execute(query)]
+
+
+def withdrawn_up_to(tx: Transaction, account: str, after: int) -> None:
+    """The comments with ids up to ``after`` are removed."""
+    rows = tables.withdrawals
+    tx.sql.execute(update(rows).where(rows.c.account == account).values(after=after))
+
+
+def withdrawal_done(tx: Transaction, account: str) -> None:
+    """All of them are."""
+    rows = tables.withdrawals
+    tx.sql.execute(update(rows).where(rows.c.account == account).values(done_ms=tx.now_ms))
+
+
 # -- parts
 
 

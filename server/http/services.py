@@ -11,6 +11,7 @@ import msgspec
 from filters.book import Change
 from server.accounts.identity import Identity, Tokens
 from server.accounts.people import People
+from server.custody import Custody
 from server.settings import Settings
 from server.store.base import Draft, Outcome, ReportRecord, RoomInfo, RoomKind, ScreenedRecord
 from server.wire import Event, Say
@@ -68,6 +69,8 @@ class Services(Protocol):
     def rules(self) -> Rules: ...
     @property
     def people(self) -> People: ...
+    @property
+    def custody(self) -> Custody: ...
 
     def now_ms(self) -> int:
         """Unix time in milliseconds."""

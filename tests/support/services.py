@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from filters.config import ScreeningConfig
+from filters.verdict import Action, Verdict
 from server.accounts.identity import Identity, Tokens
 from server.accounts.people import People
 from server.accounts.permit import Permit
+from server.custody import Custody
 from server.errors import Refusal
 from server.http.services import Chunk, Readiness
 from server.screening import Screening
@@ -41,6 +43,7 @@ from server.store.base import (
     ScreenedDraft,
     ScreenedRecord,
 )
+from server.store.memory import MemoryStore
 from server.wire import Event, Say, encode_event
 
 START_MS = 1_790_000_000_000
@@ -50,6 +53,11 @@ LogDraft = CommentDraft | RemovalDraft | RestorationDraft | NoticeDraft
 def fixed_tokens() -> Tokens:
     """Tokens with keys that are the same in each test run."""
     return Tokens(secret=b"s" * 32, ring=None, id_key=b"i" * 32, operator_key=b"o" * 32)
+
+
+def accept_all(text: str) -> Verdict:
+    """A screening that lets every text pass."""
+    return Verdict(action=Action.ACCEPT, text=text, rules="")
 
 
 class FakeRoom:
@@ -96,7 +104,18 @@ class FakeServices:
     def people(self) -> People:
         """The real ones, over a book in the folder of the pages: made when a test asks for them. Tests that do end them."""
         self.pages_dir.mkdir(parents=True, exist_ok=True)
-        return People.open(msgspec.structs.replace(self.settings, data_dir=self.pages_dir), self.now_ms)
+        return People.open(msgspec.structs.replace(self.settings, data_dir=self.pages_dir), self.now_ms, accept_all)
+
+    @functools.cached_property
+    def custody(self) -> Custody:
+        """The real one over the people and an empty store: it gives back and erases what stands in the book."""
+
+        async def run(call: Callable[[], Any]) -> Any:
+            return call()
+
+        return Custody(
+            self.settings, self.people, MemoryStore(), read=run, write=run, submit=self.submit, clock_ms=self.now_ms
+        )  # fmt: skip
 
     # -- set up by tests
 
