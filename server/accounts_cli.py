@@ -91,6 +91,8 @@ class Term(click.ParamType[int]):
     name = "term"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value  # the default
         found = re.fullmatch(r"([0-9]{1,6})([mhd])", str(value))
         if found is None:
             self.fail(f"{value!r} is no time like 30m, 12h or 7d", param, ctx)
@@ -103,6 +105,8 @@ class Day(click.ParamType[int]):
     name = "day"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value  # the default
         try:
             day = dt.date.fromisoformat(str(value))
         except ValueError:
