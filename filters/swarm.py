@@ -1,24 +1,31 @@
 """Paid or automated posting: groups of accounts that share several texts across rooms in short windows.
 
 Volume of one text is not guilt, and neither is a song that a whole room sings. What ordinary crowds do not do is *the same few
-accounts saying the same several texts, in more than one room, within minutes*, and saying little else. An account is named
-when, within :data:`WINDOW_MS`,
+accounts saying the same several texts, in more than one room, within minutes*, and saying little else. Within :data:`WINDOW_MS`,
 
-* at least :data:`MIN_TEXTS` of its texts, and :data:`MIN_SHARE` of all it said, were said by others too, in two rooms or more, and
-* at least :data:`MIN_PEERS` other accounts each share :data:`MIN_SHARED` or more of them with it, and :data:`LIFT` times as many as
-  would if everybody chose from the same sayings on their own.
+* a text is *shared* when several accounts said it, in two rooms or more;
+* an account is *of little own* when at least :data:`MIN_SHARED` texts, and :data:`MIN_SHARE` of all it said, are shared ones;
+* a shared text is *closed* when at least :data:`CLOSED` of the others who said it are accounts of little own. What a crowd chants
+  is said by people who mostly say other things, and is open however rare or loud it is.
 
-Texts are compared by their syllables, by their beginning and by their end, so that homophones, punctuation,
-digits and a changed character do not hide them. Memory is bounded and decays: what is older than the window is forgotten.
-Once a group is known, its texts are known: an account that says two of them belongs to it. The same structure serves likes
-and reports: the target is the text.
+An account is named when :data:`MIN_TEXTS` of its texts, and :data:`MIN_SHARE` of all it said, are closed, and so many others of
+little own share several of them with it that chance is no explanation (:data:`NATS`): everybody choosing texts on their own, each as
+often as it was said, and being of little own as often as is usual on this site just now. So a site where everybody repeats what
+everybody says names nobody for it. Closed texts that are said by the group (:data:`GROUP`) are known then, and whoever fills
+:data:`MIN_SHARE` of what they say with known texts, two at least, belongs to it without further proof.
+
+Texts are compared by their syllables and by pieces of them, so that homophones, punctuation, digits, a changed character and
+words put in front or behind do not hide them; versions of one text count as one. Memory is bounded and decays: what is older
+than the window is forgotten. The same structure serves likes and reports: the target is the text.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter, deque
-from operator import eq
+from collections import Counter, OrderedDict
+from functools import lru_cache
+from itertools import islice
+from math import log
 from typing import Final
 
 import msgspec
@@ -27,30 +34,41 @@ from filters.normalize import SOUNDS, SYLLABLE_OF
 
 WINDOW_MS: Final = 120_000
 MIN_TEXTS: Final = 3
+MIN_SHARED: Final = 2
 MIN_SHARE: Final = 0.6
 MIN_PEERS: Final = 3
-MIN_SHARED: Final = 2
+CLOSED: Final = 0.5
+GROUP: Final = 0.3
+# Chance would do it once in e^7, about 1,100, such cases at the most.
+NATS: Final = 7.0
 LIFT: Final = 2.0
 # A crowd smaller than this is reckoned to be as large: among a few accounts nothing is chance.
 LEAST_CROWD: Final = 200
 MIN_LENGTH: Final = 4
+EDGE: Final = 5
+# Two texts are versions of one when they have this share of the shorter one's triples of syllables in common.
+SAME: Final = 0.4
 KNOWN_MS: Final = 600_000
 MAX_POSTS: Final = 16
-MAX_SPEAKERS: Final = 256
+MAX_SPEAKERS: Final = 64
+MAX_ASKED: Final = 48
 MAX_ROOMS: Final = 16
+# Accounts weighed in a second: where a whole site chants, this bounds what it costs.
+MAX_WEIGHED: Final = 100
 MAX_KNOWN: Final = 10_000
-EDGE: Final = 6
+MAX_NAMES: Final = 50
+MAX_SPOKEN: Final = 64
+# The memory of what is usual halves after so many judgements.
+USUAL: Final = 4_000
+# Begins the mark of a target; no text has it.
+TARGET: Final = "\0"
 
 
-class _Spoken(dict[int, str | None]):
-    """A table that keeps syllables and letters, and nothing else."""
-
-    def __missing__(self, code: int) -> None:
-        return None
-
-
-_SPOKEN: Final = _Spoken({code: sound for code, sound in SOUNDS.items() if sound in SYLLABLE_OF})
-_SPOKEN.update((code, chr(code)) for code in range(ord("a"), ord("z") + 1))
+# Keeps syllables and letters, and nothing else. A list, because a missing key would cost an exception for each character.
+_SPOKEN: Final[list[str | None]] = [
+    chr(code) if ord("a") <= code <= ord("z") else sound if (sound := SOUNDS.get(code)) in SYLLABLE_OF else None
+    for code in range(0x20000)
+]
 _RUN: Final = re.compile(r"(.)\1+")
 
 
@@ -68,161 +86,315 @@ class Evidence(msgspec.Struct, frozen=True):
         return f"{self.texts} texts shared with {len(self.peers)} accounts in {self.rooms} rooms within {WINDOW_MS // 1000} s"
 
 
+class Said(msgspec.Struct, frozen=True):
+    """What a text comes down to: its first syllables, and the pieces that versions of it share at least one of (none: too short)."""
+
+    spoken: str
+    marks: tuple[str, ...]
+
+
 class _Saying(msgspec.Struct):
-    """Who said a text, and where, each with the last moment (within a window), in order of time."""
+    """Who said a piece, and where, each with the last moment (within a window), in order of time."""
 
     speakers: dict[str, int]
     rooms: dict[str, int]
 
 
-class _Post(msgspec.Struct, frozen=True, gc=False):
-    at_ms: int
-    room: str
-    marks: tuple[int, ...]
+class _Account(msgspec.Struct):
+    """The latest posts of an account with their moments, in order of time; whether it was of little own when last judged
+    (None: one text tells nothing)."""
+
+    posts: list[tuple[int, Said]]
+    little_own: bool | None = None
 
 
-def marks_of(folded: str) -> tuple[int, ...]:
-    """Numbers that texts of nearly the same syllables share at least one of; empty: too short to tell.
+class _Text(msgspec.Struct):
+    """A text as one account said it, in all its versions, and what is known of its pieces where they are shared."""
 
-    The beginning and the end (of a short text, the whole): a character changed, added or left out spares one of them.
+    marks: set[str] = set()
+    sayings: list[_Saying] = []
+
+    def others(self, account: str) -> dict[str, int]:
+        """Who else said it, and when last."""
+        found: dict[str, int] = {}
+        for saying in self.sayings:
+            for speaker, at_ms in saying.speakers.items():
+                if at_ms > found.get(speaker, -1):
+                    found[speaker] = at_ms
+        found.pop(account, None)
+        return found
+
+
+@lru_cache(maxsize=4_096)
+def said(folded: str) -> Said:
+    """The pieces are the beginning, the end, and what follows the first syllable in the order of the alphabet (of a short text, the
+    whole): a character changed, added or left out spares one of the first two, words put in front and behind mostly the last.
     """
     spoken = folded.translate(_SPOKEN)
-    if any(map(eq, spoken, spoken[1:])):
+    if _RUN.search(spoken):
         spoken = _RUN.sub(r"\1", spoken)
     if len(spoken) < MIN_LENGTH:
-        return ()
+        return Said("", ())
     if len(spoken) < EDGE + 2:
-        return (hash(spoken),)
-    return hash("<" + spoken[:EDGE]), hash(">" + spoken[-EDGE:])
+        return Said(spoken, (spoken,))
+    anchor = spoken.index(min(spoken[: 1 - EDGE]))
+    return Said(spoken[:MAX_SPOKEN], (spoken[:EDGE], spoken[-EDGE:], spoken[anchor : anchor + EDGE]))
+
+
+@lru_cache(maxsize=4_096)
+def _triples(spoken: str) -> frozenset[str]:
+    return frozenset(map("".join, zip(spoken, spoken[1:], spoken[2:], strict=False)))
 
 
 class Swarm:
     """What was said lately, by account and by text. Pure, bounded; used by one thread."""
 
     def __init__(self, max_accounts: int = 200_000) -> None:
-        """``max_accounts`` bounds the accounts and the texts remembered; those heard longest ago are forgotten first."""
+        """``max_accounts`` bounds the accounts and the pieces of texts remembered; those heard longest ago go first."""
         self._max = max_accounts
-        self._posts: dict[str, deque[_Post]] = {}
-        self._said: dict[int, _Saying | tuple[str, str, int]] = {}
-        # Texts of groups until when, and the accounts that were named; both in order of time.
-        self._known: dict[int, int] = {}
-        self._named: dict[str, Evidence] = {}
+        # Pieces of texts, of this window and of the one before; then those that nobody needs, taken apart bit by bit: all at once
+        # would be a pause. What one account alone said is (account, room, moment); most pieces stay that.
+        self._said: dict[str, _Saying | tuple[str, str, int]] = {}
+        self._said_before = dict(self._said)
+        self._spent = dict(self._said)
+        self._turn_ms = 0
+        # In order of time.
+        self._accounts: OrderedDict[str, _Account] = OrderedDict()
+        # Texts of groups until when, and the accounts that were named.
+        self._known: OrderedDict[str, int] = OrderedDict()
+        self._named: OrderedDict[str, Evidence] = OrderedDict()
+        # Posts in memory, and the sum of the squares of their numbers per account.
+        self._posts = 0
+        self._squares = 0
+        # Of those who said several texts, the latest a shared one (decayed): all, and those of little own. At first: half.
+        self._judged = 10.0
+        self._second = self._weighed = 0
+        self._little = 5.0
 
     def __len__(self) -> int:
         """Number of accounts remembered."""
-        return len(self._posts)
+        return len(self._accounts)
 
     def post(self, account: str, room: str, folded: str, now_ms: int) -> Evidence | None:
         """Take note of a comment; evidence when its account belongs to a group by now."""
-        return self._note(account, room, marks_of(folded), now_ms)
+        return self._note(account, room, said(folded), now_ms)
 
     def act(self, account: str, room: str, target: str, now_ms: int) -> Evidence | None:
-        """Take note of a like or a report of ``target``; evidence when its account acts with a group."""
-        return self._note(account, room, (hash(f"target {target}"),), now_ms)
+        """Take note of a like or a report of ``target``, which is in ``room``; evidence when its account acts with a group.
 
-    def _note(self, account: str, room: str, marks: tuple[int, ...], now_ms: int) -> Evidence | None:
-        posts = self._posts.pop(account, None)
-        self._forget(now_ms)
-        if posts is None:
-            posts = deque(maxlen=MAX_POSTS)
-            if len(self._posts) >= self._max:
-                del self._posts[next(iter(self._posts))]
-        self._posts[account] = posts
-        while posts and posts[0].at_ms < now_ms - WINDOW_MS:
-            posts.popleft()
-        posts.append(_Post(now_ms, room, marks))
-        for mark in marks:
-            self._hear(mark, account, room, now_ms)
-        if not marks:
-            return None
-        return self._judge(account, posts, now_ms)
+        A target has one room, so it is the targets together that have to be in several. Likes and reports are best kept in
+        memories of their own.
+        """
+        return self._note(account, room, Said("", (TARGET + target,)), now_ms)
 
-    def _forget(self, now_ms: int) -> None:
-        """Let accounts go that have been silent for a whole window; at most three for each note, so that none is costly."""
-        for _ in range(min(3, len(self._posts))):
-            account = next(iter(self._posts))
-            if self._posts[account][-1].at_ms >= now_ms - WINDOW_MS:
-                return
-            del self._posts[account]
+    # -----------------------------------------------------------------------------------------------------------------
+    # Memory
 
-    def _hear(self, mark: int, account: str, room: str, now_ms: int) -> None:
-        """What one account alone has said is only a note of it; most texts stay that."""
-        before = self._said.pop(mark, None)
-        if before is None:
-            if len(self._said) >= self._max:
-                del self._said[next(iter(self._said))]
-            self._said[mark] = (account, room, now_ms)
-            return
-        if isinstance(before, tuple):
-            if before[0] == account or before[2] < now_ms - WINDOW_MS:
-                self._said[mark] = (account, room, now_ms)
-                return
-            before = _Saying({before[0]: before[2]}, {before[1]: before[2]})
-        self._said[mark] = before
-        for heard, name, most in ((before.speakers, account, MAX_SPEAKERS), (before.rooms, room, MAX_ROOMS)):
-            heard.pop(name, None)
-            heard[name] = now_ms
-            # In order of time: old ones are in front.
-            while len(heard) > most or next(iter(heard.values())) < now_ms - WINDOW_MS:
-                del heard[next(iter(heard))]
+    def _note(self, account: str, room: str, what: Said, now_ms: int) -> Evidence | None:
+        since = now_ms - WINDOW_MS
+        self._forget(since)
+        record = self._accounts.get(account)
+        if record is None:
+            record = self._accounts[account] = _Account([(now_ms, what)])
+            self._posts += 1
+            self._squares += 1
+        else:
+            self._accounts.move_to_end(account)
+            posts = record.posts
+            count = len(posts)
+            self._posts += 1
+            self._squares += 2 * count + 1
+            posts.append((now_ms, what))
+            while posts[0][0] < since or count >= MAX_POSTS:
+                del posts[0]
+                self._posts -= 1
+                self._squares -= 2 * count + 1
+                count -= 1
+        shared = False
+        for mark in what.marks:
+            shared |= self._hear(mark, account, room, now_ms)
+        if shared:
+            return self._judge(account, record, now_ms)
+        if record.little_own is None and len(record.posts) > 1:
+            record.little_own = False
+        return None
 
-    def _shared(self, marks: tuple[int, ...]) -> list[_Saying]:
-        """The sayings behind marks that several accounts said, in several rooms."""
-        found = []
-        for mark in marks:
-            saying = self._said.get(mark)
-            if isinstance(saying, _Saying) and len(saying.speakers) > 1 and len(saying.rooms) > 1:
-                found.append(saying)
-        return found
+    def _forget(self, since: int) -> None:
+        """Let go what was silent for a whole window, and what is too much; a few for each note, so that none is costly."""
+        accounts = self._accounts
+        for _ in range(2):
+            if not accounts:
+                break
+            account = next(iter(accounts))
+            posts = accounts[account].posts
+            if posts[-1][0] >= since and len(accounts) < self._max:
+                break
+            self._posts -= len(posts)
+            self._squares -= len(posts) * len(posts)
+            del accounts[account]
+        spent = self._spent
+        if spent:
+            for _ in range(min(8, len(spent))):
+                spent.popitem()
+        if since >= self._turn_ms or len(self._said) >= self._max // 2:
+            self._said, self._said_before, self._spent = {}, self._said, self._said_before
+            self._turn_ms = since + WINDOW_MS
 
-    def _judge(self, account: str, posts: deque[_Post], now_ms: int) -> Evidence | None:
-        """A text that one account says again and again counts once."""
+    def _hear(self, mark: str, account: str, room: str, now_ms: int) -> bool:
+        """Take note of who says a piece; whether it is shared. What one account alone said is only a note of it."""
+        heard = self._said
+        saying = heard.get(mark)
+        if saying is None:
+            saying = self._said_before.get(mark)
+            if saying is None:
+                heard[mark] = (account, room, now_ms)
+                return False
+            heard[mark] = saying
+        if isinstance(saying, tuple):
+            if saying[0] == account or saying[2] < now_ms - WINDOW_MS:
+                heard[mark] = (account, room, now_ms)
+                return False
+            saying = heard[mark] = _Saying({saying[0]: saying[2]}, {saying[1]: saying[2]})
+        for names, name, most in ((saying.speakers, account, MAX_SPEAKERS), (saying.rooms, room, MAX_ROOMS)):
+            names.pop(name, None)
+            names[name] = now_ms
+            while len(names) > most or next(iter(names.values())) < now_ms - WINDOW_MS:
+                del names[next(iter(names))]
+        return _is_shared(mark, saying)
+
+    # -----------------------------------------------------------------------------------------------------------------
+    # Judgement
+
+    def _judge(self, account: str, record: _Account, now_ms: int) -> Evidence | None:
+        """Judge an account that just said a shared text."""
         known = self._known
-        latest = posts[-1].marks
         before = self._named.get(account)
-        if before is not None and now_ms < before.at_ms + KNOWN_MS and any(known.get(mark, 0) > now_ms for mark in latest):
+        if (
+            before is not None
+            and now_ms < before.at_ms + KNOWN_MS
+            and any(known.get(mark, 0) > now_ms for mark in record.posts[-1][1].marks)
+        ):
             return before
-        if not self._shared(latest):
+        texts = self._texts(record)
+        if len(texts) < MIN_SHARED:
+            record.little_own = None
             return None
-        spoken = {post.marks for post in posts}
-        shared: dict[tuple[int, ...], list[_Saying]] = {}
-        for marks in spoken:
-            sayings = self._shared(marks)
-            if sayings:
-                shared[marks] = sayings
-        seen = sum(any(known.get(mark, 0) > now_ms for mark in marks) for marks in shared)
-        if len(shared) < (MIN_SHARED if seen >= MIN_SHARED else MIN_TEXTS) or len(shared) < MIN_SHARE * len(spoken):
+        shared = sum(bool(text.sayings) for text in texts)
+        record.little_own = shared >= MIN_SHARED and shared >= MIN_SHARE * len(texts)
+        usual = self._usual(record.little_own)
+        if not record.little_own:
             return None
-        return self._weigh(account, shared, now_ms)
+        if now_ms // 1000 != self._second:
+            self._second, self._weighed = now_ms // 1000, 0
+        self._weighed += 1
+        return self._weigh(account, texts, usual, now_ms) if self._weighed <= MAX_WEIGHED else None
 
-    def _weigh(self, account: str, shared: dict[tuple[int, ...], list[_Saying]], now_ms: int) -> Evidence | None:
-        common: Counter[str] = Counter()
-        sizes = []
-        rooms: set[str] = set()
-        for sayings in shared.values():
-            speakers = set().union(*(saying.speakers for saying in sayings))
-            rooms.update(*(saying.rooms for saying in sayings))
-            common.update(speakers)
-            sizes.append(len(speakers) - 1)
-        del common[account]
-        peers = [speaker for speaker, count in common.items() if count >= MIN_SHARED]
-        if len(peers) < max(MIN_PEERS, 1 + LIFT * self._by_chance(sizes)):
+    def _weigh(self, account: str, texts: list[_Text], usual: float, now_ms: int) -> Evidence | None:
+        """Whether an account of little own belongs to a group."""
+        others = [(text, text.others(account)) for text in texts if text.sayings]
+        closed = [(text, speakers) for text, speakers in others if self._is_closed(speakers)]
+        rooms = {room for text, _ in closed for saying in text.sayings for room in saying.rooms}
+        if len(closed) < MIN_SHARED or len(closed) < MIN_SHARE * len(texts) or len(rooms) < 2:
             return None
-        for marks in shared:
-            for mark in marks:
-                self._known.pop(mark, None)
-                self._known[mark] = now_ms + KNOWN_MS
-        evidence = Evidence(account, tuple(sorted(peers)[:50]), len(shared), len(rooms), now_ms)
-        self._named.pop(account, None)
-        self._named[account] = evidence
-        while len(self._known) > MAX_KNOWN:
-            del self._known[next(iter(self._known))]
-        while len(self._named) > MAX_KNOWN:
-            del self._named[next(iter(self._named))]
+        # One post may be a version of two texts: it counts once.
+        common = Counter(speaker for speaker, _ in {said for _, speakers in closed for said in speakers.items()})
+        seen = sum(any(self._known.get(mark, 0) > now_ms for mark in text.marks) for text, _ in closed)
+        peers: list[str] = []
+        if seen >= MIN_SHARED and seen >= MIN_SHARE * len(texts):
+            peers = [speaker for speaker in common if speaker in self._named]
+        if not peers and len(closed) >= MIN_TEXTS:
+            peers = self._together(common, [len(speakers) for _, speakers in closed], usual)
+        if not peers:
+            return None
+        evidence = Evidence(account, tuple(sorted(peers)[:MAX_NAMES]), len(closed), len(rooms), now_ms)
+        self._name(evidence, closed, set(peers))
         return evidence
 
-    def _by_chance(self, sizes: list[int]) -> float:
-        """How many accounts would share two of the texts if everybody chose texts on their own."""
-        return sum(one * two for place, one in enumerate(sizes) for two in sizes[place + 1 :]) / max(
-            len(self._posts), LEAST_CROWD
-        )
+    def _texts(self, record: _Account) -> list[_Text]:
+        """What an account said lately, versions of one text together; what is too short to tell is one text of its own."""
+        heard = self._said
+        found: list[tuple[_Text, frozenset[str]]] = []
+        for what in dict.fromkeys(what for _, what in record.posts):
+            triples = _triples(what.spoken)
+            for text, others in found:
+                if _same(triples, others) or not text.marks.isdisjoint(what.marks):
+                    break
+            else:
+                text = _Text()
+                found.append((text, triples))
+            for mark in what.marks:
+                saying = heard.get(mark) or self._said_before.get(mark)
+                if mark not in text.marks and isinstance(saying, _Saying) and _is_shared(mark, saying):
+                    text.sayings.append(saying)
+                text.marks.add(mark)
+        return [text for text, _ in found]
+
+    def _usual(self, little_own: bool) -> float:
+        """The share of those who are of little own among all who say a shared text, on this site just now."""
+        if self._judged > USUAL:
+            self._judged /= 2
+            self._little /= 2
+        usual = self._little / self._judged
+        self._judged += 1
+        self._little += little_own
+        return usual
+
+    def _is_closed(self, speakers: dict[str, int]) -> bool:
+        """Whether the others who said a text (the first ones of a great many) say little else, as far as that can be told."""
+        accounts = self._accounts
+        told = little = 0
+        for speaker in islice(speakers, MAX_ASKED):
+            record = accounts.get(speaker)
+            if record is not None and record.little_own is not None:
+                told += 1
+                little += record.little_own
+        return told > 0 and little >= CLOSED * told
+
+    def _together(self, common: Counter[str], sizes: list[int], usual: float) -> list[str]:
+        """Those of little own who share so many of the texts that chance does not explain it; nobody where it does.
+
+        Chance: each account says each text, independently, as often as the text's share of all accounts. Accounts that speak
+        much meet more often, as if there were fewer of them. The bound on how likely that is is Chernoff's.
+        """
+        accounts = self._accounts
+        little = [(name, count) for name, count in common.items() if (record := accounts.get(name)) and record.little_own]
+        if len(little) < MIN_PEERS:
+            return []
+        crowd = max(self._posts**2 / max(1, self._squares), LEAST_CROWD)
+        # Chances to share exactly 0, 1, 2, ... of the texts.
+        chances = [1.0]
+        for size in sizes:
+            share = min(1.0, size / crowd)
+            chances = [was * (1 - share) + less * share for was, less in zip([*chances, 0.0], [0.0, *chances], strict=True)]
+        best: tuple[float, list[str]] = (NATS, [])
+        for least in range(MIN_SHARED, len(sizes) + 1):
+            peers = [name for name, count in little if count >= least]
+            expected = usual * crowd * sum(chances[least:]) + 1e-9
+            if len(peers) >= 1 + LIFT * expected:
+                unlikely = len(peers) * (log(len(peers) / expected) - 1) + expected
+                if unlikely > best[0]:
+                    best = unlikely, peers
+        return best[1]
+
+    def _name(self, evidence: Evidence, closed: list[tuple[_Text, dict[str, int]]], peers: set[str]) -> None:
+        """Remember an account as named, and the closed texts that are mostly said by the group as known."""
+        named = self._named
+        named[evidence.account] = evidence
+        named.move_to_end(evidence.account)
+        for text, speakers in closed:
+            if sum(speaker in named or speaker in peers for speaker in speakers) >= GROUP * len(speakers):
+                for mark in text.marks:
+                    self._known[mark] = evidence.at_ms + KNOWN_MS
+                    self._known.move_to_end(mark)
+        while len(self._known) > MAX_KNOWN:
+            self._known.popitem(last=False)
+        while len(named) > MAX_KNOWN:
+            named.popitem(last=False)
+
+
+def _is_shared(mark: str, saying: _Saying) -> bool:
+    return len(saying.speakers) > 1 and (len(saying.rooms) > 1 or mark[0] == TARGET)
+
+
+def _same(one: frozenset[str], other: frozenset[str]) -> bool:
+    return len(one & other) > SAME * min(len(one), len(other))

@@ -1,8 +1,12 @@
-"""A seeded world of ordinary crowds and campaigns, to measure the detection of swarms with."""
+"""A seeded world of ordinary crowds and campaigns, to measure the detection of swarms with.
+
+``python -m tests.filters.crowds`` prints the table of docs/screening.md (about half a minute).
+"""
 
 from __future__ import annotations
 
 import random
+from itertools import accumulate
 from typing import NamedTuple
 
 from filters.normalize import fold
@@ -90,7 +94,10 @@ RITUALS = ("全体起立欢迎主播", "前方高能非战斗人员撤离", "许
 
 
 class World(NamedTuple):
-    """What one run is made of; rates are messages a minute per account."""
+    """What one run is made of; rates are messages a minute per account.
+
+    ``repertoire``: from how many lines the crowd takes all it says, the n-th one as often as 1/n (0: mostly words of its own).
+    """
 
     accounts: int = 20
     texts: int = 10
@@ -101,15 +108,18 @@ class World(NamedTuple):
     crowd_rate: float = 2.0
     seconds: int = 180
     seed: int = 1
+    repertoire: int = 0
 
 
 class Outcome(NamedTuple):
-    """Precision and recall over accounts, and the median seconds from an account's campaign start to its being named."""
+    """Precision and recall over accounts; the share of the campaign named within 60 s of their first message, and the median of
+    those seconds; the second of the run in which the first of them was named; how many of the crowd were named."""
 
     precision: float
     recall: float
     within_60_s: float
     median_s: float
+    first_s: float
     false: int
 
 
@@ -131,13 +141,24 @@ def events(world: World, rng: random.Random) -> list[tuple[int, str, str, str]]:
     end_ms = world.seconds * 1000
     rooms = [f"room{number}" for number in range(world.rooms)]
     phrases = [sentence(rng) for _ in range(400)]
+    lines = [sentence(rng) + sentence(rng) for _ in range(world.repertoire)]
+    weights = list(accumulate(1 / place for place in range(1, len(lines) + 1)))
     for number in range(world.crowd):
         home = rng.choice(rooms)
         at_ms = rng.expovariate(world.crowd_rate / 60_000)
         while at_ms < end_ms:
             room = home if rng.random() < 0.9 else rng.choice(rooms)
             kind = rng.random()
-            text = rng.choice(RITUALS) if kind < 0.15 else rng.choice(phrases) if kind < 0.25 else sentence(rng) + sentence(rng)
+            if lines:
+                text = rng.choices(lines, cum_weights=weights)[0]
+            else:
+                text = (
+                    rng.choice(RITUALS)
+                    if kind < 0.15
+                    else rng.choice(phrases)
+                    if kind < 0.25
+                    else sentence(rng) + sentence(rng)
+                )
             out.append((int(at_ms), f"person{number}", room, text))
             at_ms += rng.expovariate(world.crowd_rate / 60_000)
     burst = sentence(rng) + "起飞"
@@ -167,8 +188,46 @@ def run(world: World) -> Outcome:
     waits = sorted((named[account] - began[account]) / 1000 for account in paid)
     return Outcome(
         precision=len(paid) / len(named) if named else 1.0,
-        recall=len(paid) / world.accounts,
-        within_60_s=sum(wait <= 60 for wait in waits) / world.accounts,
+        recall=len(paid) / max(1, world.accounts),
+        within_60_s=sum(wait <= 60 for wait in waits) / max(1, world.accounts),
         median_s=waits[len(waits) // 2] if waits else float("inf"),
+        first_s=min((named[account] for account in paid), default=float("inf")) / 1000,
         false=len(named) - len(paid),
     )
+
+
+SEEDS = (1, 2, 3)
+
+
+def row(world: World) -> str:
+    """One line of the table: means over the seeds."""
+    outcomes = [run(world._replace(seed=seed)) for seed in SEEDS]
+    mean = [sum(figures) / len(SEEDS) for figures in zip(*outcomes, strict=True)]
+    given = f"{world.accounts} | {world.texts} | {'yes' if world.perturbed else 'no'} | {world.rate:g} | {world.crowd}"
+    lines = f"{world.repertoire} lines" if world.repertoire else "own"
+    found = f"{mean[1]:.2f} | {mean[2]:.2f} | {mean[3]:.0f} | {mean[4]:.0f}" if world.accounts else "- | - | - | -"
+    return f"| {given} | {lines} | {mean[0]:.3f} | {mean[5]:.1f} | {found} |"
+
+
+def main() -> None:
+    """Print the table."""
+    print(
+        "| accounts | texts | perturbed | a minute | crowd | its words | precision | crowd named | recall | in 60 s | median s | first s |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|---|---|---|")
+    for accounts in (20, 50, 200):
+        for texts in (3, 10, 30):
+            for perturbed in (False, True):
+                print(row(World(accounts=accounts, texts=texts, perturbed=perturbed)))
+    for rate in (1.0, 2.0, 10.0):
+        print(row(World(accounts=50, rate=rate)))
+    for crowd in (300, 500):
+        for accounts, texts in ((20, 30), (200, 3), (200, 30)):
+            print(row(World(accounts=accounts, texts=texts, crowd=crowd)))
+    for repertoire in (300, 5000):
+        for accounts, rate in ((0, 2.0), (0, 6.0), (20, 2.0)):
+            print(row(World(accounts=accounts, repertoire=repertoire, crowd_rate=rate)))
+
+
+if __name__ == "__main__":
+    main()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from filters.swarm import KNOWN_MS, WINDOW_MS, Swarm, marks_of
+from filters.swarm import KNOWN_MS, MAX_POSTS, MAX_SPEAKERS, WINDOW_MS, Swarm, said
 from tests.filters.crowds import World, run
 
 CAMPAIGN = ("这个产品真的好用推荐给大家", "朋友介绍买的效果很不错", "第三次回购了性价比很高", "客服态度很好物流也很快")
@@ -27,7 +27,7 @@ def test_campaign_is_named() -> None:
     assert len(play(swarm, 10, CAMPAIGN, 3)) >= 9
     evidence = swarm.post("a1", "r1", CAMPAIGN[0], 10_000)
     assert evidence is not None
-    assert evidence.words().endswith("texts shared with 9 accounts in 3 rooms within 120 s")
+    assert evidence.words().endswith("texts shared with 8 accounts in 3 rooms within 120 s")
     assert evidence.texts >= 3
 
 
@@ -115,15 +115,85 @@ def test_likes_and_reports() -> None:
     assert len(named) >= 7
 
 
-def test_marks() -> None:
-    """Near copies share a mark; texts too short to tell have none."""
-    assert set(marks_of("这个产品真的好用推荐给大家")) & set(marks_of("这个產品真的好用推荐給大家666!"))
-    assert set(marks_of("这个产品真的好用推荐给大家")) & set(marks_of("这个产品真的很用推荐给大家"))
-    assert marks_of("哈哈哈哈哈") == ()
+def test_pieces() -> None:
+    """Near copies share a piece, also with words in front and behind; texts too short to tell have none."""
+    whole = set(said("这个产品真的好用推荐给大家").marks)
+    assert whole & set(said("这个產品真的好用推荐给大家666!").marks)
+    assert whole & set(said("这个产品真的很用推荐给大家").marks)
+    assert whole & set(said("姐妹们这个产品真的好用推荐给大家哈哈").marks)
+    assert said("哈哈哈哈哈").marks == ()
+
+
+def test_versions_of_one_text_are_one() -> None:
+    """Many versions of one text from a whole crowd, over all rooms, name nobody: one post counts as one text at most."""
+    swarm = Swarm()
+    heads, tails = ("", "姐妹们", "我说", "家人们"), ("", "冲", "啊对", "真的好")
+    for number in range(2_000):
+        text = heads[number % 4] + "全体起立迎接冠军回家了" + tails[number // 4 % 4]
+        text = text[: number % 7 + 2] + "哦呀的了吧"[number % 5] + text[number % 7 + 3 :]
+        assert swarm.post(f"a{number * 7 % 300}", f"r{number % 4}", text, 20 * number) is None
+
+
+def test_memory_of_pieces_is_bounded() -> None:
+    """Pieces of texts are let go after two windows, or sooner when there are too many, bit by bit."""
+    swarm = Swarm(max_accounts=1_000)
+    for number in range(5_000):
+        swarm.post("a", "r", "".join(chr(0x4E00 + (number * 31 + place * 7) % 5_000) for place in range(12)), number)
+        assert len(swarm._said) <= 503
+        assert len(swarm._said_before) <= 503
+        assert len(swarm._spent) <= 503
+    for number in range(1_000):
+        swarm.post("a", "r", "666", 10 * WINDOW_MS + number * WINDOW_MS)
+    assert not swarm._said
+    assert not swarm._spent
+
+
+def test_sums_of_posts_are_right() -> None:
+    """The sums by which the effective size of a crowd is reckoned follow what is remembered."""
+    swarm = Swarm(max_accounts=40)
+    for number in range(3_000):
+        account = f"a{number % 7 * number % 61}"
+        swarm.post(account, "r", f"第{chr(0x4E00 + number)}句完全不同的话", number * (WINDOW_MS // 100))
+        counts = [len(record.posts) for record in swarm._accounts.values()]
+        assert max(counts) <= MAX_POSTS
+        assert swarm._posts == sum(counts)
+        assert swarm._squares == sum(count * count for count in counts)
+
+
+def test_speakers_are_bounded() -> None:
+    """Of a text that everybody says only the latest speakers are remembered."""
+    swarm = Swarm()
+    for number in range(3 * MAX_SPEAKERS):
+        swarm.post(f"a{number}", f"r{number % 50}", CAMPAIGN[0], number)
+    saying = swarm._said[said(CAMPAIGN[0]).marks[0]]
+    assert not isinstance(saying, tuple)
+    assert len(saying.speakers) == MAX_SPEAKERS
+    assert len(saying.rooms) <= 16
 
 
 @pytest.mark.parametrize(
-    "world", [World(accounts=20, texts=3), World(accounts=60, texts=10, perturbed=True), World(accounts=200, texts=30, seed=3)]
+    "world", [World(accounts=0, repertoire=300), World(accounts=0, repertoire=5_000, crowd=700, crowd_rate=6.0, seconds=90)]
+)
+def test_crowd_of_common_lines_is_not_named(world: World) -> None:
+    """A crowd whose every message is one of the lines that all use, the common ones most, is hardly ever taken for a campaign."""
+    assert run(world).false <= 3
+
+
+def test_large_campaign_on_a_small_site() -> None:
+    """A campaign that is a large part of everybody there is found all the same."""
+    outcome = run(World(accounts=200, texts=3, crowd=500))
+    assert outcome.recall >= 0.95
+    assert outcome.precision >= 0.95
+
+
+@pytest.mark.parametrize(
+    "world",
+    [
+        World(accounts=20, texts=3),
+        World(accounts=60, texts=10, perturbed=True),
+        World(accounts=200, texts=30, seed=3),
+        World(accounts=20, texts=30),
+    ],
 )
 def test_precision_and_recall(world: World) -> None:
     """Among ordinary crowds with rituals and a burst of one text, campaigns are found, and hardly anybody else is named."""
@@ -131,3 +201,5 @@ def test_precision_and_recall(world: World) -> None:
     assert outcome.precision >= 0.95
     assert outcome.recall >= 0.8
     assert outcome.median_s <= 60
+    assert outcome.within_60_s >= 0.7
+    assert outcome.first_s <= 60
