@@ -32,7 +32,7 @@ from server.core.hub import Hub
 from server.errors import ConfigError
 from server.flush import Flusher, Viewer
 from server.history import History
-from server.http import api, demo, errors, health, operator, pages, stream
+from server.http import account, account_agreement, account_sign_in, api, demo, errors, health, operator, pages, stream
 from server.http.edge import http_class
 from server.logs import configure
 from server.metrics import Exposition, Stats
@@ -239,7 +239,7 @@ async def build(settings: Settings) -> AsyncIterator[Parts]:
     screening = Screening(settings.data_dir / "rules", settings.rules_file, screening_config(settings))
     store = SqlStore.open(settings.data_dir / "barrage.db")
     try:
-        people = People.open(settings, unix_ms)
+        people = People.open(settings, unix_ms, lambda text: screening.current().inspect(text))
     except BaseException:
         store.close()
         raise
@@ -265,7 +265,10 @@ async def build_offline(settings: Settings) -> AsyncIterator[Site]:
 
 def web_app(site: Site) -> Starlette:
     """The HTTP routes over the services."""
-    routes = [*health.routes, *api.routes, *stream.routes, *operator.routes, *demo.routes, *pages.routes]
+    routes = [
+        *health.routes, *api.routes, *stream.routes, *operator.routes, *demo.routes, *account_sign_in.routes,
+        *account_agreement.routes, *account.routes, *pages.routes,
+    ]  # fmt: skip
     app = Starlette(routes=routes, exception_handlers=errors.handlers, middleware=errors.middleware)
     app.state.services = site
     pages.prepare(app)
@@ -348,6 +351,7 @@ async def _serve(settings: Settings, sock: socket.socket, lock: DataLock, ready:
             _named(loop, "patrol pages", parts.patrol_pages()),
             _named(loop, "fresh keys", parts.tokens.run()),
             _named(loop, "look after accounts", parts.people.run()),
+            _named(loop, "erase and purge", parts.site.custody.run()),
         ]
         serving = loop.create_task(server.serve(sockets=[sock]))
         while not server.started and not serving.done():  # noqa: ASYNC110 # uvicorn has no event for it

@@ -206,6 +206,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         "Networks that may read `/metrics`, and on `/readyz` what is wrong.", max_length=256)] = ("127.0.0.0/8", "::1/128")
     demo_tokens_per_s: Annotated[float, _http("Demo tokens that one address gets.", "1/s", ge=0.001, le=1e6)] = 1.0
     demo_tokens_burst: Annotated[int, _http("Demo tokens that one address gets at once.", ge=1)] = 20
+    sign_ins_per_s: Annotated[float, _http("Steps of signing in that one address may take.", "1/s", ge=0.001, le=1e6)] = 0.5
+    sign_ins_burst: Annotated[int, _http("Steps of signing in that one address may take at once.", ge=1)] = 60
     reports_per_s: Annotated[float, _http("Reports that one address may send.", "1/s", ge=0.001, le=1e6)] = 0.1
     reports_burst: Annotated[int, _http("Reports that one address may send at once.", ge=1)] = 10
     report_max_chars: Annotated[int, _http("Longest text of a report.", "chars", ge=0, le=5000)] = 500

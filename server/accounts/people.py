@@ -12,12 +12,14 @@ from typing import Final
 
 import structlog
 
-from server.accounts import licences, public, sessions
+from filters.verdict import Action, Verdict
+from server.accounts import licences, privacy, public, sessions
 from server.accounts.agreement import Agreements
 from server.accounts.book import Accounts
 from server.accounts.desk import StaffDesk
 from server.accounts.licences import Provider
 from server.accounts.oidc import Providers
+from server.accounts.signup import Screen, SignUp
 from server.accounts.standing import Standing
 from server.accounts.vault import Vault
 from server.errors import Refusal, StoreError
@@ -33,6 +35,11 @@ _DAY_MS: Final = 86_400_000
 log = structlog.get_logger("people")
 
 
+def refuse_all(text: str) -> Verdict:
+    """The screening of a process that has none: no nickname can be judged, so none is taken."""
+    return Verdict(action=Action.REFUSE, text=text, rules="")
+
+
 class People:
     """The parts, each an attribute, built in the order in which they need each other. Belongs to the event loop.
 
@@ -40,7 +47,9 @@ class People:
     released in :meth:`close`. ``clock_ms`` gives Unix time.
     """
 
-    def __init__(self, settings: Settings, book: Accounts, clock_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, settings: Settings, book: Accounts, clock_ms: Callable[[], int], screen: Screen = refuse_all
+    ) -> None:
         self.settings: Final = settings
         self.book: Final = book
         self.clock_ms: Final = clock_ms
@@ -55,15 +64,19 @@ class People:
         self._required: Final = self.agreements.current().version if settings.agreement_required else ""
         self.oidc: Final = Providers.open(settings, book, clock_ms)
         self.desk: Final = StaffDesk(settings)
+        self.notice: Final = privacy.notice(settings)
+        self.signup: Final = SignUp.open(book, self.vault, settings, screen, clock_ms)
         self.provider: Provider = book.read_now(licences.read_provider)
 
     @classmethod
-    def open(cls, settings: Settings, clock_ms: Callable[[], int]) -> People:
-        """Over ``accounts.db`` of the data folder, made when missing. Raises ConfigError, StoreUnavailable."""
+    def open(cls, settings: Settings, clock_ms: Callable[[], int], screen: Screen = refuse_all) -> People:
+        """Over ``accounts.db`` of the data folder, made when missing. ``screen`` is what nicknames are judged by; without it nobody
+        can choose one. Raises ConfigError, StoreUnavailable."""
         book = Accounts(settings.data_dir / "accounts.db", clock_ms)
         try:
-            found = cls(settings, book, clock_ms)
+            found = cls(settings, book, clock_ms, screen)
             book.write_now(found.agreements.establish)
+            book.write_now(lambda tx: privacy.establish(tx, found.notice))
             return found
         except BaseException:
             book.close()
@@ -119,8 +132,9 @@ class People:
                 log.info("accounts can be served again")
 
     async def drain(self) -> None:
-        """Everything that was begun is committed."""
+        """Everything that was begun is committed; connections to services of others are closed."""
         await self.book.drain()
+        await self.signup.aclose()
 
     def close(self) -> None:
         """Release threads and files; idempotent."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -15,14 +16,18 @@ from starlette.routing import BaseRoute, Route
 
 from server.errors import Refusal
 from server.http.api import find_room
+from server.http.reader import comment_of, identity_of, reader_of
 from server.http.reports import ReportForm
-from server.http.requests import services
+from server.http.requests import address, services
+from server.http.screens import problem
 from server.http.services import Services
-from server.store.base import RoomInfo
+from server.http.sessions import read_form, visitor
+from server.store.base import Committed, Recorded, RoomInfo
 from server.web.assets import Assets
 from server.web.rows import PageRows, script_config
 from server.web.security import origin_of, page_headers
 from server.web.views import Views
+from server.web.ways import WAYS
 from static_mirror import layout
 
 ROWS: Final = 100
@@ -70,6 +75,32 @@ class Pages:
 
     async def room(self, request: Request) -> HTMLResponse:
         """``/rooms/{room}``: player, overlay and the newest comments, in one document that can be read without scripts."""
+        return await self._room_page(request)
+
+    async def comment(self, request: Request) -> Response:
+        """``POST /rooms/{room}/comment``: what somebody signed in posts without script, through the one path of all comments. What is
+        refused comes back with its reason, in the field."""
+        room = find_room(request)
+        who = await visitor(request)
+        fields = await read_form(request, who)
+        said = comment_of(room.name, fields)
+        if who is None:
+            return await self._room_page(request, Refusal("sign_in_required"), said.text)
+        found = services(request)
+        try:
+            speaker = await identity_of(request, who)
+            port = request.client.port if request.client is not None else 0
+            outcome = await found.post(speaker, said, address(request), port)
+        except Refusal as refusal:
+            return await self._room_page(request, refusal, said.text)
+        if isinstance(outcome, Committed):
+            return RedirectResponse(f"/rooms/{room.name}?said={outcome.event.seq}#c{outcome.event.seq}", 303)
+        if isinstance(outcome, Recorded) and outcome.action == "held":
+            return RedirectResponse(f"/rooms/{room.name}?said=held#say", 303)
+        return await self._room_page(request, Refusal(outcome.code), said.text)
+
+    async def _room_page(self, request: Request, refusal: Refusal | None = None, text: str = "") -> HTMLResponse:
+        """The page; ``refusal`` of a comment that was posted just now, and its ``text``."""
         found = services(request)
         room = find_room(request)
         events = await found.newest(room.name, ROWS)
@@ -77,18 +108,21 @@ class Pages:
         language = self.views.language(request)
         folder = f"/rooms/{room.name}/comments"
         older = f"{folder}/{layout.page_name(layout.page_of(events[0].seq))}#c{events[0].seq}" if events else ""
+        reader = await reader_of(request)
         config = script_config(
             room,
             language,
             head=head,
-            demo=self._settings.demo,
             time_zone=self._settings.time_zone,
             history_limit=min(_HISTORY_LIMIT, self._settings.history_limit_max),
             messages=self.views.messages(language),
+            ways=self.views.ways(language),
+            form_token=reader.token.token if reader.signed_in else "",
         )
-        return self.views.page(
+        response = self.views.page(
             request,
             "room.html",
+            status=refusal.code.http if refusal else 200,
             media=origin_of(room.video_url),
             room=room,
             rows=self._rows.newest_first(room, events, language),
@@ -98,8 +132,16 @@ class Pages:
             index=f"{folder}/{layout.INDEX_NAME}",
             config=config,
             max_chars=self._settings.comment_max_chars,
-            demo=self._settings.demo,
+            reader=reader,
+            key=secrets.token_hex(16),
+            problem=problem(request, refusal),
+            way=WAYS.get(refusal.code.name) if refusal else None,
+            said=request.query_params.get("said", ""),
+            text=text,
         )
+        if reader.signed_in:
+            response.headers["Cache-Control"] = "private, no-store"
+        return response
 
     async def comments_folder(self, request: Request) -> Response:
         """The folder's own address leads to its index."""
@@ -176,6 +218,7 @@ def prepare(app: Starlette) -> None:
     ``app.state.services`` is set. Raises as :class:`Pages`.
     """
     app.state.pages = Pages(app.state.services)
+    app.state.views = app.state.pages.views
 
 
 def _pages(request: Request) -> Pages:
@@ -202,6 +245,7 @@ def _route(path: str, pick: Callable[[Pages], Handler], *methods: str) -> Route:
 routes: Final[list[BaseRoute]] = [
     _route("/", lambda pages: pages.index),
     _route("/rooms/{room}", lambda pages: pages.room),
+    _route("/rooms/{room}/comment", lambda pages: pages.comment, "POST"),
     _route("/rooms/{room}/comments/", lambda pages: pages.comments_folder),
     _route("/rooms/{room}/comments/{name}", lambda pages: pages.comments),
     _route("/rooms/{room}/report", lambda pages: pages.reports.form),

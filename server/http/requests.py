@@ -85,6 +85,7 @@ class HttpLimits:
 
     def __init__(self, settings: Settings) -> None:
         self._demo_tokens = Gcra(round(1000 / settings.demo_tokens_per_s), settings.demo_tokens_burst, ADDRESSES_MAX)
+        self._sign_ins = Gcra(round(1000 / settings.sign_ins_per_s), settings.sign_ins_burst, ADDRESSES_MAX)
         self._streams_max = settings.sse_max
         self._streams_per_address = settings.sse_per_address
         self._streams: dict[str, int] = {}
@@ -93,6 +94,12 @@ class HttpLimits:
     def demo_token(self, address: str, steady_ms: int) -> None:
         """Take one demo token at this moment of a clock that nobody sets. Raises Refusal ``too_many_requests``."""
         wait_ms = self._demo_tokens.allow(limit_key(address), steady_ms)
+        if wait_ms:
+            raise Refusal("too_many_requests", retry_after_ms=wait_ms)
+
+    def sign_in(self, address: str, steady_ms: int) -> None:
+        """Take one step of signing in, as :meth:`demo_token`. Raises Refusal ``too_many_requests``."""
+        wait_ms = self._sign_ins.allow(limit_key(address), steady_ms)
         if wait_ms:
             raise Refusal("too_many_requests", retry_after_ms=wait_ms)
 

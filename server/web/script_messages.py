@@ -28,7 +28,6 @@ SCRIPT_MESSAGES: Final[Mapping[str, str]] = {
     # Who one is.
     "posting_as": N_("Posting as {name}"),
     "unverified": N_("{name}: your account is not verified yet, so it can only read."),
-    "token_failed": N_("No name could be had just now. Try again."),
     # The room.
     "mode_open": N_("Comments are open."),
     "mode_read_only": N_("This room can be read only at the moment."),

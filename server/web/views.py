@@ -16,6 +16,7 @@ from server.web.assets import Assets
 from server.web.i18n import LANGUAGES, NAMES, choose_language, load_translations
 from server.web.script_messages import script_messages
 from server.web.security import page_headers
+from server.web.ways import WAYS, script_ways
 
 TEMPLATES_DIR: Final = Path(__file__).parent / "templates"
 LANGUAGE_COOKIE: Final = "lang"
@@ -30,6 +31,7 @@ class Views:
         self._settings = settings
         self._environments: dict[str, Environment] = {}
         self._messages: dict[str, dict[str, str]] = {}
+        self._ways: dict[str, dict[str, tuple[str, str]]] = {}
         for language, translations in load_translations().items():
             environment = make_environment()
             environment.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
@@ -40,6 +42,7 @@ class Views:
                 environment.get_template(path.name)
             self._environments[language] = environment
             self._messages[language] = script_messages(translations.gettext)
+            self._ways[language] = script_ways(translations.gettext)
 
     def language(self, request: Request) -> str:
         """The language of the answer to this request."""
@@ -53,6 +56,10 @@ class Views:
     def messages(self, language: str) -> dict[str, str]:
         """What the page's scripts say, by key."""
         return self._messages[language]
+
+    def ways(self, language: str) -> dict[str, tuple[str, str]]:
+        """Where refusals can be mended, by code: path and label, for the page's scripts."""
+        return self._ways[language]
 
     def page(self, request: Request, template: str, *, status: int = 200, media: str = "", **context: Any) -> HTMLResponse:
         """Render a template. ``media`` is a further origin of videos; the context is named in the head of each template."""
@@ -79,6 +86,7 @@ class Views:
             status=code.http,
             code=code,
             text=code.zh if self.language(request) == "zh-CN" else code.en,
+            way=WAYS.get(code.name),
         )
         if code.temporary or refusal.retry_after_ms:
             response.headers["Retry-After"] = str(max(1, -(-refusal.retry_after_ms // 1000)))

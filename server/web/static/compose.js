@@ -14,7 +14,12 @@ export function sentence({ message, message_zh }) {
   return (document.documentElement.lang.startsWith("zh") ? message_zh : message) ?? "";
 }
 
-/** The token lives as long as the tab, so that a reload stays signed in. */
+/** Whoever is signed in here gets short-lived tokens for the player from the session; they are asked for anew in time. */
+const RENEW_AT = 0.7; // of a token's life
+const RENEW_LEAST_MS = 10_000;
+const RENEW_AGAIN_MS = 30_000;
+
+/** The token of a host page lives as long as the tab, so that a reload stays signed in. */
 const KEY = "barrage.token";
 
 /** @param {string} token */
@@ -48,14 +53,48 @@ export function takeToken() {
   }
 }
 
+/** Tokens for the player out of the session's cookie. */
+export class SessionTokens {
+  /** @param {string} formToken  of the page */
+  constructor(formToken) {
+    this.formToken = formToken;
+  }
+
+  /** A fresh token; null: there is none to be had just now. An ended session reads on. @returns {Promise<{token: string, expires_ms: number, now_ms: number} | null>} */
+  async fetch() {
+    try {
+      const response = await fetch("/api/v1/session/token", {
+        method: "POST",
+        headers: { "X-Barrage-Form-Token": this.formToken },
+      });
+      return response.ok ? await response.json() : null;
+    } catch {
+      return null; // no network: the connection will not be there either
+    }
+  }
+
+  /** Sign the client in, and keep it signed in. @param {Barrage} client */
+  async keep(client) {
+    const found = await this.fetch();
+    if (found !== null) {
+      client.setToken(found.token);
+    }
+    const left = found === null ? RENEW_AGAIN_MS : (found.expires_ms - found.now_ms) * RENEW_AT;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.keep(client), Math.max(RENEW_LEAST_MS, left));
+    return found !== null;
+  }
+}
+
 export class Compose {
   /** @type {Identity | null} */ #identity = null;
   #mode = "";
 
   /**
    * @param {Barrage} client
-   * @param {{demo: boolean, mode: string, position_ms: () => number | undefined}} options  `mode` of the room; `position_ms`: where in
-   *   the video, undefined when live
+   * @param {{mode: string, ways: Record<string, [string, string]>, session: SessionTokens | null, position_ms: () => number | undefined}} options
+   *   `mode` of the room; `ways`: page and its label by refusal code; `session`: of whoever is signed in here; `position_ms`: where
+   *   in the video, undefined when live
    */
   constructor(client, options) {
     this.client = client;
@@ -68,12 +107,6 @@ export class Compose {
       event.preventDefault();
       this.#submit();
     });
-    if (options.demo) {
-      byId("identity").addEventListener("submit", (/** @type {SubmitEvent} */ event) => {
-        event.preventDefault();
-        this.#introduce();
-      });
-    }
     client.addEventListener("hello", (event) => this.#onHello(/** @type {CustomEvent} */ (event).detail));
     client.addEventListener("problem", (event) => this.#onProblem(/** @type {CustomEvent} */ (event).detail));
     this.#show();
@@ -84,10 +117,22 @@ export class Compose {
     return this.#identity?.id ?? "";
   }
 
-  /** Tell something that concerns one's own doing. @param {string} text @param {"" | "good" | "bad"} [tone] */
-  tell(text, tone = "") {
+  /**
+   * Tell something that concerns one's own doing. @param {string} text @param {"" | "good" | "bad"} [tone]
+   * @param {string} [code]  of a refusal: where it can be mended, the way there stands beside it
+   */
+  tell(text, tone = "", code = "") {
     this.status.textContent = text;
     this.status.className = tone;
+    const way = Object.hasOwn(this.options.ways, code) ? this.options.ways[code] : undefined;
+    if (way !== undefined) {
+      const link = document.createElement("a");
+      const [path, fragment] = way[0].split("#");
+      link.href = `${path}?return=${location.pathname}${fragment ? `#${fragment}` : ""}`;
+      link.textContent = way[1];
+      this.status.append(" ", link);
+    }
+    byId("outcome")?.remove(); // what was posted without script is over
   }
 
   /** The room's mode, from the server. @param {string} mode */
@@ -140,7 +185,7 @@ export class Compose {
         this.tell(sentence(outcome) || t("held"));
         break;
       case "refused":
-        this.tell(sentence(outcome), "bad");
+        this.tell(sentence(outcome), "bad", outcome.code);
         break;
       case "failed":
         this.tell(t(outcome.code === "too_many_pending" ? "too_many" : "failed"), "bad");
@@ -165,47 +210,23 @@ export class Compose {
 
   /** @param {{code: string, message: string, message_zh: string}} problem */
   #onProblem(problem) {
+    if (problem.code === "token_expired" && this.options.session !== null) {
+      this.options.session.keep(this.client); // the computer slept: the session may still be there
+      return;
+    }
     if (problem.code === "bad_token" || problem.code === "token_expired") {
       keepToken("");
       this.client.token = "";
       this.#identity = null;
       this.#show();
     }
-    this.tell(sentence(problem), "bad");
+    this.tell(sentence(problem), "bad", problem.code);
   }
 
   /** Only what works now is shown. */
   #show() {
     const mayPost = this.#identity?.verified === true;
     this.form.hidden = !mayPost || this.#mode !== "open";
-    if (this.options.demo) {
-      byId("identity").hidden = this.#identity !== null;
-    }
-    byId("signin").hidden = this.options.demo || this.#identity !== null;
-  }
-
-  /** The demo hands a token to anyone who gives a name. */
-  async #introduce() {
-    const nickname = byId("nickname").value.trim();
-    if (!nickname) {
-      return;
-    }
-    try {
-      const response = await fetch("/demo/token", {
-        method: "POST",
-        headers: { "Content-Type": "application/json" },
-        body: JSON.stringify({ nickname }),
-      });
-      const answer = await response.json();
-      if (!response.ok) {
-        this.tell(sentence(answer) || t("token_failed"), "bad");
-        return;
-      }
-      keepToken(answer.token);
-      this.client.setToken(answer.token);
-      this.input.focus();
-    } catch {
-      this.tell(t("token_failed"), "bad");
-    }
+    byId("signin").hidden = mayPost || (this.#identity !== null && this.options.session === null);
   }
 }

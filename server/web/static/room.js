@@ -1,7 +1,7 @@
 /** The room's page: puts client, overlay, player, list and form together. */
 
 import { Barrage } from "./barrage.js";
-import { Compose, takeToken } from "./compose.js";
+import { Compose, SessionTokens, takeToken } from "./compose.js";
 import { Overlay } from "./overlay.js";
 import { Player } from "./player.js";
 import { Rows } from "./rows.js";
@@ -13,10 +13,10 @@ import { t, useWords } from "./words.js";
 /** @typedef {import("./barrage.js").Comment} Comment */
 /**
  * @typedef {object} Config
- * @property {string} room @property {"live" | "vod"} kind @property {string} epoch @property {number} head @property {boolean} demo
+ * @property {string} room @property {"live" | "vod"} kind @property {string} epoch @property {number} head @property {string} form_token
  * @property {string} mode @property {string} time_zone @property {number} page_rows @property {number} history_limit
  * @property {import("./rows.js").RowsOptions["labels"]} labels @property {Record<string, string>} regions
- * @property {Record<string, string>} messages
+ * @property {Record<string, string>} messages @property {Record<string, [string, string]>} ways
  */
 
 const ROWS_MOST = 200;
@@ -30,15 +30,17 @@ const byId = (id) => document.getElementById(id);
 const config = JSON.parse(byId("config").textContent);
 useWords(config.messages);
 
-const client = new Barrage({ room: config.room, token: takeToken(), since: { epoch: config.epoch, seq: config.head } });
+const session = config.form_token ? new SessionTokens(config.form_token) : null;
+const client = new Barrage({ room: config.room, token: session === null ? takeToken() : "", since: { epoch: config.epoch, seq: config.head } });
 const player = new Player(byId("video"));
 const overlay = new Overlay(byId("overlay"), showCounts);
 const timeline = new Timeline(TIMELINE_MOST);
 const follower = new Follower(timeline);
 const vod = config.kind === "vod";
 const compose = new Compose(client, {
-  demo: config.demo,
   mode: config.mode,
+  ways: config.ways,
+  session,
   position_ms: () => (vod ? player.position_ms : undefined),
 });
 const rows = new Rows(byId("rows"), byId("row-templates"), {
@@ -216,7 +218,11 @@ connectSettings(overlay, { panel: byId("settings"), fly: byId("fly"), hold: byId
 connectPopups();
 byId("bar").hidden = false;
 byId("state").hidden = false;
-client.connect();
+if (session === null) {
+  client.connect();
+} else {
+  session.keep(client).finally(() => client.connect()); // with the token at once: no connection as a reader first
+}
 
 /** For scripts of the host page on the same origin, for example to sign in: `barrage.setToken(token)`. */
 Object.assign(window, { barrage: client });
