@@ -154,6 +154,7 @@ class Replay:
         step: Callable[[str, int, int], None] = lambda text, done, total: None,
     ) -> None:
         self._site = site
+        self._mint = mint
         self._lines = lines
         self._speed = speed
         self._entry_per_s = entry_per_s
@@ -166,8 +167,7 @@ class Replay:
         self._pacer = Pacer()
         names = list(dict.fromkeys(line.user for line in lines))
         self._users = {
-            name: Participant(site, self._feed, name, index, token=mint.token(name, name), ledger=self._ledger, stay=True)
-            for index, name in enumerate(names)
+            name: Participant(site, self._feed, name, index, ledger=self._ledger, stay=True) for index, name in enumerate(names)
         }
         for user in self._users.values():
             user.patience_s = patience_s
@@ -178,6 +178,9 @@ class Replay:
     async def run(self) -> Outcome:
         """Enter, send, wait for every answer, read back, compare. Raises OSError, HandshakeError, ProtocolError, ReadbackError."""
         people = [*self._viewers, *self._users.values()]
+        await self._mint.ask(self._site.origin)
+        for name, user in self._users.items():
+            user.token = self._mint.token(name, name)
         try:
             await enter_all(people, per_s=self._entry_per_s, tick=lambda done: self._step("entering", done, len(people)))
             base = max(person.stream.last for person in people)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import ipaddress
 import time
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlsplit
 
+import httpx
+import msgspec
 from joserfc import jwk, jwt
 
 TOKEN_TTL_S: Final = 24 * 3600
+_ASK_TIMEOUT_S: Final = 10.0
 ADDRESSES_MAX: Final = 250 * 250
 
 
@@ -68,12 +72,17 @@ def _is_loopback_4(host: str) -> bool:
     return address.version == 4 and address.is_loopback
 
 
+class _Agreement(msgspec.Struct, frozen=True):
+    version: str
+
+
 class Mint:
-    """Makes tokens of verified accounts, as the host platform does (HS256)."""
+    """Makes tokens of verified accounts, as the host platform does (HS256); it vouches for the agreement ``agreed``."""
 
     def __init__(self, secret: bytes, audience: str = "barrage") -> None:
         self._key = jwk.OctKey.import_key(secret)
         self._audience = audience
+        self.agreed = ""
 
     @classmethod
     def of(cls, data_dir: Path | None, secret_file: Path | None = None) -> Mint:
@@ -86,10 +95,21 @@ class Mint:
         except OSError as error:
             raise ValueError(f"{path} cannot be read ({error.strerror}).") from None
 
+    async def ask(self, origin: str) -> None:
+        """From now on vouch for the agreement that the server has in force. One that has none needs no signature; one that does not
+        answer is found out by whoever enters it."""
+        async with httpx.AsyncClient(base_url=origin, timeout=_ASK_TIMEOUT_S) as http:
+            try:
+                answer = await http.get("/api/v1/agreement")
+            except httpx.HTTPError:
+                return
+        if answer.status_code == HTTPStatus.OK:
+            self.agreed = msgspec.json.decode(answer.content, type=_Agreement).version
+
     def token(self, subject: str, nickname: str) -> str:
         """A token of a verified account, valid for a day."""
         now_s = int(time.time())
-        claims = {
+        claims: dict[str, object] = {
             "sub": subject,
             "nickname": nickname,
             "verified": True,
@@ -97,4 +117,6 @@ class Mint:
             "iat": now_s,
             "exp": now_s + TOKEN_TTL_S,
         }
+        if self.agreed:
+            claims["agreed"] = self.agreed
         return jwt.encode({"alg": "HS256"}, claims, self._key, algorithms=["HS256"])

@@ -39,6 +39,7 @@ class Stage:
         self.pacer = Pacer()
         self.watch = Watch(plan.server_pid)
         self.run_id = secrets.token_hex(3)
+        self._mint = Mint.of(plan.data_dir, plan.token_secret_file) if plan.senders else None
         self.texts = texts.from_file(plan.texts) if plan.texts else texts.made_up()
         self.people = list(self._make_people())
         self.senders = self.people[: plan.senders]
@@ -50,11 +51,9 @@ class Stage:
     def _make_people(self) -> Iterator[Participant]:
         """Senders first; names are new for each run, since keys and accounts of an earlier one may be known to the server."""
         plan = self.plan
-        mint = Mint.of(plan.data_dir, plan.token_secret_file) if plan.senders else None
         for index in range(max(plan.viewers, plan.senders)):
             name = f"load-{self.run_id}-{index}"
-            token = mint.token(name, name) if mint is not None and index < plan.senders else None
-            person = Participant(self.site, self.feed, name, index, token=token, ledger=self.ledger)
+            person = Participant(self.site, self.feed, name, index, ledger=self.ledger)
             person.random_mask = plan.random_mask
             yield person
 
@@ -62,6 +61,10 @@ class Stage:
         plan = self.plan
         if plan.server_pid is not None:
             self.server_empty_bytes = sample(plan.server_pid).rss_bytes
+        if self._mint is not None:
+            await self._mint.ask(self.site.origin)
+            for person in self.senders:
+                person.token = self._mint.token(person.name, person.name)
         await enter_all(
             self.people,
             per_s=plan.entry_per_s,

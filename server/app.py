@@ -24,6 +24,7 @@ from starlette.applications import Starlette
 from filters.config import ScreeningConfig
 from server.accounts.identity import Tokens
 from server.accounts.people import People
+from server.accounts.permit import LEVELS
 from server.consequences import Consequences
 from server.control import DataLock, local_url
 from server.conversation import Conversation
@@ -228,6 +229,7 @@ def screening_config(settings: Settings) -> ScreeningConfig:
         address_burst=settings.rate_address_burst,
         repeat_interval_ms=round(settings.repeat_interval_s * 1000),
         repeat_burst=settings.repeat_burst,
+        level_weights=tuple(level.rate for level in LEVELS),
     )
 
 

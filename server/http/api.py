@@ -1,4 +1,4 @@
-"""``/api/rooms``: the rooms, one room, and a room's history in pages."""
+"""``/api/rooms``: the rooms, one room, and a room's history in pages; ``/api/v1/agreement``: what must be signed before posting."""
 
 from __future__ import annotations
 
@@ -54,6 +54,18 @@ async def events(request: Request) -> Response:
     return _json(request, b'%b,"events":[%b]}' % (start[:-1], b",".join(encoded)))
 
 
+async def agreement(request: Request) -> Response:
+    """The service agreement in force: ``{version, sha256, required, texts}``; ``texts`` has title and SHA-256 by language.
+
+    A host platform that vouches for a signature (claim ``agreed``) names the version; nobody posts without one while ``required``.
+    """
+    people = services(request).people
+    document = people.agreements.current()
+    texts = {language: {"title": text.title, "sha256": text.sha256} for language, text in document.texts.items()}
+    body = {"version": document.version, "sha256": document.sha256, "required": bool(people.required), "texts": texts}
+    return _json(request, orjson.dumps(body))
+
+
 def _json(request: Request, body: bytes) -> Response:
     """The answer, or 304 when the reader has these very bytes. They may change with any event or removal, so every use of a
     stored copy asks first."""
@@ -69,4 +81,5 @@ routes = [
     Route("/api/rooms", list_rooms),
     Route("/api/rooms/{room}", show_room),
     Route("/api/rooms/{room}/events", events),
+    Route("/api/v1/agreement", agreement),
 ]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -49,6 +53,48 @@ def test_tokens(tmp_path: Path) -> None:
             "sub": "s", "nickname": "n", "verified": True, "aud": "barrage",
         }  # fmt: skip
         assert claims["exp"] > claims["iat"]
+
+
+@contextmanager
+def serving(status: int, body: bytes) -> Iterator[str]:
+    """A server that gives this answer to everything; its origin."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+async def test_a_mint_vouches_for_the_agreement_in_force(tmp_path: Path) -> None:
+    """It asks the server for the version; a server that has none, or does not answer, gets tokens without one."""
+
+    def claims(mint: Mint) -> object:
+        token = mint.token("s", "n")
+        return jwt.decode(token, jwk.OctKey.import_key(SECRET), algorithms=["HS256"]).claims.get("agreed")
+
+    mint = Mint(SECRET.encode())
+    await mint.ask("http://127.0.0.1:1")
+    assert claims(mint) is None
+    with serving(404, b"") as origin:
+        await mint.ask(origin)
+    assert claims(mint) is None
+    with serving(200, b'{"version":"2026-1","sha256":"0","required":true}') as origin:
+        await mint.ask(origin)
+    assert claims(mint) == "2026-1"
 
 
 def test_tokens_without_a_secret(tmp_path: Path) -> None:

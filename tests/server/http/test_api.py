@@ -168,3 +168,17 @@ async def test_a_small_bound_lowers_the_default_too(tmp_path: Path) -> None:
         services.say("demo", f"c{number}")
     async with browsing(application(services, api.routes)) as client:
         assert len((await client.get("/api/rooms/demo/events")).json()["events"]) == 2
+
+
+async def test_the_agreement_in_force_is_told(services: FakeServices) -> None:
+    """A host platform learns which version it has to have signed, and the hashes of its texts."""
+    document = services.people.agreements.current()
+    async with browsing(application(services, api.routes)) as client:
+        answer = await client.get("/api/v1/agreement")
+    assert answer.json() == {
+        "version": document.version,
+        "sha256": document.sha256,
+        "required": True,
+        "texts": {language: {"title": text.title, "sha256": text.sha256} for language, text in document.texts.items()},
+    }
+    services.people.close()
