@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from server.accounts import privacy
 from server.accounts.book import Transaction, read_standing
+from server.accounts.events import Consented
 from server.accounts.privacy import Notice
 from server.accounts.vault import Vault
 from server.accounts.verify.numbers import Refused
@@ -43,6 +44,8 @@ def consent(tx: Transaction, vault: Vault, account: str, guardian: Guardian, not
     """Record that the guardian, who has answered with the code, consents. Raises Refusal as :func:`check`, and ``account_closed``."""
     check(tx.sql, vault, account, guardian.phone)
     for purpose in CONSENTS:
-        privacy.consent(tx, account, purpose, notice, guardian=True)
+        if not privacy.consent(tx, account, purpose, notice, guardian=True):  # given before, maybe by the child alone
+            given = Consented(purpose=purpose, version=notice.version, guardian=True)
+            tx.append(account, given, actor=f"guardian:{account}", role="guardian")
     vault.put(tx, account, "guardian_name", guardian.name)
     vault.put(tx, account, "guardian_phone", guardian.phone)
