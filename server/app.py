@@ -33,7 +33,19 @@ from server.core.hub import Hub
 from server.errors import ConfigError
 from server.flush import Flusher, Viewer
 from server.history import History
-from server.http import account, account_agreement, account_sign_in, api, demo, errors, health, operator, pages, stream
+from server.http import (
+    account,
+    account_agreement,
+    account_api,
+    account_sign_in,
+    api,
+    demo,
+    errors,
+    health,
+    operator,
+    pages,
+    stream,
+)
 from server.http.edge import http_class
 from server.logs import configure
 from server.metrics import Exposition, Stats
@@ -269,7 +281,7 @@ def web_app(site: Site) -> Starlette:
     """The HTTP routes over the services."""
     routes = [
         *health.routes, *api.routes, *stream.routes, *operator.routes, *demo.routes, *account_sign_in.routes,
-        *account_agreement.routes, *account.routes, *pages.routes,
+        *account_agreement.routes, *account.routes, *account_api.routes, *pages.routes,
     ]  # fmt: skip
     app = Starlette(routes=routes, exception_handlers=errors.handlers, middleware=errors.middleware)
     app.state.services = site

@@ -111,7 +111,7 @@ async def test_the_script_gets_where_the_rows_end(services: FakeServices, client
     info = services.room("demo")
     assert info is not None
     assert (config["epoch"], config["head"], config["kind"], config["mode"]) == (info.epoch, 2, "live", "open")
-    assert (config["page_rows"], config["time_zone"], config["demo"]) == (256, "Asia/Shanghai", False)
+    assert (config["page_rows"], config["time_zone"], config["form_token"]) == (256, "Asia/Shanghai", "")
 
 
 async def test_an_empty_room_has_a_page(services: FakeServices, client: httpx.AsyncClient) -> None:
