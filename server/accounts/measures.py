@@ -8,11 +8,11 @@ timers, so they end whether a server runs or not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, delete, insert, select, tuple_, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from server.accounts import credit, tables
 from server.accounts.agreement import clause_for
@@ -261,13 +261,6 @@ def report_decided(tx: Transaction, account: str, ref: str, outcome: ReportOutco
     return True
 
 
-def blacklisted(connection: Connection, marks: Iterable[tuple[str, str]], now_ms: int) -> bool:
-    """Whether one of these marks of an identity (kind, HMAC; under every pepper in use) is on the blacklist at this moment."""
-    row = tables.blacklist.c
-    query = select(row.until_ms).where(tuple_(row.kind, row.value).in_(list(marks)))
-    return any(not until_ms or now_ms < until_ms for until_ms in connection.execute(query).scalars())
-
-
 def listed(connection: Connection, account: str) -> list[Record]:
     """All measures of an account, newest first."""
     row = tables.measures.c
@@ -324,14 +317,14 @@ def counted_as(rung: str, code: str, role: str) -> str:
 
 def _mark(tx: Transaction, account: str, measure: str, until_ms: int) -> None:
     """Copy the HMACs of the account's identity into the blacklist, where they outlive the account and its claims."""
-    for kind, value, pepper in identity_marks(tx.sql, account):
+    for kind, value, pepper in _identity_marks(tx.sql, account):
         old = (tables.blacklist.c.kind == kind) & (tables.blacklist.c.value == value)
         tx.sql.execute(delete(tables.blacklist).where(old))  # one whose term is over, or it could not have registered
         row = {"kind": kind, "value": value, "pepper": pepper, "measure": measure}
         tx.sql.execute(insert(tables.blacklist).values(**row, since_ms=tx.now_ms, until_ms=until_ms))
 
 
-def identity_marks(connection: Connection, account: str) -> list[tuple[str, str, int]]:
+def _identity_marks(connection: Connection, account: str) -> list[tuple[str, str, int]]:
     """The marks of the account's identity: kind, HMAC, version of the pepper."""
     row = tables.claims.c
     query = select(row.kind, row.value, row.pepper).where(row.account == account).order_by(row.kind, row.value)

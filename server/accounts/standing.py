@@ -112,18 +112,6 @@ class Standing(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         """The measures that take effect at this moment."""
         return tuple(measure for measure in self.measures if measure.in_force(now_ms))
 
-    def blocked(self, now_ms: int) -> Measure | None:
-        """The measure in force that takes posting away altogether, the hardest one; None: there is none."""
-        found = [each for each in self.measures if each.rung in BLOCKING and each.in_force(now_ms)]
-        return max(found, key=lambda each: (BLOCKING.index(each.rung), not each.until_ms, each.until_ms), default=None)
-
-    def restricted(self, function: Function, now_ms: int) -> Measure | None:
-        """The measure in force that takes one function away, the one that lasts longest; None: there is none."""
-        found = [
-            each for each in self.measures if each.rung == "restrict" and function in each.functions and each.in_force(now_ms)
-        ]
-        return max(found, key=lambda each: (not each.until_ms, each.until_ms), default=None)
-
     @property
     def report_weight(self) -> float:
         """How far this account's reports are trusted, 0 to 1: the part of those decided that were right, begun at one half."""
@@ -138,9 +126,6 @@ class Standing(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         """The credit level at this moment; see :mod:`server.accounts.credit`."""
         return credit.level(self.marks, self.opened_ms, now_ms)
 
-
-BLOCKING: Final[tuple[Rung, ...]] = ("suspend", "close", "blacklist")
-"""Rungs that take posting away, mildest first."""
 
 LASTING: Final[frozenset[Rung]] = frozenset({"restrict", "suspend", "close", "blacklist"})
 """Rungs that go on after the moment they are taken; the others are told and recorded."""

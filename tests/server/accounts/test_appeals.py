@@ -64,7 +64,7 @@ def test_an_appeal_is_received(accounts: Accounts, clock: Clock) -> None:
     assert letters(accounts, "a-1")[-1] == ("appeal_filed", {"appeal": appeal, "measure": measure, "due_ms": found.due_ms})
     entry = accounts.read_now(lambda connection: read_entries(connection, "a-1"))[-1]
     assert entry.event == Appealed(appeal=appeal, measure=measure)
-    assert standing(accounts, "a-1").blocked(clock.now_ms) is not None  # until it is decided, the measure holds
+    assert standing(accounts, "a-1").in_force(clock.now_ms) != ()  # until it is decided, the measure holds
 
 
 def test_words_are_bounded(accounts: Accounts) -> None:
@@ -134,7 +134,7 @@ def test_an_appeal_that_fails_leaves_the_measure(accounts: Accounts, clock: Cloc
     """The decision names the code that stands and its basis, and the person is told."""
     appeal = file(accounts, suspend(accounts))
     decide(accounts, appeal, False, basis="the quotation was none")
-    assert standing(accounts, "a-1").blocked(clock.now_ms) is not None
+    assert standing(accounts, "a-1").in_force(clock.now_ms) != ()
     kind, told = letters(accounts, "a-1")[-1]
     assert (kind, told["upheld"], told["code"], told["basis"]) == ("appeal_decided", False, "L8", "the quotation was none")
     assert accounts.read_now(appeals.open_list) == []
@@ -147,7 +147,7 @@ def test_somebody_else_decides(accounts: Accounts, clock: Clock) -> None:
         for upheld in (True, False):
             with pytest.raises(Refusal, match="second_person_required"):
                 decide(accounts, appeal, upheld, actor=actor)
-    assert standing(accounts, "a-1").blocked(clock.now_ms) is not None
+    assert standing(accounts, "a-1").in_force(clock.now_ms) != ()
     assert len(accounts.read_now(appeals.open_list)) == 1
 
 

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
 
 import pytest
-from sqlalchemy import delete, insert, select
+from sqlalchemy import select
 
-from server.accounts import appeals, measures, tables
+from server.accounts import appeals, measures, privacy, tables
 from server.accounts.book import Accounts, Transaction, read_entries
 from server.accounts.credit import weight
 from server.accounts.events import Counted, Discounted, Erased, Lifted, Measured, Rung
 from server.accounts.measures import DAY_MS, LADDER, LIFTERS, MINUTE_MS, Record
+from server.accounts.permit import Permit
+from server.accounts.vault import Vault
 from server.errors import Refusal
 from server.reasons import REMOVAL_CODES
 from tests.support.accounts import HOUR_MS, Clock, add_person, book, letters, person, standing
-
-T = TypeVar("T")
+from tests.support.vaults import vault
 
 ROLES = ("system", "uploader", "reviewer", "senior", "operator", "inspector", "person", "")
 SHORT: dict[str, dict[str, Any]] = {
@@ -59,18 +60,28 @@ def found(accounts: Accounts, measure: str) -> Record:
     return result
 
 
-def claim(accounts: Accounts, account: str, *values: tuple[str, str]) -> None:
-    """Marks of an identity, as verification leaves them."""
+class Token(NamedTuple):
+    """What a token of this site says: nothing that counts."""
+
+    verified: bool = False
+    agreed: str = ""
+
+
+def claim(accounts: Accounts, vault: Vault, account: str, *values: tuple[str, str]) -> None:
+    """Record identities as the account's, as verification does."""
 
     def work(tx: Transaction) -> None:
         for kind, value in values:
-            tx.sql.execute(insert(tables.claims).values(kind=kind, value=value, pepper=1, account=account, at_ms=tx.now_ms))
+            vault.claim(tx, account, kind, value)
 
     accounts.write_now(work)
 
 
-def blacklisted(accounts: Accounts, clock: Clock, *marks: tuple[str, str]) -> bool:
-    return accounts.read_now(lambda connection: measures.blacklisted(connection, marks, clock.now_ms))
+def listed_black(accounts: Accounts, vault: Vault, clock: Clock, *values: tuple[str, str]) -> list[bool]:
+    """Which of these identities are on the blacklist now."""
+    return accounts.read_now(
+        lambda connection: [vault.blacklisted(connection, kind, value, clock.now_ms) for kind, value in values]
+    )
 
 
 # Taking
@@ -172,11 +183,11 @@ def test_what_a_measure_must_not_lack(accounts: Accounts, fields: dict[str, Any]
 
 @pytest.mark.parametrize("rung", ["suspend", "close", "blacklist"])
 def test_some_measures_end_posting(accounts: Accounts, rung: Rung) -> None:
-    """Suspended, closed and blacklisted accounts are blocked; closing and the blacklist are not doubled."""
-    measure = take(accounts, rung)
-    blocked = standing(accounts, "a-1").blocked(Clock().now_ms)
-    assert blocked is not None
-    assert blocked.id == measure
+    """Suspended, closed and blacklisted accounts are barred; closing and the blacklist are not doubled."""
+    take(accounts, rung)
+    barred = Permit(standing(accounts, "a-1"), Token(), "", Clock().now_ms).barred
+    assert barred is not None
+    assert barred.code.name == ("account_suspended" if rung == "suspend" else "account_closed")
     if rung == "suspend":
         take(accounts, rung)
     else:
@@ -227,10 +238,10 @@ def test_a_term_ends_across_a_restart(tmp_path: Path, clock: Clock) -> None:
         take(accounts, "suspend", duration_ms=3 * DAY_MS)
     clock.forward(days=3, ms=-1)
     with book(tmp_path, clock) as accounts:
-        assert standing(accounts, "a-1").blocked(clock.now_ms) is not None
+        assert standing(accounts, "a-1").in_force(clock.now_ms) != ()
     clock.forward(ms=1)
     with book(tmp_path, clock) as accounts:
-        assert standing(accounts, "a-1").blocked(clock.now_ms) is None
+        assert standing(accounts, "a-1").in_force(clock.now_ms) == ()
 
 
 @pytest.mark.parametrize("rung", list(LADDER))
@@ -245,7 +256,6 @@ def test_a_reversal_undoes_a_measure_wholly(tmp_path: Path, clock: Clock, rung: 
         assert lift(accounts, measure).rung == rung
         after = standing(accounts, "a-1")
         assert (after.marks, after.measures) == (before.marks, ())
-        assert after.blocked(clock.now_ms) is None
         entries = accounts.read_now(lambda connection: read_entries(connection, "a-1"))
         assert [each.role for each in entries if isinstance(each.event, Lifted)] == ["senior"]
         assert sum(isinstance(each.event, Counted) for each in entries) == sum(
@@ -313,53 +323,54 @@ def test_lifting_decides_an_appeal_that_waits(accounts: Accounts) -> None:
 
 # The blacklist
 
+PHONE, OTHER, THIRD = ("phone", "+8613800000001"), ("phone", "+8613800000002"), ("phone", "+8613800000003")
+PERSON = ("person", "11010519491231002X")
+
 
 def test_the_blacklist_keeps_an_identity_out_until_its_term(accounts: Accounts, clock: Clock) -> None:
-    """Each mark of the person's identity counts, under any nickname; erasing the account and its claims changes nothing."""
-    claim(accounts, "a-1", ("phone", "h1"), ("person", "h2"))
-    assert not blacklisted(accounts, clock, ("phone", "h1"))
+    """Each mark of the person's identity counts; erasing the account and its claims changes nothing."""
+    keys = vault()
+    claim(accounts, keys, "a-1", PHONE, PERSON)
+    assert listed_black(accounts, keys, clock, PHONE, PERSON) == [False, False]
     take(accounts, "blacklist", duration_ms=30 * DAY_MS)
-
-    def erase(tx: Transaction) -> None:
-        tx.append("a-1", Erased(), actor="a-1", role="person")
-        tx.sql.execute(delete(tables.claims))
-
-    accounts.write_now(erase)
-    assert blacklisted(accounts, clock, ("phone", "h1"))
-    assert blacklisted(accounts, clock, ("phone", "other"), ("person", "h2"))
-    assert not blacklisted(accounts, clock, ("person", "h1"), ("phone", "h2"), ("phone", "other"))
-    assert not blacklisted(accounts, clock)
+    accounts.write_now(lambda tx: privacy.erase(tx, keys, "a-1", actor="a-1", role="person"))
+    assert accounts.read_now(lambda connection: connection.execute(select(tables.claims)).all()) == []
+    assert listed_black(accounts, keys, clock, PHONE, PERSON, OTHER) == [True, True, False]
+    for identity in (PHONE, PERSON):
+        with pytest.raises(Refusal, match="blacklisted"):
+            claim(accounts, keys, add_person(accounts, "a-2").account, identity)
     clock.forward(days=30, ms=-1)
-    assert blacklisted(accounts, clock, ("phone", "h1"))
+    assert listed_black(accounts, keys, clock, PHONE, PERSON) == [True, True]
     clock.forward(ms=1)
-    assert not blacklisted(accounts, clock, ("phone", "h1"), ("person", "h2"))
+    assert listed_black(accounts, keys, clock, PHONE, PERSON) == [False, False]
+    claim(accounts, keys, "a-2", PHONE)
 
 
 def test_a_reversal_takes_the_marks_out_of_the_blacklist(accounts: Accounts, clock: Clock) -> None:
     """Those of this measure alone."""
+    keys = vault()
     add_person(accounts, "a-2")
-    claim(accounts, "a-1", ("phone", "h1"), ("person", "h2"))
-    claim(accounts, "a-2", ("phone", "h3"))
+    claim(accounts, keys, "a-1", PHONE, PERSON)
+    claim(accounts, keys, "a-2", THIRD)
     measure = take(accounts, "blacklist")
     take(accounts, "blacklist", "a-2")
     clock.forward(days=10_000)
-    assert blacklisted(accounts, clock, ("phone", "h1"))
+    assert listed_black(accounts, keys, clock, PHONE, PERSON, THIRD) == [True, True, True]
     lift(accounts, measure)
-    assert not blacklisted(accounts, clock, ("phone", "h1"), ("person", "h2"))
-    assert blacklisted(accounts, clock, ("phone", "h3"))
+    assert listed_black(accounts, keys, clock, PHONE, PERSON, THIRD) == [False, False, True]
 
 
 def test_an_identity_can_come_onto_the_blacklist_again(accounts: Accounts, clock: Clock) -> None:
     """After the first term a new measure writes the same marks anew, and its own reversal takes them out."""
-    claim(accounts, "a-1", ("phone", "h1"))
+    keys = vault()
+    claim(accounts, keys, "a-1", PHONE)
     first = take(accounts, "blacklist", duration_ms=DAY_MS)
     clock.forward(days=2)
     second = take(accounts, "blacklist", duration_ms=DAY_MS)
-    assert blacklisted(accounts, clock, ("phone", "h1"))
+    assert listed_black(accounts, keys, clock, PHONE) == [True]
     lift(accounts, first)
-    assert blacklisted(accounts, clock, ("phone", "h1"))
+    assert listed_black(accounts, keys, clock, PHONE) == [True]
     lift(accounts, second)
-    assert not blacklisted(accounts, clock, ("phone", "h1"))
     assert accounts.read_now(lambda connection: connection.execute(select(tables.blacklist)).all()) == []
 
 
@@ -447,7 +458,7 @@ def test_a_decided_report_counts_once(accounts: Accounts, outcome: measures.Repo
 
 def test_a_measure_that_fails_leaves_nothing(accounts: Accounts) -> None:
     """Event, row, credit, marks and letter are one transaction: a fault in the letter undoes the rest."""
-    claim(accounts, "a-1", ("phone", "h1"))
+    claim(accounts, vault(), "a-1", PHONE)
 
     def work(tx: Transaction) -> None:
         measures.take(tx, "a-1", "blacklist", "L8", "b", actor="staff:ann", role="operator")

@@ -135,7 +135,7 @@ def test_an_erased_account_is_nobody() -> None:
     """After erasure no identity and no consent is left; measures are."""
     found = of(Opened(), Verified(method="phone"), Consented(purpose="p", version="1"), measured(rung="blacklist"), Erased())
     assert (found.erased, found.verified, found.strength, found.consents) == (True, "", 0, ())
-    assert found.blocked(START_MS + DAY_MS) is not None
+    assert [each.rung for each in found.in_force(START_MS + DAY_MS)] == ["blacklist"]
 
 
 @pytest.mark.parametrize("rung", RUNGS)
@@ -145,7 +145,6 @@ def test_which_measures_go_on(rung: Rung) -> None:
     found = of(Opened(), measured(rung=rung))
     assert bool(found.in_force(START_MS + 5_000 * DAY_MS)) == lasting
     assert found.lesson_due
-    assert (found.blocked(START_MS) is not None) == (rung in ("suspend", "close", "blacklist"))
     assert of(Opened(), measured(rung=rung), Lifted(measure="m-1", how="reversed", code="R1", basis="b")).measures == ()
 
 
@@ -153,32 +152,8 @@ def test_a_term_ends_by_itself() -> None:
     """A measure is in force up to its last millisecond, without any event at its end."""
     until = START_MS + HOUR_MS
     found = of(Opened(), measured(until_ms=until), measured("m-2", "restrict", until, functions=("color", "link")))
-    assert found.blocked(until - 1) is not None
-    assert found.blocked(until) is None
     assert [each.id for each in found.in_force(until - 1)] == ["m-1", "m-2"]
-    restricted = found.restricted("link", until - 1)
-    assert restricted is not None
-    assert restricted.id == "m-2"
-    assert found.restricted("post", until - 1) is None
-    assert found.restricted("link", until) is None
-
-
-def test_the_hardest_and_longest_measure_is_named() -> None:
-    """Of several that take posting away the hardest is told, of equal ones that which lasts longest."""
-    found = of(
-        Opened(), measured("m-1", "close"), measured("m-2", "suspend", START_MS + DAY_MS), measured("m-3", "suspend"),
-        measured("m-4", "restrict", START_MS + 9 * HOUR_MS, functions=("post",)),
-        measured("m-5", "restrict", START_MS + DAY_MS, functions=("post",)),
-    )  # fmt: skip
-    blocked, restricted = found.blocked(START_MS + HOUR_MS), found.restricted("post", START_MS + HOUR_MS)
-    assert blocked is not None
-    assert blocked.id == "m-1"
-    assert restricted is not None
-    assert restricted.id == "m-5"
-    lifted = fold("a", entries(*[NicknameChanged()] * 6, Lifted(measure="m-1", how="reversed", code="R1", basis="b")), found)
-    blocked = lifted.blocked(START_MS + HOUR_MS)
-    assert blocked is not None
-    assert blocked.id == "m-3"
+    assert found.in_force(until) == ()
 
 
 def test_reports_count_by_how_often_they_were_right() -> None:
