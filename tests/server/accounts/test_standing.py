@@ -23,6 +23,7 @@ from server.accounts.events import (
     Entry,
     Erased,
     LessonTaken,
+    LicenceChanged,
     Lifted,
     Measured,
     NicknameChanged,
@@ -73,6 +74,7 @@ EVENTS: st.SearchStrategy[AccountEvent] = st.one_of(
     st.builds(AppealDecided, appeal=TEXTS, measure=IDS, upheld=st.booleans(), code=TEXTS, basis=TEXTS),
     st.builds(PublicStep, state=st.sampled_from(["applied", "active"]), category=st.sampled_from(["", "media"])),
     st.builds(PublicApproval, action=st.sampled_from(["post", "repost"]), topic=st.just("politics"), granted=st.booleans()),
+    st.builds(LicenceChanged, licence=IDS, features=st.just(("news",)), until_ms=MOMENTS, revoked=st.booleans()),
 )  # fmt: skip
 LEDGERS = st.lists(EVENTS, max_size=40).map(lambda found: entries(*found, step_ms=HOUR_MS))
 
@@ -119,15 +121,19 @@ def test_a_standing_by_its_events() -> None:
         Consented(purpose="region", version="7"), Consented(purpose="mail", version="7"), Consented(purpose="region", version="7"),
         NicknameChanged(), PublicStep(state="applied", category="media"), PublicStep(state="active"),
         PublicApproval(action="post", topic="politics", granted=True, until_ms=5), LessonTaken(version="1"),
+        LicenceChanged(licence="l-1", features=("news",), until_ms=9), LicenceChanged(licence="l-2", until_ms=9),
     )  # fmt: skip
-    assert (found.kind, found.origin, found.opened_ms, found.last) == ("public", "local", START_MS + 1_000, 39)
+    assert (found.kind, found.origin, found.opened_ms, found.last) == ("public", "local", START_MS + 1_000, 45)
     assert (found.verified, found.strength, found.agreement, found.privacy) == ("id_number", 2, "2", "7")
     assert found.consents == ("mail", "region")
     assert (found.public, found.category) == ("active", "media")
     assert [(each.action, each.topic, each.until_ms) for each in found.approvals] == [("post", "politics", 5)]
     assert (found.lesson, found.lesson_due, found.lesson_wanted) == ("1", False, False)
-    later = fold("a", entries(*[NicknameChanged()] * 13, VerificationWithdrawn(reason="r"), ConsentWithdrawn(purpose="mail"),
-                              PublicApproval(action="post", topic="politics", granted=False)), found)  # fmt: skip
+    assert [(each.licence, each.until_ms) for each in found.licences] == [("l-1", 9), ("l-2", 9)]
+    later = fold("a", entries(*[NicknameChanged()] * 15, VerificationWithdrawn(reason="r"), ConsentWithdrawn(purpose="mail"),
+                              PublicApproval(action="post", topic="politics", granted=False),
+                              LicenceChanged(licence="l-1", revoked=True)), found)  # fmt: skip
+    assert [each.licence for each in later.licences] == ["l-2"]
     assert (later.verified, later.strength, later.consents, later.approvals) == ("", 0, ("region",), ())
 
 
