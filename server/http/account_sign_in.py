@@ -117,7 +117,7 @@ async def send_code(request: Request) -> Response:
         started = await services(request).people.signup.start_phone(phone, address=limit_key(address(request)))
     except Refusal as refusal:
         return await _sign_in_page(request, return_to, refusal, phone)
-    flow = Flow(return_to=return_to, ticket=started.ticket, hint=started.hint)
+    flow = Flow(return_to=return_to, ticket=started.ticket, hint=started.hint.lstrip("…"))
     return _keep(request, lead("/account/code"), flow)
 
 
@@ -291,7 +291,7 @@ async def prove(request: Request) -> Response:
     try:
         if method == "phone":
             started = await signup.start_phone(fields.get("phone", ""), address=limit_key(address(request)))
-            flow = Flow(return_to=return_to, ticket=started.ticket, hint=started.hint, adds=True)
+            flow = Flow(return_to=return_to, ticket=started.ticket, hint=started.hint.lstrip("…"), adds=True)
             return _keep(request, lead("/account/code"), flow)
         names = ("name", "number") if method == "id_number" else ("token",)
         if method == "id_number" and fields.get("consent"):

@@ -20,6 +20,7 @@ COUNTED: Final = {
     "measure.close": N_("The closing of the account"),
     "measure.blacklist": N_("The blacklist"),
     "report.upheld": N_("A report of yours was right"),
+    "report.unfounded": N_("A report of yours was unfounded"),
     "report.malicious": N_("A report of yours was malicious"),
     "lesson": N_("The lesson, taken after a measure"),
 }
