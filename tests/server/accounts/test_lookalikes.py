@@ -58,7 +58,7 @@ def test_these_do_not(one: str, other: str) -> None:
     assert skeleton(one) != skeleton(other)
 
 
-@given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1, max_size=24))
+@given(st.text(alphabet=st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=24))
 def test_a_skeleton_is_never_empty_and_ignores_case_and_spaces(name: str) -> None:
     """Whatever the name, there is a key, and spaces around and between change nothing."""
     assert skeleton(name)
