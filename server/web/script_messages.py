@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from server.web.account_words import LETTERS, OTHER_LETTER
 from server.web.i18n import N_
 
 SCRIPT_MESSAGES: Final[Mapping[str, str]] = {
@@ -27,6 +28,9 @@ SCRIPT_MESSAGES: Final[Mapping[str, str]] = {
     "recalled": N_("Taken back."),
     # Who one is.
     "posting_as": N_("Posting as {name}"),
+    "account": N_("My account"),
+    **{f"letter_{kind}": words for kind, words in LETTERS.items()},
+    "letter_other": OTHER_LETTER,
     "unverified": N_("{name}: your account is not verified yet, so it can only read."),
     # The room.
     "mode_open": N_("Comments are open."),

@@ -72,6 +72,7 @@
  * @property {{epoch: string, head: number, state: Record<string, unknown>, page: string}} joined
  * @property {{events: RoomEvent[], live: boolean}} events  in order, without holes; `live`: they happened just now
  * @property {{state: Record<string, unknown>}} state  mode and viewers of the room changed
+ * @property {{kind: string, at_ms: number, data: Record<string, unknown>}} letter  the account was told something, as of a measure
  * @property {{from: number, to: number}} gap  a hole was noticed; it is being filled
  * @property {{from: number, to: number, page: string}} skipped  these events are not delivered; they stand on the pages from `page` on
  * @property {{epoch: string}} reset  the room's log is another one: what was delivered before is void
@@ -416,6 +417,9 @@ export class Barrage extends EventTarget {
         break;
       case "state":
         this.#tell("state", { state: message.state });
+        break;
+      case "letter":
+        this.#tell("letter", { kind: message.kind, at_ms: message.at_ms, data: message.data });
         break;
       case "error":
         this.#onError(message);

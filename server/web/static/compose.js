@@ -108,6 +108,7 @@ export class Compose {
       this.#submit();
     });
     client.addEventListener("hello", (event) => this.#onHello(/** @type {CustomEvent} */ (event).detail));
+    client.addEventListener("letter", (event) => this.#onLetter(/** @type {CustomEvent} */ (event).detail));
     client.addEventListener("problem", (event) => this.#onProblem(/** @type {CustomEvent} */ (event).detail));
     this.#show();
   }
@@ -206,6 +207,17 @@ export class Compose {
     if (identity !== null && identity.id !== before) {
       this.tell(t(identity.verified ? "posting_as" : "unverified", { name: identity.name }));
     }
+  }
+
+  /** Something was decided about the account, at this moment: the words, and the way to where it stands. @param {{kind: string}} letter */
+  #onLetter({ kind }) {
+    const key = `letter_${kind}`;
+    const words = t(key);
+    this.tell(words === key ? t("letter_other") : words);
+    const link = document.createElement("a");
+    link.href = "/account";
+    link.textContent = t("account");
+    this.status.append(" ", link);
   }
 
   /** @param {{code: string, message: string, message_zh: string}} problem */
