@@ -37,6 +37,7 @@ from server.http import (
     account,
     account_agreement,
     account_api,
+    account_privacy,
     account_sign_in,
     api,
     demo,
@@ -53,6 +54,7 @@ from server.pages import PageWork
 from server.patrol import Patrol
 from server.posting import Posting, unix_ms
 from server.publish import Publisher
+from server.regions import Regions
 from server.screening import Screening
 from server.settings import Settings
 from server.site import Site
@@ -78,7 +80,9 @@ class Parts:
     ``store`` may be given by tests and by tools that wrap it; else the data folder's own is opened.
     """
 
-    def __init__(self, settings: Settings, tokens: Tokens, store: Store, screening: Screening, people: People) -> None:
+    def __init__(
+        self, settings: Settings, tokens: Tokens, store: Store, screening: Screening, people: People, regions: Regions
+    ) -> None:
         self.settings = settings
         self.tokens = tokens
         self.store = store
@@ -107,7 +111,9 @@ class Parts:
         )  # fmt: skip
         self.consequences = Consequences(store, self.hub, people.book, self.readers)
         self.history = History(store, self.hub, self.readers)
-        self.posting = Posting(settings, self.hub, self.publisher, screening.current, tokens, people, self.stats, self.infos)
+        self.posting = Posting(
+            settings, self.hub, self.publisher, screening.current, tokens, people, regions, self.stats, self.infos
+        )
         self.conversation = Conversation(
             settings, self.hub, self.posting, tokens, people, self.stats, self.infos, self.history.warm
         )
@@ -251,13 +257,14 @@ async def build(settings: Settings) -> AsyncIterator[Parts]:
     StoreError, MirrorError."""
     tokens = Tokens.open(settings)
     screening = Screening(settings.data_dir / "rules", settings.rules_file, screening_config(settings))
+    regions = Regions.open(settings)
     store = SqlStore.open(settings.data_dir / "barrage.db")
     try:
         people = People.open(settings, unix_ms, lambda text: screening.current().inspect(text))
     except BaseException:
         store.close()
         raise
-    parts = Parts(settings, tokens, store, screening, people)
+    parts = Parts(settings, tokens, store, screening, people, regions)
     try:
         await parts.load()
         yield parts
@@ -281,7 +288,8 @@ def web_app(site: Site) -> Starlette:
     """The HTTP routes over the services."""
     routes = [
         *health.routes, *api.routes, *stream.routes, *operator.routes, *demo.routes, *account_sign_in.routes,
-        *account_agreement.routes, *account.routes, *account_api.routes, *pages.routes,
+        *account_agreement.routes, *account.routes, *account_privacy.routes, *account_api.routes, *public_accounts.routes,
+        *staff.routes, *pages.routes,
     ]  # fmt: skip
     app = Starlette(routes=routes, exception_handlers=errors.handlers, middleware=errors.middleware)
     app.state.services = site

@@ -159,7 +159,7 @@ def export(connection: Connection, vault: Vault, account: str) -> dict[str, Any]
     for letter in letters:
         letter["data"] = msgspec.json.decode(letter["data"])
     return {
-        "account": {name: row[name] for name in row if name in kept},
+        "account": {str(name): row[name] for name in row if name in kept},
         "vault": {field: vault.read(connection, account, field) for field in vault.fields(connection, account)},
         "nicknames": _rows(connection, tables.nicknames, account, ("nickname", "from_ms", "until_ms")),
         "ledger": ledger,
@@ -288,13 +288,14 @@ def _asks(purpose: str) -> None:
 
 def _rows(connection: Connection, table: Any, account: str, names: tuple[str, ...]) -> list[dict[str, Any]]:
     columns = [table.c[name] for name in names]
-    return [dict(row) for row in connection.execute(select(*columns).where(table.c.account == account)).mappings()]
+    rows = connection.execute(select(*columns).where(table.c.account == account))
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def _sessions(connection: Connection, account: str) -> list[dict[str, Any]]:
-    rows = tables.sessions.c
-    query = select(rows.created_ms, rows.seen_ms, rows.expires_ms).where(rows.holder == account)
-    return [dict(row) for row in connection.execute(query).mappings()]
+    rows, names = tables.sessions.c, ("created_ms", "seen_ms", "expires_ms")
+    query = select(*(rows[name] for name in names)).where(rows.holder == account)
+    return [dict(zip(names, row, strict=True)) for row in connection.execute(query)]
 
 
 def _lines(settings: Settings, language: str) -> list[str]:
