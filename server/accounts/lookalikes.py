@@ -40,7 +40,8 @@ def skeleton(name: str) -> str:
     """The key of a name: equal for names that a reader could take for one another. Spaces, punctuation and marks do not tell names
     apart, unless a name has nothing else."""
     text = unicodedata.normalize("NFKC", name)
-    return _letters("".join(char for char in text if _tells(char))) or _letters("".join(text.split())) or text
+    bare = "".join(text.split())
+    return _letters("".join(char for char in text if _tells(char))) or _letters(bare) or bare or text
 
 
 def words(name: str) -> list[str]:

@@ -55,8 +55,9 @@ class HttpGateway:
 class Terminal:
     """Shows codes to whoever runs the demo. Of the number it shows two digits, since terminals are kept and copied."""
 
-    def __init__(self, write: Callable[[str], object] = sys.stderr.write) -> None:
-        self._write = write
+    def __init__(self, write: Callable[[str], object] | None = None) -> None:
+        """``write`` None: standard error."""
+        self._write = write or (lambda text: sys.stderr.write(text))
 
     async def send(self, phone: str, code: str, minutes: int) -> None:
         """See :class:`Sender`."""
