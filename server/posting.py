@@ -19,6 +19,7 @@ from filters.verdict import Action, Candidate, Reason, Verdict
 from server.accounts.identity import Identity, Tokens
 from server.accounts.people import People
 from server.accounts.permit import Permit
+from server.accounts.public import label_of
 from server.accounts.standing import Standing
 from server.core import session
 from server.core.address import limit_key
@@ -29,6 +30,7 @@ from server.errors import CODES, Refusal
 from server.flush import Viewer
 from server.metrics import Stats
 from server.publish import Publisher, Sink
+from server.regions import Regions
 from server.settings import Settings
 from server.store.base import CommentDraft, ConnectionDraft, Draft, Outcome, RemovalDraft, RoomInfo, ScreenedDraft
 from server.wire import Recall, Say
@@ -78,6 +80,7 @@ class Posting:
         pipeline: Callable[[], Pipeline],
         tokens: Tokens,
         people: People,
+        regions: Regions,
         stats: Stats,
         rooms: dict[str, RoomInfo],
     ) -> None:
@@ -87,6 +90,7 @@ class Posting:
         self._pipeline = pipeline
         self._tokens = tokens
         self._people = people
+        self._regions = regions
         self._stats = stats
         self._rooms = rooms
         self._refusals = Gcra(_THINNED_MS, 1, _KEYS)
@@ -132,13 +136,20 @@ class Posting:
         fields: dict[str, Any] = {
             "room": say.room, "author": identity.subject, "key": say.key, "at_ms": now_ms, "pos_ms": pos_ms,
             "text": verdict.text, "mode": say.mode, "color": say.color, "size": say.size,
-            "author_id": self._tokens.public_id(identity.subject), "author_name": identity.nickname,
+            "author_id": self._tokens.public_id(identity.subject), "author_name": identity.nickname, **self._about(speaker, now_ms),
             "verdict": _record_of(verdict), "connection": speaker.origin(),
         }  # fmt: skip
         if verdict.action <= Action.MASK:
             self._submit(say, CommentDraft(**fields), sink)
         else:
             self._stop(say, verdict, fields, sink)
+
+    def _about(self, speaker: Speaker, now_ms: int) -> dict[str, str]:
+        """What the server says of the author beside the comment: of the address its region alone, of the account its label."""
+        about = {"region": self._regions.of(speaker.address)}
+        if speaker.standing is not None and (label := label_of(speaker.standing, now_ms)) is not None:
+            about["label"], about["label_kind"] = label.text, label.kind
+        return about
 
     def _screen(self, speaker: Speaker, say: Say, permit: Permit, identity: Identity, now_ms: int) -> Verdict:
         """What the screening says, and credit: comments of the lowest level are held whatever their text."""

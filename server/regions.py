@@ -23,7 +23,7 @@ from server.settings import Settings
 from static_mirror.places import PLACES, UNKNOWN
 
 _MOST_BYTES: Final = 256 * 2**20
-_CACHED: Final = 16_384
+_CACHED: Final = 65_536
 """Addresses remembered; the one unused for the longest time is forgotten."""
 
 _CHINA: Final = "中国"
@@ -67,7 +67,7 @@ class Regions:
             return cls(None, None, enabled=False)
         contents = [_read(name, getattr(settings, name)) for name in ("region_file", "region_file_v6")]
         if contents == [None, None]:
-            log.warning("no region data is given (region_file): comments show no region")
+            log.info("no region data is given (region_file): comments show no region")
         for name, content, version in zip(("region_file", "region_file_v6"), contents, (xdb.IPv4, xdb.IPv6), strict=True):
             try:
                 if content is not None:

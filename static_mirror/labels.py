@@ -67,7 +67,7 @@ def category(code: str) -> str:
 
 def region(name: str, english: str) -> str:
     """Where a comment came from; both names are escaped."""
-    return both(f"IP属地：{name}", f"IP region: {english}")
+    return both(f"IP属地：{name}", f"from {english}")
 
 
 def mode(name: str) -> str:

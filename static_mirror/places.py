@@ -311,6 +311,6 @@ PLACES: Final = {place.zh: place for place in (Place(*line.split("|")) for line 
 def english(region: str) -> str:
     """The English name of a region; itself when it is none of the table."""
     if region == UNKNOWN:
-        return "Unknown"
+        return "an unknown place"
     place = PLACES.get(region)
     return place.en if place is not None else region

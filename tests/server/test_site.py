@@ -17,6 +17,7 @@ from server.accounts.people import People
 from server.errors import Refusal
 from server.http.services import Chunk, Services
 from server.posting import Posting, unix_ms
+from server.regions import Regions
 from server.screening import Screening
 from server.settings import Settings
 from server.site import Site
@@ -44,7 +45,15 @@ def run(tmp_path: Path) -> Callable[[Scenario], World]:
             settings, screening = Settings(data_dir=tmp_path), Screening(tmp_path / "rules", None, ScreeningConfig())
             people = People.open(settings, unix_ms)
             posting = Posting(
-                settings, parts.hub, parts.publisher, screening.current, fixed_tokens(), people, parts.stats, parts.infos
+                settings,
+                parts.hub,
+                parts.publisher,
+                screening.current,
+                fixed_tokens(),
+                people,
+                Regions(None, None),
+                parts.stats,
+                parts.infos,
             )
             site = Site(
                 settings, fixed_tokens(), world.store, parts.hub, parts.publisher, parts.flusher, parts.history,

@@ -122,7 +122,7 @@ def test_region_and_label_are_elements_of_their_own() -> None:
     )
     region = (
         ' <data class="region" itemprop="locationCreated" value="中国香港">'
-        'IP属地：中国香港 <span lang="en">IP region: Hong Kong, China</span></data>'
+        'IP属地：中国香港 <span lang="en">from Hong Kong, China</span></data>'
     )
     assert f"小明</bdi>{badge}</span>{region} <a " in html
     assert html.replace(badge, "").replace(region, "") == row(text="你好", author_name="小明")

@@ -27,6 +27,7 @@ from server.app import Parts, listen, screening_config, uvicorn_config
 from server.core.room import Room
 from server.flush import Viewer
 from server.posting import unix_ms
+from server.regions import Regions
 from server.screening import Screening
 from server.settings import Settings, load
 from server.store.base import CommentDraft, Committed, Store
@@ -277,7 +278,7 @@ class RunningServer:
         settings = self.settings
         screening = Screening(settings.data_dir / "rules", settings.rules_file, screening_config(settings))
         people = People.open(settings, unix_ms)
-        self.parts = parts = Parts(settings, Tokens.open(settings), self._store, screening, people)
+        self.parts = parts = Parts(settings, Tokens.open(settings), self._store, screening, people, Regions.open(settings))
         self.clock = FakeClock(parts.conversation.now_s)
         parts.conversation.clock = self.clock
         sock = listen("127.0.0.1", 0)

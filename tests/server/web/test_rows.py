@@ -78,20 +78,20 @@ def test_a_row_shows_region_and_label_in_one_language() -> None:
     chinese, english = (made.newest_first(ROOM, [event], language) for language in ("zh-CN", "en"))
     assert "IP属地：广东</data>" in chinese
     assert '<bdi itemprop="disambiguatingDescription">南方日报</bdi> <span class="kind">媒体</span></span>' in chinese
-    assert 'value="广东">IP region: Guangdong</data>' in english
+    assert 'value="广东">from Guangdong</data>' in english
     assert '<span class="kind">Media</span>' in english
 
 
 def test_the_script_has_the_names_of_regions_that_it_needs() -> None:
     """Regions are Chinese names, so a Chinese page needs no others; any other page has them all."""
     assert script_regions("zh-CN") == {}
-    assert (script_regions("en")["广东"], script_regions("en")["未知"]) == ("Guangdong", "Unknown")
+    assert (script_regions("en")["广东"], script_regions("en")["未知"]) == ("Guangdong", "an unknown place")
     assert script_config(ROOM, "en")["regions"] == script_regions("en")
 
 
 def test_the_template_of_a_comment_has_places_for_region_and_label() -> None:
     """The script finds the sample value in the sentence by the element's value, and replaces it."""
-    for language, sentence in (("zh-CN", "IP属地：…"), ("en", "IP region: …")):
+    for language, sentence in (("zh-CN", "IP属地：…"), ("en", "from …")):
         html = PageRows("UTC").templates(ROOM, language)
         assert f'<data class="region" itemprop="locationCreated" value="…">{sentence}</data>' in html
         assert html.count('class="badge ') == html.count('class="kind"') == 1
