@@ -107,6 +107,12 @@ def test_marks_stay_few(found: list[tuple[int, int]]) -> None:
     assert all(sum_ for _, sum_ in marks)
 
 
+def test_taking_back_what_has_faded_leaves_no_mark() -> None:
+    """A decision reversed after years changes nothing any more, and takes no room."""
+    marks = add((), START_MS + 200 * DAY_MS, -5)
+    assert add(marks, START_MS, 40) == marks
+
+
 def by_the_book(events: list[tuple[int, str, str]], opened_ms: int, now_ms: int) -> int:
     """The points again, from the definition: each event by itself, with fractions of its own. (at, what, ref); "-" takes back."""
     taken_back = {ref for _, what, ref in events if what == "-"}
