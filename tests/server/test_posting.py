@@ -1,0 +1,211 @@
+"""server/posting.py: the path of a comment, as a form without script goes it. tests/server/test_conversation_comments.py has the
+path of connections, tests/server/test_signin.py what standings do to them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from server.accounts import measures
+from server.accounts.book import Transaction
+from server.accounts.events import Measured
+from server.accounts.identity import Identity
+from server.accounts.permit import LEVELS
+from server.errors import Refusal
+from server.posting import unix_ms
+from server.store.base import Committed, NoticeDraft, Outcome, Recorded, RoomMode
+from server.store.memory import MemoryStore
+from server.wire import Say
+from tests.support.accounts import person
+from tests.support.comments import UNBOUNDED
+from tests.support.running import RunningServer, running
+
+_accounts = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with running(tmp_path_factory.mktemp("posting"), rooms=("demo", "vod"), tick_ms=1, **UNBOUNDED) as server:
+        yield server
+
+
+@pytest.fixture
+def server(shared: RunningServer) -> Iterator[RunningServer]:
+    yield shared
+    assert shared.take_errors() == []
+
+
+@pytest.fixture
+def account() -> str:
+    """An account of this test alone."""
+    return f"a-{next(_accounts)}"
+
+
+def write(server: RunningServer, work: Callable[[Transaction], Any]) -> None:
+    """One transaction in the book of the running server."""
+    server.run(server.parts.people.book.write(work))
+
+
+def post(server: RunningServer, account: str, words: str = "弹幕", key: str = "k", **fields: Any) -> Outcome:
+    """Post as the page does for somebody who signed in there."""
+    expires_ms = fields.pop("expires_ms", 0)
+    identity = Identity(subject=account, nickname="小红", verified=False, role="", expires_ms=expires_ms)
+    message = Say(**{"room": "demo", "key": key, "text": words, **fields})
+    return server.run(server.parts.site.post(identity, message, "10.1.2.3", 4711))
+
+
+def refused(server: RunningServer, account: str, *rest: str, **fields: Any) -> str:
+    """The code with which a comment is refused."""
+    with pytest.raises(Refusal) as refusal:
+        post(server, account, *rest, **fields)
+    return refusal.value.code.name
+
+
+def set_mode(server: RunningServer, mode: RoomMode) -> None:
+    """Open or close the demo room."""
+    draft = NoticeDraft(room="demo", author="op", key=f"mode-{next(_accounts)}", at_ms=unix_ms(), notice="mode", room_mode=mode)
+    server.run(server.parts.site.submit(draft))
+
+
+def memory(server: RunningServer) -> MemoryStore:
+    store = server.parts.store
+    assert isinstance(store, MemoryStore)
+    return store
+
+
+# -- a form -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_comment_from_a_form_stands_in_the_log(server: RunningServer, account: str) -> None:
+    """It is durable when the call returns, carries public id and nickname, and its source is recorded; a retry changes nothing."""
+    write(server, lambda tx: person(tx, account))
+    outcome = post(server, account)
+    assert isinstance(outcome, Committed)
+    assert outcome.fresh
+    assert (outcome.event.text, outcome.event.author_name) == ("弹幕", "小红")
+    assert outcome.event.author_id == server.parts.tokens.public_id(account)
+    again = post(server, account)
+    assert isinstance(again, Committed)
+    assert (again.fresh, again.event.seq) == (False, outcome.event.seq)
+
+    def records() -> list[Any]:
+        return [record for record in memory(server)._connections.values() if record.author == account]
+
+    server.eventually(lambda: len(records()) == 1)
+    (record,) = records()
+    assert (record.address, record.port) == ("10.1.2.3", 4711)
+    assert record.opened_ms == record.closed_ms
+    assert "form" in record.id
+
+
+def test_a_form_hears_why_not(server: RunningServer, account: str) -> None:
+    """Refusals of each stage: the room, the form, the sign-in, the standing, the position, the screening."""
+    assert refused(server, account, room="nowhere") == "room_not_found"
+    assert refused(server, account, key="a b") == "bad_message"
+    assert refused(server, account, expires_ms=1) == "token_expired"
+    assert refused(server, account) == "not_verified"
+    write(server, lambda tx: person(tx, account, agreement=""))
+    assert refused(server, account) == "agreement_required"
+    other = account + "-b"
+    write(server, lambda tx: person(tx, other))
+    assert refused(server, other, room="vod") == "bad_position"
+    assert refused(server, other, "坏词") == "banned_content"
+
+
+def test_a_held_comment_is_said_to_be_held(server: RunningServer, account: str) -> None:
+    """The form hears it at once, and again for a retry."""
+    write(server, lambda tx: person(tx, account))
+    for _ in range(2):
+        outcome = post(server, account, "待审")
+        assert isinstance(outcome, Recorded)
+        assert (outcome.action, outcome.code) == ("held", "held_for_review")
+
+
+def test_a_form_waits_for_nothing_that_cannot_be_read(server: RunningServer, account: str) -> None:
+    """While the book cannot be read, posting is refused for now."""
+
+    async def unreadable(_: str) -> Any:
+        raise Refusal("storage_unavailable", "accounts cannot be read", retry_after_ms=1000)
+
+    people = server.parts.people
+    people.standing = unreadable  # type: ignore[method-assign,assignment]
+    try:
+        assert refused(server, account) == "storage_unavailable"
+    finally:
+        del people.standing
+
+
+# -- who, in which room -------------------------------------------------------------------------------------------------
+
+STANDINGS = {
+    "verified": ("", "phone"),
+    "agreement": ("", "1"),
+    "measure": ("", "suspend", "restrict", "close"),
+    "level": (0, 1),
+}
+
+
+def test_who_may_post_in_which_room(server: RunningServer) -> None:
+    """Verified x agreement x measure x level x state of the room: what the person can change is said before what the room is."""
+    modes: tuple[RoomMode, ...] = ("open", "read_only", "closed")
+    people: list[tuple[str, str]] = []
+
+    def make(tx: Transaction) -> None:
+        for verified, agreement, rung, level in itertools.product(*STANDINGS.values()):
+            name = person(tx, f"m-{len(people)}", verified=str(verified), agreement=str(agreement))
+            if level == 0:
+                measures.count_removal(tx, name, "demo", 9, "L1", "house rule 1", actor="staff:x", role="operator")
+            if rung:
+                functions = ("post",) if rung == "restrict" else ()
+                event = Measured(measure=f"x-{name}", rung=rung, code="A2", basis="b", functions=functions)  # type: ignore[arg-type]
+                tx.append(name, event, actor="staff:x", role="senior")
+            if rung in ("suspend", "close"):
+                expected = "account_suspended" if rung == "suspend" else "account_closed"
+            elif not verified:
+                expected = "not_verified"
+            elif not agreement:
+                expected = "agreement_required"
+            elif rung:
+                expected = "function_restricted"
+            else:
+                expected = "held" if LEVELS[int(level)].reviewed else ""
+            people.append((name, expected))
+
+    write(server, make)
+    try:
+        for mode in modes:
+            set_mode(server, mode)
+            for name, expected in people:
+                if expected in ("", "held"):
+                    if mode != "open":
+                        assert refused(server, name) == f"room_{mode}"
+                    else:
+                        outcome = post(server, name)
+                        assert type(outcome) is (Recorded if expected else Committed)
+                else:
+                    assert refused(server, name) == expected
+    finally:
+        set_mode(server, "open")
+    assert len(people) == 2 * 2 * 4 * 2
+
+
+def test_the_agreement_of_the_site_may_change_while_it_runs(server: RunningServer, account: str) -> None:
+    """A permit is made anew for another version: the very next comment needs the new signature."""
+    write(server, lambda tx: person(tx, account))
+    token = server.parts.tokens.issue(account, "小红", 600)
+    people = server.parts.people
+    with server.connect() as client:
+        client.send_text({"op": "auth", "token": token})
+        assert client.read_until("hello")["identity"]["level"] == 1
+        assert client.ask({"op": "say", "room": "demo", "key": "1", "text": "一"}, "ack")["key"] == "1"
+        before = people.required
+        people._required = "another"  # type: ignore[misc]
+        try:
+            answer = client.ask({"op": "say", "room": "demo", "key": "2", "text": "二"}, "refused")
+            assert (answer["code"], answer["detail"]) == ("agreement_required", "version another")
+        finally:
+            people._required = before  # type: ignore[misc]
+        assert client.ask({"op": "say", "room": "demo", "key": "3", "text": "三"}, "ack")["key"] == "3"
