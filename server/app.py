@@ -45,6 +45,8 @@ from server.http import (
     health,
     operator,
     pages,
+    public_accounts,
+    staff,
     stream,
 )
 from server.http.edge import http_class

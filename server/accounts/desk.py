@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from typing import Final
 from urllib.parse import urlsplit
@@ -17,6 +18,8 @@ IDLE_MS: Final = 30 * 60 * 1000
 ABSOLUTE_MS: Final = 12 * 3600 * 1000
 """A member of staff signs in anew each day, and after half an hour without a request."""
 SESSIONS: Final = 3
+HASHES_AT_ONCE: Final = 2
+"""Each takes 64 MiB for some 50 ms; who comes later waits."""
 
 
 class StaffDesk:
@@ -26,6 +29,7 @@ class StaffDesk:
         """Raises ConfigError."""
         key = read_or_create_secret(settings.data_dir / "session.key")
         self.passwords = Passwords()
+        self.hashing: Final = asyncio.Semaphore(HASHES_AT_ONCE)
         self.devices: Final = Devices(hashlib.sha256(b"devices of staff\0" + key).digest())
         self.challenges: Final = Challenges()
         self.policy: Final = Policy(idle_ms=IDLE_MS, absolute_ms=ABSOLUTE_MS, most=SESSIONS)

@@ -97,6 +97,13 @@ def open_requests(connection: Connection, now_ms: int) -> list[AccessRequest]:
     return [_request(row) for row in rows]
 
 
+def readable(connection: Connection, actor: str, now_ms: int) -> list[AccessRequest]:
+    """What was granted to ``actor`` and can still be read."""
+    granted = (vault_requests.c.asked_by == actor, vault_requests.c.granted == 1, vault_requests.c.read_ms == 0)
+    query = select(vault_requests).where(*granted, vault_requests.c.decided_ms > now_ms - GRANT_MS)
+    return [_request(row) for row in connection.execute(query.order_by(vault_requests.c.asked_ms)).mappings()]
+
+
 def _get(connection: Connection, request: str) -> AccessRequest:
     row = connection.execute(select(vault_requests).where(vault_requests.c.id == request)).mappings().first()
     if row is None:

@@ -1,0 +1,13 @@
+"""``/staff``: all routes of staff, each from a rule that says what it needs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.routing import BaseRoute
+
+from server.http import staff_desk, staff_sign_in
+from server.http.staff_door import Rule, route
+
+RULES: Final[tuple[Rule, ...]] = (*staff_sign_in.RULES, *staff_desk.RULES)
+routes: Final[list[BaseRoute]] = [route(rule) for rule in RULES]

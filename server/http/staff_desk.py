@@ -1,0 +1,461 @@
+"""What staff work on: accounts and measures, appeals, public accounts, licences, the vault, members, records.
+
+Handlers run after the rule of their route has let the member in (:mod:`server.http.staff_door`). Whoever looks at a person's
+account, appeals or vault leaves a line in the access log, in the transaction that reads.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import zoneinfo
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any, Final, get_args
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from server.accounts import appeals, fields, licences, lookup, measures, public, staff, vault_access
+from server.accounts.book import Transaction, read_entries
+from server.accounts.events import Category, Function, PublicAction, Rung, Topic
+from server.errors import Refusal
+from server.http.requests import SEQ_MAX, services, whole
+from server.http.screens import lead, problem, read, write
+from server.http.sessions import read_form
+from server.http.staff_door import HOME, Rule, acting, authorise, may, show
+from server.reasons import REASONS
+from server.web import account_words, staff_words
+
+DAY_MS: Final = 86_400_000
+LEDGER_SHOWN: Final = 100
+_TERMS: Final = {
+    "": 0,
+    "1h": 3_600_000,
+    "1d": DAY_MS,
+    "3d": 3 * DAY_MS,
+    "7d": 7 * DAY_MS,
+    "30d": 30 * DAY_MS,
+    "180d": 180 * DAY_MS,
+}
+
+
+def _words(request: Request) -> dict[str, Any]:
+    """What templates put codes and times into words with."""
+    zone = zoneinfo.ZoneInfo(services(request).settings.time_zone)
+
+    def moment(ms: int) -> str:
+        return f"{dt.datetime.fromtimestamp(ms / 1000, zone):%Y-%m-%d %H:%M}" if ms else ""
+
+    return {"words": account_words, "staff_words": staff_words, "reasons": REASONS, "moment": moment,
+            "now_ms": services(request).people.clock_ms()}  # fmt: skip
+
+
+async def _page(request: Request, template: str, refusal: Refusal | None = None, **context: Any) -> Response:
+    status = refusal.code.http if refusal else 200
+    detail = refusal.detail if refusal else ""
+    return await show(
+        request, template, status=status, problem=problem(request, refusal), detail=detail, **_words(request), **context
+    )
+
+
+async def home(request: Request) -> Response:
+    """``GET /staff``: what waits."""
+    now_ms = services(request).people.clock_ms()
+
+    def counts(connection: Any) -> dict[str, int]:
+        waiting = [each for each in public.listed(connection) if each.state in {"applied", "reviewed", "classified", "filed"}]
+        ending = [each for each in licences.listed(connection, now_ms)
+                  if each.state == "active" and each.valid_until_ms < now_ms + 30 * DAY_MS]  # fmt: skip
+        return {
+            "appeals": len(appeals.open_list(connection)), "overdue": len(appeals.overdue(connection, now_ms)),
+            "public": len(waiting), "licences": len(ending), "vault": len(vault_access.open_requests(connection, now_ms)),
+        }  # fmt: skip
+
+    return await _page(request, "staff_home.html", counts=await read(request, counts))
+
+
+# -- accounts and measures ---------------------------------------------------------------------------------------------
+
+
+async def accounts(request: Request) -> Response:
+    """``GET /staff/accounts?q=``: find accounts by nickname or id, or by a comment (``room`` and ``seq``)."""
+    text = request.query_params.get("q", "").strip()[:64]
+    room, seq = request.query_params.get("room", "").strip(), whole(request, "seq", 0, 0, SEQ_MAX)
+    if room and seq:
+        account = await services(request).author(room, seq)
+        if not account:
+            raise Refusal("comment_not_found")
+        return lead(f"/staff/accounts/{account}")
+
+    def work(tx: Transaction) -> list[lookup.Found]:
+        if text:
+            tx.log_access(**acting(request).by, action="accounts.find")
+        return lookup.search(tx.sql, text)
+
+    return await _page(request, "staff_accounts.html", found=await write(request, work), text=text)
+
+
+async def account(request: Request) -> Response:
+    """``GET /staff/accounts/{account}``."""
+    return await _account_page(request)
+
+
+async def _account_page(request: Request, refusal: Refusal | None = None, typed: dict[str, str] | None = None) -> Response:
+    name = request.path_params["account"]
+
+    def work(tx: Transaction) -> dict[str, Any]:
+        standing = tx.standing(name)
+        if not standing.last:
+            raise Refusal("account_not_found")
+        tx.log_access(**acting(request).by, action="accounts.view", subject=name)
+        return {
+            "account": name, "found": lookup.find(tx.sql, name), "standing": standing, "level": standing.level(tx.now_ms),
+            "label": public.label_of(standing, tx.now_ms), "measures": measures.listed(tx.sql, name),
+            "appeals": {each.measure.id: each for each in appeals.of_account(tx.sql, name)},
+            "ledger": [
+                (entry, type(entry.event).__struct_config__.tag) for entry in reversed(read_entries(tx.sql, name)[-LEDGER_SHOWN:])
+            ],
+        }  # fmt: skip
+
+    allowed = [rung for rung in get_args(Rung) if may(request, staff.RUNG_ACTIONS[rung]) and rung not in {"refuse", "delete"}]
+    codes = [code for code in REASONS.values() if code.code[0] not in "RU"]
+    return await _page(
+        request, "staff_account.html", refusal, rungs=allowed, codes=codes, terms=_TERMS, functions=get_args(Function),
+        typed=defaultdict(str, typed or {}), **await write(request, work),
+    )  # fmt: skip
+
+
+async def measure(request: Request) -> Response:
+    """``POST /staff/accounts/{account}/measures``: take a measure; which rung it is decides who may."""
+    given = await read_form(request, acting(request).who)
+    name = request.path_params["account"]
+    rung: Any = given.get("rung", "")
+    if rung not in staff.RUNG_ACTIONS or given.get("term", "") not in _TERMS:
+        raise Refusal("bad_message", "rung, term")
+    by = authorise(request, staff.RUNG_ACTIONS[rung])
+    functions: Any = tuple(each for each in get_args(Function) if given.get(f"function.{each}")) if rung == "restrict" else ()
+    try:
+        await write(
+            request,
+            lambda tx: measures.take(
+                tx, name, rung, given.get("code", ""), given.get("basis", "").strip(), functions=functions,
+                duration_ms=_TERMS[given.get("term", "")], **by,
+            ),
+        )  # fmt: skip
+    except Refusal as refusal:
+        return await _account_page(request, refusal, given)
+    return lead(f"/staff/accounts/{name}#measures")
+
+
+async def lift(request: Request) -> Response:
+    """``POST /staff/accounts/{account}/lift``: take a measure back."""
+    given = await read_form(request, acting(request).who)
+    name = request.path_params["account"]
+    try:
+        await write(
+            request,
+            lambda tx: measures.lift(tx, given.get("measure", ""), "R1", given.get("basis", "").strip(), **acting(request).by),
+        )
+    except Refusal as refusal:
+        return await _account_page(request, refusal)
+    return lead(f"/staff/accounts/{name}#measures")
+
+
+async def open_appeals(request: Request) -> Response:
+    """``GET /staff/appeals``: appeals that wait, the oldest first."""
+    return await _appeals_page(request)
+
+
+async def _appeals_page(request: Request, refusal: Refusal | None = None) -> Response:
+    def work(tx: Transaction) -> list[appeals.Appeal]:
+        tx.log_access(**acting(request).by, action="appeals.view")
+        return appeals.open_list(tx.sql)
+
+    return await _page(request, "staff_appeals.html", refusal, appeals=await write(request, work))
+
+
+async def decide(request: Request) -> Response:
+    """``POST /staff/appeals``: uphold an appeal, or refuse it for the measure's own reason."""
+    given = await read_form(request, acting(request).who)
+    upheld = given.get("outcome") == "uphold"
+    code = "R2" if upheld else given.get("code", "")
+    try:
+        await write(
+            request,
+            lambda tx: appeals.decide(
+                tx, given.get("appeal", ""), upheld, code, given.get("basis", "").strip(), **acting(request).by
+            ),
+        )
+    except Refusal as refusal:
+        return await _appeals_page(request, refusal)
+    return lead("/staff/appeals")
+
+
+# -- public accounts ---------------------------------------------------------------------------------------------------
+
+
+async def publics(request: Request) -> Response:
+    """``GET /staff/public``: applications and public accounts."""
+    return await _public_page(request)
+
+
+async def _public_page(request: Request, refusal: Refusal | None = None) -> Response:
+    def work(tx: Transaction) -> dict[str, Any]:
+        tx.log_access(**acting(request).by, action="public.view")
+        rows = public.listed(tx.sql)
+        return {"rows": [(each, tx.standing(each.account)) for each in rows]}
+
+    return await _page(
+        request, "staff_public.html", refusal, categories=public.CATEGORIES, steps=public.STEPS, topics=public.TOPICS[1:],
+        actions=public.ACTIONS, **await write(request, work),
+    )  # fmt: skip
+
+
+def _public(work: Callable[[Transaction, str, dict[str, str], dict[str, Any]], None], name: str) -> Any:
+    """The handler of one step: ``work(tx, account, the form's fields, who acts)``."""
+
+    async def handle(request: Request) -> Response:
+        given = await read_form(request, acting(request).who)
+        target, by = request.path_params["account"], acting(request).by
+        try:
+            await write(request, lambda tx: work(tx, target, given, by))
+        except Refusal as refusal:
+            return await _public_page(request, refusal)
+        return lead(f"/staff/public#{target}")
+
+    handle.__name__ = f"public_{name}"
+    return handle
+
+
+def _classify(tx: Transaction, target: str, given: dict[str, str], by: dict[str, Any]) -> None:
+    category: Any = given.get("category", "")
+    if category not in get_args(Category):
+        raise Refusal("bad_message", "category")
+    public.classify(tx, target, category, given.get("basis", ""), label=given.get("label", ""), **by)
+
+
+def _approve(tx: Transaction, target: str, given: dict[str, str], by: dict[str, Any]) -> None:
+    action: Any = given.get("action", "")
+    topic: Any = given.get("topic", "")
+    if action not in get_args(PublicAction) or topic not in get_args(Topic):
+        raise Refusal("bad_message", "action, topic")
+    until_ms = _day(given["until"]) if given.get("until") else 0
+    granted = given.get("granted", "yes") == "yes"
+    public.approve(tx, target, action, topic, given.get("basis", ""), until_ms=until_ms, granted=granted, **by)
+
+
+def _advance(step: str) -> Callable[[Transaction, str, dict[str, str], dict[str, Any]], None]:
+    return lambda tx, target, given, by: public.advance(tx, target, step, given.get("basis", ""), **by)
+
+
+async def filing(request: Request) -> Response:
+    """``GET /staff/public/filing.csv``: what is to be filed with the authority."""
+
+    def work(tx: Transaction) -> list[dict[str, Any]]:
+        tx.log_access(**acting(request).by, action="public.export")
+        return public.filing(tx.sql)
+
+    body = "\ufeff" + public.filing_csv(await write(request, work))
+    headers = {"Content-Disposition": 'attachment; filename="filing.csv"', "X-Content-Type-Options": "nosniff"}
+    return Response(body.encode(), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+# -- licences ----------------------------------------------------------------------------------------------------------
+
+
+async def all_licences(request: Request) -> Response:
+    """``GET /staff/licences``."""
+    return await _licences_page(request)
+
+
+async def _licences_page(request: Request, refusal: Refusal | None = None, typed: dict[str, str] | None = None) -> Response:
+    now_ms = services(request).people.clock_ms()
+    rows = await read(request, lambda connection: licences.listed(connection, now_ms))
+    return await _page(request, "staff_licences.html", refusal, licences=rows, features=licences.FEATURES, typed=defaultdict(str, typed or {}))
+
+
+async def add_licence(request: Request) -> Response:
+    """``POST /staff/licences``: enter a licence."""
+    given = await read_form(request, acting(request).who)
+    try:
+        begins, ends = _day(given.get("from", "")), _day(given.get("until", ""))
+        features = tuple(each for each in licences.FEATURES if given.get(f"feature.{each}"))
+        await write(
+            request,
+            lambda tx: licences.record(
+                tx, holder=given.get("holder", "").strip(), kind=given.get("kind", ""), number=given.get("number", ""),
+                issuer=given.get("issuer", ""), features=features, valid_from_ms=begins, valid_until_ms=ends,
+                **acting(request).by,
+            ),
+        )  # fmt: skip
+    except Refusal as refusal:
+        return await _licences_page(request, refusal, given)
+    await services(request).people.read_licences()
+    return lead("/staff/licences")
+
+
+async def revoke_licence(request: Request) -> Response:
+    """``POST /staff/licences/revoke``."""
+    given = await read_form(request, acting(request).who)
+    try:
+        await write(
+            request,
+            lambda tx: licences.revoke(tx, given.get("licence", ""), given.get("basis", ""), **acting(request).by),
+        )
+    except Refusal as refusal:
+        return await _licences_page(request, refusal)
+    await services(request).people.read_licences()
+    return lead("/staff/licences")
+
+
+def _day(text: str) -> int:
+    """The begin of a day, UTC, as Unix ms. Raises Refusal ``bad_message``."""
+    try:
+        day = dt.date.fromisoformat(text)
+    except ValueError:
+        raise Refusal("bad_message", "day: YYYY-MM-DD") from None
+    return int(dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC).timestamp() * 1000)
+
+
+# -- the vault ---------------------------------------------------------------------------------------------------------
+
+
+async def vault(request: Request) -> Response:
+    """``GET /staff/vault``: requests that wait for a second person, and one's own that were granted."""
+    return await _vault_page(request)
+
+
+async def _vault_page(request: Request, refusal: Refusal | None = None) -> Response:
+    now_ms, me = services(request).people.clock_ms(), acting(request).member.holder
+
+    def work(connection: Any) -> dict[str, Any]:
+        return {
+            "waiting": vault_access.open_requests(connection, now_ms),
+            "granted": vault_access.readable(connection, me, now_ms),
+        }
+
+    return await _page(request, "staff_vault.html", refusal, names=sorted(fields.VAULT), seen=None, **await read(request, work))
+
+
+async def ask_vault(request: Request) -> Response:
+    """``POST /staff/vault``: ask for fields of an account, with a reason."""
+    given = await read_form(request, acting(request).who)
+    names = [name for name in sorted(fields.VAULT) if given.get(f"field.{name}")]
+    return await _on_vault(
+        request,
+        lambda tx: vault_access.request_access(
+            tx, given.get("account", "").strip(), names, reason=given.get("reason", ""), **acting(request).by
+        ),
+    )
+
+
+async def decide_vault(request: Request) -> Response:
+    """``POST /staff/vault/decide``: a second person grants or denies."""
+    given = await read_form(request, acting(request).who)
+    granted = given.get("outcome") == "grant"
+    return await _on_vault(
+        request, lambda tx: vault_access.decide_access(tx, given.get("request", ""), granted, **acting(request).by)
+    )
+
+
+async def _on_vault(request: Request, work: Callable[[Transaction], object]) -> Response:
+    try:
+        await write(request, work)
+    except Refusal as refusal:
+        return await _vault_page(request, refusal)
+    return lead("/staff/vault")
+
+
+async def read_vault(request: Request) -> Response:
+    """``POST /staff/vault/read``: what was granted, once; the page is kept nowhere."""
+    people = services(request).people
+    given = await read_form(request, acting(request).who)
+    try:
+        seen = await write(
+            request,
+            lambda tx: vault_access.read_granted(tx, people.vault, given.get("request", ""), **acting(request).by),
+        )
+    except Refusal as refusal:
+        return await _vault_page(request, refusal)
+    return await _page(request, "staff_vault.html", names=[], waiting=[], granted=[], seen=seen)
+
+
+# -- members and records -----------------------------------------------------------------------------------------------
+
+
+async def members(request: Request) -> Response:
+    """``GET /staff/members``."""
+    return await _members_page(request)
+
+
+async def _members_page(request: Request, refusal: Refusal | None = None, link: str = "") -> Response:
+    rows = await read(request, staff.listed)
+    return await _page(request, "staff_members.html", refusal, members=rows, roles=list(staff.ROLES), link=link)
+
+
+async def change_member(request: Request) -> Response:
+    """``POST /staff/members``: add a member, give other roles, let in no more or again, enrol anew. Shows the link of an enrolment,
+    once."""
+    given = await read_form(request, acting(request).who)
+    people, by = services(request).people, acting(request).by
+    name, what = given.get("name", "").strip(), given.get("what", "")
+    roles = tuple(role for role in staff.ROLES if given.get(f"role.{role}"))
+    works: dict[str, Callable[[Transaction], str | None]] = {
+        "add": lambda tx: staff.add(tx, name, roles, people.vault, **by),
+        "enrol": lambda tx: staff.enrol_again(tx, name, people.vault, **by),
+        "roles": lambda tx: staff.set_roles(tx, name, roles, **by),
+        "disable": lambda tx: staff.disable(tx, name, **by),
+        "enable": lambda tx: staff.enable(tx, name, **by),
+    }
+    try:
+        if what not in works:
+            raise Refusal("bad_message", "what")
+        secret = await write(request, works[what])
+    except Refusal as refusal:
+        return await _members_page(request, refusal)
+    if not secret:
+        return lead("/staff/members")
+    return await _members_page(request, link=f"/staff/enrol?name={name}&secret={secret}")
+
+
+async def records(request: Request) -> Response:
+    """``GET /staff/log``: the access log, newest first. That it was looked at is a line of it."""
+    subject, before = request.query_params.get("subject", "").strip()[:128], whole(request, "before", 0, 0, SEQ_MAX)
+
+    def work(tx: Transaction) -> list[lookup.Access]:
+        found = lookup.accesses(tx.sql, subject, before)
+        tx.log_access(**acting(request).by, action="log.view", subject=subject)
+        return found
+
+    return await _page(request, "staff_log.html", lines=await write(request, work), subject=subject)
+
+
+def _step(step: str, needs: Any, work: Any) -> Rule:
+    return Rule(f"/staff/public/{{account}}/{step}", "POST", needs, _public(work, step))
+
+
+RULES: Final = (
+    Rule(HOME, "GET", "own", home),
+    Rule("/staff/accounts", "GET", "accounts.view", accounts),
+    Rule("/staff/accounts/{account}", "GET", "accounts.view", account),
+    Rule("/staff/accounts/{account}/measures", "POST", "measures.take", measure),
+    Rule("/staff/accounts/{account}/lift", "POST", "measures.lift", lift),
+    Rule("/staff/appeals", "GET", "appeals.view", open_appeals),
+    Rule("/staff/appeals", "POST", "appeals.decide", decide),
+    Rule("/staff/public", "GET", "public.view", publics),
+    Rule("/staff/public/filing.csv", "GET", "public.file", filing),
+    *(_step(name, public.STEPS[name].action, _advance(name)) for name in ("review", "reject", "activate", "lapse", "revoke")),
+    _step("classify", "public.classify", _classify),
+    _step("file", "public.file", lambda tx, target, given, by: public.file(tx, target, given.get("number", ""), **by)),
+    _step("approve", "public.approve", _approve),
+    Rule("/staff/licences", "GET", "licences.view", all_licences),
+    Rule("/staff/licences", "POST", "licences.change", add_licence),
+    Rule("/staff/licences/revoke", "POST", "licences.change", revoke_licence),
+    Rule("/staff/vault", "GET", "vault.ask", vault),
+    Rule("/staff/vault", "POST", "vault.ask", ask_vault),
+    Rule("/staff/vault/decide", "POST", "vault.approve", decide_vault),
+    Rule("/staff/vault/read", "POST", "vault.read", read_vault),
+    Rule("/staff/members", "GET", "staff.view", members),
+    Rule("/staff/members", "POST", "staff.change", change_member),
+    Rule("/staff/log", "GET", "log.view", records),
+)
