@@ -126,7 +126,10 @@ def see_host(tx: Transaction, identity: Identity) -> None:
     """Take over what the host platform's token says of its account: who is verified there has strength 1 here."""
     account = identity.subject
     tx.open(account, origin="host", actor="host", role="platform")
-    verified = tx.standing(account).verified
+    standing = tx.standing(account)
+    verified = standing.verified
+    if standing.erased:
+        return
     if identity.verified and not verified:
         tx.append(account, Verified(method="host", strength=1), actor="host", role="platform")
     elif not identity.verified and verified == "host":
@@ -208,8 +211,8 @@ class SignUp:
     async def confirm_phone(self, ticket: str, code: str, *, nickname: str = "") -> SignedIn | NicknameWanted:
         """Whoever has the code owns the number: sign in to its account, or open one under ``nickname``.
 
-        Raises Refusal ``code_wrong``, ``blacklisted``. A nickname that cannot be used is no reason to ask for the code again: the
-        answer then says why, and gives a proof for :meth:`register`.
+        Raises Refusal ``code_wrong``, ``blacklisted``, ``account_closed`` (erased, and on hold). A nickname that cannot be used is
+        no reason to ask for the code again: the answer then says why, and gives a proof for :meth:`register`.
         """
         found = tickets.unseal(self._vault, ticket, tickets.Ticket)
         person = _by_phone(found.phone)
@@ -277,6 +280,8 @@ class SignUp:
         """Answers, since a transaction that raises would forget that the code was used."""
         account = self._vault.holder(tx.sql, person.kind, person.value)
         if account is not None:
+            if tx.standing(account).erased:  # a hold keeps the claim: nobody gets in, and nobody opens another account by it
+                return Refusal("account_closed")
             come_back(tx, self._vault, account, person)
             return SignedIn(account=account, new=False)
         if self._vault.blacklisted(tx.sql, person.kind, person.value, tx.now_ms):
@@ -370,7 +375,8 @@ class SignUp:
     async def host_seen(self, identity: Identity) -> None:
         """Take over what a token of the host platform says, when it says something new."""
         standing = await self._book.standings.load(identity.subject)
-        known = standing.opened_ms and (standing.verified != "" if identity.verified else standing.verified != "host")
+        told = standing.verified != "" if identity.verified else standing.verified != "host"
+        known = standing.erased or (standing.opened_ms and told)
         if not known:
             await self._book.write(lambda tx: see_host(tx, identity))
 

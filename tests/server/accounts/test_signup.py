@@ -11,11 +11,11 @@ from sqlalchemy import insert, select
 from structlog.testing import capture_logs
 
 from filters.verdict import Action, Verdict
-from server.accounts import nicknames, privacy, tables
+from server.accounts import holds, nicknames, privacy, tables
 from server.accounts.book import Accounts, Transaction, read_standing
 from server.accounts.events import Consented, VerificationWithdrawn
 from server.accounts.identity import Identity
-from server.accounts.signup import NicknameWanted, SignedIn, SignUp, Started
+from server.accounts.signup import NicknameWanted, SignedIn, SignUp, Started, see_host
 from server.accounts.standing import Standing
 from server.accounts.vault import Vault
 from server.accounts.verify import Answer, Question, Refused
@@ -308,6 +308,19 @@ async def test_coming_back_makes_up_for_a_withdrawn_verification(site: Site) -> 
     assert site.standing(account).verified == "phone"
 
 
+async def test_an_erased_account_on_hold_lets_nobody_in(site: Site) -> None:
+    """While a hold keeps what is stored, the number neither leads to the closed account nor opens another one."""
+    account = await site.person()
+    await site.book.write(
+        lambda tx: holds.place(tx, account, reason="case", case_number="2026-7", actor="staff:an", role="privacy")
+    )
+    await site.erase(account)
+    assert site.kept(account, "phone") is not None
+    assert (await _refused(site.come(nickname="别名"))).code.name == "account_closed"
+    assert site.standing(account).erased
+    assert not site.standing(account).verified
+
+
 # -- by an OpenID provider
 
 
@@ -499,6 +512,10 @@ async def test_the_hosts_accounts_are_taken_over(site: Site) -> None:
     assert site.standing("h-2").verified == "id_number"
     await site.signup.host_seen(_identity("h-3", verified=False))
     assert site.standing("h-3").opened_ms
+    assert not site.standing("h-3").verified
+    await site.erase("h-3")
+    await site.signup.host_seen(_identity("h-3", verified=True))
+    await site.book.write(lambda tx: see_host(tx, _identity("h-3", verified=True)))
     assert not site.standing("h-3").verified
 
 
