@@ -43,6 +43,7 @@ from server.http import (
     demo,
     errors,
     health,
+    openapi,
     operator,
     pages,
     public_accounts,
@@ -289,7 +290,7 @@ async def build_offline(settings: Settings) -> AsyncIterator[Site]:
 def web_app(site: Site) -> Starlette:
     """The HTTP routes over the services."""
     routes = [
-        *health.routes, *api.routes, *stream.routes, *operator.routes, *demo.routes, *account_sign_in.routes,
+        *health.routes, *openapi.routes, *api.routes, *stream.routes, *operator.routes, *demo.routes, *account_sign_in.routes,
         *account_agreement.routes, *account.routes, *account_privacy.routes, *account_api.routes, *public_accounts.routes,
         *staff.routes, *pages.routes,
     ]  # fmt: skip

@@ -97,8 +97,8 @@ async def session_token(request: Request) -> Response:
     return _answer(Token(token, (now_ms // 1000 + ttl_s) * 1000, now_ms))
 
 
-async def agreement(request: Request) -> Response:
-    """The agreement in force, in the language asked for."""
+async def agreement_text(request: Request) -> Response:
+    """The agreement in force, word for word, in the language asked for."""
     document = services(request).people.agreements.current()
     language = request.query_params.get("language", LANGUAGES[0])
     if language not in document.texts:
@@ -255,7 +255,7 @@ def _route(path: str, handler: Callable[[Request], Awaitable[Response]], method:
 
 routes = [
     _route("/session/token", session_token, "POST"),
-    _route("/agreement", agreement),
+    _route("/agreement/text", agreement_text),
     _route("/credit", credit_rules),
     _route("/account/standing", standing),
     _route("/account/agreement", sign, "POST"),
