@@ -22,32 +22,11 @@ from server.accounts.verify import Answer, Question, Refused
 from server.errors import Refusal
 from server.settings import Settings
 from tests.support.accounts import Clock, add_person, book
+from tests.support.phones import Phones
 from tests.support.vaults import vault
 
 PHONE, OTHER = "13912345678", "13800000000"
 NUMBER = "11010519491231002X"
-
-
-class Phones:
-    """A gateway that keeps what it was given; ``fault`` is raised instead."""
-
-    def __init__(self) -> None:
-        self.sent: list[tuple[str, str]] = []
-        self.fault: BaseException | None = None
-        self.closed = False
-
-    async def send(self, phone: str, code: str, minutes: int) -> None:
-        self.sent.append((phone, code))
-        if self.fault is not None:
-            raise self.fault
-
-    async def aclose(self) -> None:
-        self.closed = True
-
-    @property
-    def code(self) -> str:
-        """The newest code."""
-        return self.sent[-1][1]
 
 
 class Desk:
