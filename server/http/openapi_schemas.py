@@ -94,3 +94,9 @@ class Listing(msgspec.Struct, frozen=True):
 
 class Facts(msgspec.Struct, frozen=True):
     """Plain data of an operation."""
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What an operation on accounts did."""
+
+    done: Any

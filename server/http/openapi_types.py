@@ -78,3 +78,4 @@ def in_path(name: str, **schema: Any) -> Parameter:
 
 ROOM: Final = in_path("room", pattern=ROOM_PATTERN)
 AFTER: Final = query_number("after", 0, SEQ_MAX, "Go on after this number.")
+CONDITIONAL: Final = {200: "The data.", 304: "The reader has these very bytes."}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from server.account_operations import AccountRequest
 from server.http import account_messages as account
 from server.http import openapi_schemas as shapes
 from server.http.account_api import LETTERS_MOST
 from server.http.demo import DemoRequest
-from server.http.openapi_types import AFTER, ROOM, Operation, Parameter, in_path, query_number, query_text
+from server.http.openapi_types import AFTER, CONDITIONAL, ROOM, Operation, in_path, query_number, query_text
+from server.http.operations_pages import PAGES
 from server.http.operator import RebuildRoom
 from server.http.requests import SEQ_MAX
 from server.operations import (
@@ -27,11 +29,11 @@ TAGS: Final = {
     "rooms": "Rooms and their comments, for anyone to read.",
     "account": "One's own account, for people's browsers and host platforms.",
     "pages": "Pages for people; they need no script.",
+    "staff": "Pages of the staff.",
     "operator": "The operator interface of one server, as the command line uses it.",
     "process": "How the process does.",
 }
 
-_HTML: Final = "text/html"
 _ANY: Final = ("internal_error",)
 _BODY: Final = ("bad_message", "bad_json", "too_large", "request_timeout")
 _TOKEN: Final = ("bad_token", "token_expired", "keys_unavailable")
@@ -40,14 +42,19 @@ _CHANGES: Final = (*_OWN, "form_expired", "outcome_unknown", "account_not_found"
 _WRITES: Final = (
     "bad_token", "token_expired", "room_not_found", "storage_unavailable", "outcome_unknown", "overloaded", "shutting_down",
 )  # fmt: skip
-_OLDER: Final = {200: "The data.", 304: "The reader has these very bytes."}
 _EITHER: Final = ("token", "session")
 _EITHER_CHANGES: Final = ("token", "session+form")
 
 
 def _api(method: str, path: str, summary: str, answer: Any, refusals: tuple[str, ...], **more: Any) -> Operation:
     return Operation(
-        method=method, path=path, tag=more.pop("tag", "rooms"), summary=summary, answer=answer, refusals=(*refusals, *_ANY), **more
+        method=method,
+        path=path,
+        tag=more.pop("tag", "rooms"),
+        summary=summary,
+        answer=answer,
+        refusals=(*refusals, *_ANY),
+        **more,
     )
 
 
@@ -59,14 +66,6 @@ def _own(method: str, path: str, summary: str, answer: Any, *refusals: str, body
     return _api(method, f"/api/v1{path}", summary, answer, found, tag="account", body=body, security=security, **more)
 
 
-def _page(method: str, path: str, summary: str, *form: str, tag: str = "pages", **more: Any) -> Operation:
-    """A page, or what its form sends: refusals are pages, and a form that was taken leads on."""
-    successes = {200: "The page."} if method == "GET" else {200: "The page, with what is to be mended.", 303: "Leads on."}
-    parts = tuple(part for name, part in _PARTS.items() if f"{{{name}}}" in path)
-    found = {"successes": successes, "media": _HTML, "form": form, "pages": True, "parameters": parts, **more}
-    return Operation(method=method, path=path, tag=tag, summary=summary, **found)
-
-
 def _operator(method: str, path: str, summary: str, answer: Any, *refusals: str, body: Any = None, **more: Any) -> Operation:
     every = ("bad_token", "token_expired", *(_BODY if body is not None else ()), *refusals)
     found = tuple(dict.fromkeys(every))
@@ -75,21 +74,15 @@ def _operator(method: str, path: str, summary: str, answer: Any, *refusals: str,
     )
 
 
-_PARTS: Final[dict[str, Parameter]] = {
-    "room": ROOM,
-    "receipt": in_path("receipt"),
-    "provider": in_path("provider"),
-    "name": in_path("name"),
-}
 _LIST: Final = (AFTER, query_number("limit", 1, LIST_MAX))
 _LETTERS: Final = (query_number("before", 0, SEQ_MAX), query_number("limit", 1, LETTERS_MOST))
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     # -- rooms
-    _api("GET", "/api/rooms", "All rooms, by name.", shapes.RoomList, (), successes=_OLDER),
-    _api("GET", "/api/rooms/{room}", "One room.", shapes.RoomState, ("room_not_found",), successes=_OLDER, parameters=(ROOM,)),
+    _api("GET", "/api/rooms", "All rooms, by name.", shapes.RoomList, (), successes=CONDITIONAL),
+    _api("GET", "/api/rooms/{room}", "One room.", shapes.RoomState, ("room_not_found",), successes=CONDITIONAL, parameters=(ROOM,)),
     _api("GET", "/api/rooms/{room}/events", "A room's events in pages, as they are now.", shapes.History,
-         ("room_not_found", "bad_message", "storage_unavailable"), successes=_OLDER,
+         ("room_not_found", "bad_message", "storage_unavailable"), successes=CONDITIONAL,
          parameters=(ROOM, AFTER, query_number("limit", 1, 1000))),
     _api("GET", "/api/rooms/{room}/stream", "A room's live events, as server-sent events.", None,
          ("room_not_found", "bad_message", "too_many_connections", "storage_unavailable"), media="text/event-stream",
@@ -97,7 +90,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     _api("GET", "/api/openapi.json", "This description.", None, ()),
     # -- account
     _api("GET", "/api/v1/agreement", "The version of the service agreement in force.", shapes.AgreementInForce, (), tag="account",
-         successes=_OLDER),
+         successes=CONDITIONAL),
     _api("GET", "/api/v1/agreement/text", "The service agreement in force, word for word.", account.AgreementText,
          ("bad_message",), tag="account", parameters=(query_text("language", enum=["zh-CN", "en"]),)),
     _api("GET", "/api/v1/credit", "The published rules of credit.", account.CreditRules, (), tag="account"),
@@ -138,6 +131,9 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
               "key_reused", body=Remove),
     _operator("POST", "restoration", "Restore a removed comment.", shapes.Written, *_WRITES, "bad_code", "comment_not_found",
               "not_removed", "key_reused", body=Restore),
+    _operator("POST", "account", "Operations on accounts, staff, public accounts and licences: the body says which.", shapes.Outcome,
+              "forbidden", "account_not_found", "measure_not_found", "bad_measure", "bad_code", "bad_step", "appeal_decided",
+              "second_person_required", "on_hold", "storage_unavailable", "outcome_unknown", body=AccountRequest),
     _operator("POST", "rebuild", "Make all pages of a room again.", shapes.Facts, "room_not_found", "storage_unavailable",
               body=RebuildRoom),
     _operator("POST", "rules", "Put a rule file into force.", shapes.Facts, "bad_rules", "rules_busy", "storage_unavailable",
@@ -146,35 +142,5 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
               "storage_unavailable", body=RollbackRules),
     _operator("POST", "rules/emergency", "Put emergency terms beside the rules.", shapes.Facts, "bad_rules", "rules_busy",
               "storage_unavailable", body=EmergencyTerms),
-    # -- pages
-    _page("GET", "/", "The rooms."),
-    _page("GET", "/rooms/{room}", "A room: player and newest comments."),
-    _page("POST", "/rooms/{room}/comment", "Post a comment without script.", "form_token", "key", "text", "mode", "color", "size"),
-    _page("GET", "/rooms/{room}/comments/", "Leads to the index of the static pages.", successes={308: "The index."}),
-    _page("GET", "/rooms/{room}/comments/{name}", "A static page of comments.", successes=_OLDER),
-    _page("GET", "/rooms/{room}/report", "The form for reporting a comment (`seq`) or the room."),
-    _page("POST", "/rooms/{room}/report", "Report.", "seq", "reason", "text"),
-    _page("GET", "/reports/{receipt}", "The confirmation of a report."),
-    _page("GET", "/favicon.ico", "The icon.", successes={302: "The icon's address."}),
-    _page("GET", "/assets/{path}", "The site's own files.", parameters=(in_path("path"),), media="text/css", successes=_OLDER),
-    _page("GET", "/account", "One's own account."),
-    _page("GET", "/account/sign-in", "Signing up and in."),
-    _page("POST", "/account/sign-in", "Have a code sent.", "form_token", "phone", "return"),
-    _page("GET", "/account/code", "Where the code is typed in."),
-    _page("POST", "/account/code", "The code.", "form_token", "code"),
-    _page("GET", "/account/welcome", "Choice of a nickname for a new account."),
-    _page("POST", "/account/welcome", "Make the account.", "form_token", "nickname", "noticed", "notice", "language"),
-    _page("POST", "/account/oidc/{provider}", "Off to a provider.", "form_token", "return"),
-    _page("GET", "/account/oidc/{provider}/callback", "Back from a provider.", successes={303: "Signed in; leads on."}),
-    _page("GET", "/account/verify", "Ways to prove who one is."),
-    _page("POST", "/account/verify", "Prove it.", "form_token", "method", "phone", "name", "number", "token", "consent", "return"),
-    _page("POST", "/account/sign-out", "Sign out here, or everywhere.", "form_token", "all", "return"),
-    _page("POST", "/account/sessions", "Sign another browser out.", "form_token", "session"),
-    _page("GET", "/account/agreement", "The service agreement, to read and sign."),
-    _page("POST", "/account/agreement", "Sign it.", "form_token", "version", "sha256", "language", "agree", "return"),
-    _page("GET", "/account/lesson", "The short lesson."),
-    _page("POST", "/account/lesson", "The answers.", "form_token", "version", "q0", "q1", "q2", "return"),
-    _page("POST", "/account/nickname", "Change the nickname.", "form_token", "nickname"),
-    _page("POST", "/account/appeals", "Appeal against a measure.", "form_token", "measure", "words"),
-    _page("GET", "/account/credit", "The rules of credit."),
+    *PAGES,
 )  # fmt: skip
