@@ -8,13 +8,16 @@ its time.
 
 from __future__ import annotations
 
-import io
+import contextlib
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import IO, Final, TypeVar, cast
 
 import msgspec
 
@@ -213,18 +216,41 @@ def kept(folder: Path, rules_hash: str) -> str:
 
 def prepare(source: str) -> Prepared:
     """See :meth:`RuleBook.prepare`."""
-    helper = [sys.executable, "-m", "filters.book"]
-    try:
-        done = subprocess.run(helper, input=source.encode(), capture_output=True, timeout=TIMEOUT_S, check=False)  # noqa: S603
-    except subprocess.TimeoutExpired:
-        raise RuleError(f"the rules could not be compiled within {TIMEOUT_S} seconds") from None
-    if done.returncode:
-        lines = done.stderr.decode(errors="replace").strip().splitlines()
-        raise RuleError(lines[-1] if lines else f"the helper ended with {done.returncode}")
-    # Rules come back without their terms: to read 100,000 of them here would hold up the event loop's thread.
-    handed_over = io.BytesIO(done.stdout)
-    handed = msgspec.msgpack.decode(handed_over.read(int.from_bytes(handed_over.read(_SIZE), "big")), type=_Handed)
-    return Prepared(handed.rules, handed.hash, Lexicon(handed.rules, undump(handed_over.read)), source)
+    helper = [sys.executable, "-m", "filters.book", str(TIMEOUT_S)]
+    with (
+        tempfile.TemporaryFile() as sentences,
+        subprocess.Popen(  # noqa: S603
+            helper, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sentences
+        ) as process,
+    ):
+        given, made = cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
+        # The helper reads everything before it writes anything; one that has ended already reads nothing.
+        with contextlib.suppress(BrokenPipeError), given:
+            given.write(source.encode())
+        try:
+            prepared = _take_over(made.read, source)
+        except (ValueError, msgspec.MsgspecError):
+            prepared = None
+        # What is left, if anything, is read, so that the helper can end.
+        while made.read(1 << 16):
+            pass
+        code = process.wait()
+        sentences.seek(0)
+        lines = sentences.read().decode(errors="replace").strip().splitlines()
+    if code == -signal.SIGALRM:
+        raise RuleError(f"the rules could not be compiled within {TIMEOUT_S} seconds")
+    if code or prepared is None:
+        raise RuleError(lines[-1] if lines else f"the helper ended with {code}")
+    return prepared
+
+
+def _take_over(read: Callable[[int], bytes], source: str) -> Prepared:
+    """Each piece is read into its place, without the interpreter's lock; none is copied or gone through afterwards.
+
+    Rules come without their terms: to read 100,000 of them here would hold up the event loop's thread.
+    """
+    handed = msgspec.msgpack.decode(read(int.from_bytes(read(_SIZE), "big")), type=_Handed)
+    return Prepared(handed.rules, handed.hash, Lexicon(handed.rules, undump(read)), source)
 
 
 def check(rules: RuleSet, lexicon: Lexicon | None = None) -> list[str]:
@@ -254,9 +280,7 @@ def warnings(rules: RuleSet) -> list[str]:
         seen[form] = code
         if len(form) == 1:
             out.append(f"{code}: “{form}” is a single character and stops whatever contains it")
-    out.extend(
-        f"{rules.rule[rule_of[term]].code}: “{folded[term]}” is looked for as written only" for term in compiled.quiet
-    )
+    out.extend(f"{rules.rule[rule_of[term]].code}: “{folded[term]}” is looked for as written only" for term in compiled.quiet)
     return out
 
 
@@ -281,4 +305,6 @@ def _helper() -> int:
 
 
 if __name__ == "__main__":
+    # The system ends a helper that takes longer.
+    signal.setitimer(signal.ITIMER_REAL, float(sys.argv[1]))
     sys.exit(_helper())

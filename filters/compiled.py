@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import cache
 from itertools import product
 from typing import Any, Final, cast, get_type_hints
@@ -20,7 +20,7 @@ from filters.language import WORDS, surprise
 from filters.normalize import CODE_OF, NOISE, READINGS, SYLLABLE_OF, fold, is_han
 from filters.rules import Rule, RuleSet
 from filters.shuffles import odd_orders, telling_pairs
-from filters.trie import Branches, Lists, Numbers, Packed, branches, numbered
+from filters.trie import Around, Branches, Lists, Numbers, Packed, around, branches, numbered
 
 LONGEST_SOFT: Final = 8
 LONGEST_BAG: Final = 4
@@ -42,14 +42,14 @@ HAS_LATIN: Final = re.compile("[0-9a-z]").search
 class Compiled(msgspec.Struct, frozen=True):
     """All terms of a rule set; ``rule`` is the number of its rule, per term, ``folded`` its folded form.
 
-    Terms from ``harmless`` on are phrases that cancel. Automata are serialised (empty: none). Pattern ``i`` of ``written`` is how the
-    terms ``exact[i]`` are written, and two neighbours that shuffled ones of the terms ``near[i]`` would have; from ``plain`` on
-    patterns are such neighbours only. Pattern ``i`` of ``latin``, whose patterns are ASCII, belongs to the terms ``exact[plain + i]``.
-    ``sounds`` finds keys of syllables, ``heard`` says of which terms, ``spelled`` holds the same keys; ``triples`` finds three
-    neighbours that a key has, and keys of two. ``initials`` and ``begun`` are the like for first letters; ``initial_sizes[n]`` counts
-    those of ``n`` letters. ``costs`` is the surprise of each term as a text of its own, up to a limit. ``dropped`` lists terms that are
-    too short once folded (rule, term); ``quiet`` the terms that are looked for as written only, because chance would spell their
-    sounds too often.
+    Terms from ``harmless`` on are phrases that cancel. Automata are serialised (empty: none). Pattern ``i`` of ``written`` is how
+    the terms ``exact[i]`` are written, and two neighbours that shuffled ones of the terms ``near[i]`` would have; from ``plain`` on
+    patterns are such neighbours only. Pattern ``i`` of ``latin``, whose patterns are ASCII, belongs to ``exact[plain + i]``.
+    ``sounds`` finds keys of syllables, ``heard`` says of which terms, ``spelled`` holds the same keys; ``around`` tells which
+    syllables stand beside which in them. ``initials`` and ``begun`` are the like for first letters; ``initial_sizes[n]`` counts
+    those of ``n`` letters. ``costs`` is the surprise of each term as a text of its own, up to a limit. ``dropped`` lists terms that
+    are too short once folded (rule, term); ``quiet`` the terms that are looked for as written only, because chance would spell
+    their sounds too often.
     """
 
     terms: Packed
@@ -64,7 +64,7 @@ class Compiled(msgspec.Struct, frozen=True):
     sounds: bytes
     heard: Lists
     spelled: Branches
-    triples: bytes
+    around: Around
     initials: Branches
     begun: Lists
     initial_sizes: tuple[int, ...]
@@ -148,16 +148,11 @@ def compile_rules(rules: RuleSet) -> Compiled:
     quiet = _quieten(sounds, bags, folded_terms)
     cap = TERM_COST + round(8 * math.log2(max(harmless, LEAST_TERMS)))
     costs = [min(cap, surprise(folded)) for folded in folded_terms]
-    near: dict[str, list[int]] = {}
-    for term_number in sorted(bags):
-        folded = folded_terms[term_number]
-        for pair in telling_pairs(odd_orders(folded, costs[term_number])):
-            near.setdefault(pair, []).append(term_number)
+    near = _shuffled(bags, folded_terms, costs)
     latin = sorted(key for key in exact if key.isascii() and HAS_LATIN(key))
     written = sorted(exact.keys() - set(latin))
     pairs = sorted(near.keys() - set(written))
     sound_keys, initial_keys = sorted(sounds), sorted(initials)
-    triples = {key[start : start + 3] for key in sound_keys for start in range(max(1, len(key) - 2))}
     sizes = Counter(map(len, initial_keys))
     return Compiled(
         terms=Packed.of(terms),
@@ -172,7 +167,7 @@ def compile_rules(rules: RuleSet) -> Compiled:
         sounds=_automaton(sound_keys),
         heard=numbered(sound_keys, sounds),
         spelled=branches(sound_keys),
-        triples=_automaton(sorted(triples)),
+        around=around(sound_keys),
         initials=branches(initial_keys),
         begun=numbered(initial_keys, initials),
         initial_sizes=tuple(sizes[size] for size in range(max(sizes, default=0) + 1)),
@@ -180,6 +175,15 @@ def compile_rules(rules: RuleSet) -> Compiled:
         dropped=tuple(dropped),
         quiet=quiet,
     )
+
+
+def _shuffled(bags: list[int], folded: list[str], costs: list[int]) -> dict[str, list[int]]:
+    """Two neighbours to the terms whose shuffled characters they tell."""
+    near: dict[str, list[int]] = {}
+    for term in sorted(bags):
+        for pair in telling_pairs(odd_orders(folded[term], costs[term])):
+            near.setdefault(pair, []).append(term)
+    return near
 
 
 def _quieten(sounds: dict[str, list[int]], bags: list[int], folded: list[str]) -> tuple[int, ...]:
@@ -227,7 +231,7 @@ def _chance_of_sound() -> dict[str, float]:
     return shares
 
 
-def _automaton(keys: Sequence[str]) -> bytes:
+def _automaton(keys: list[str]) -> bytes:
     return CharwiseDoubleArrayAhoCorasick(keys).serialize() if keys else b""
 
 
@@ -284,5 +288,5 @@ def undump(read: Callable[[int], bytes]) -> Compiled:
 
 
 _KINDS: Final[dict[Any, dict[str, Any]]] = {
-    kind: get_type_hints(kind) for kind in (Compiled, Packed, Numbers, Lists, Branches)
+    kind: get_type_hints(kind) for kind in (Around, Branches, Compiled, Lists, Numbers, Packed)
 }

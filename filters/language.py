@@ -61,15 +61,29 @@ def char_cost(char: str) -> int:
 @lru_cache(maxsize=32_768)
 def surprise(text: str) -> int:
     """Cost of a short folded text, cut in the cheapest way."""
-    size = len(text)
-    best = [0] * (size + 1)
-    for end in range(1, size + 1):
-        char = text[end - 1]
-        single = WORDS.get(char)
-        least = best[end - 1] + (char_cost(char) if single is None else single)
-        for length in range(2, min(LONGEST_WORD, end) + 1):
-            cost = WORDS.get(text[end - length : end])
-            if cost is not None and best[end - length] + cost < least:
-                least = best[end - length] + cost
-        best[end] = least
-    return best[size]
+    return _costs_up_to(text)[-1]
+
+
+def surprise_within(left: str, piece: str, right: str) -> int:
+    """What ``piece`` adds to the surprise of the text on either side of it."""
+    costs = _costs_up_to(left + piece + right)
+    return costs[-1] - costs[len(left)] - (surprise(right) if right else 0)
+
+
+def _costs_up_to(text: str) -> list[int]:
+    """For each place of a text, the cost of what stands before it."""
+    find = WORDS.get
+    costs = [0]
+    for end, char in enumerate(text, start=1):
+        single = find(char)
+        least = costs[-1] + (char_cost(char) if single is None else single)
+        if end > 1:
+            cost = find(text[end - 2 : end])
+            if cost is not None and costs[end - 2] + cost < least:
+                least = costs[end - 2] + cost
+            for start in range(end - 3, max(-1, end - LONGEST_WORD - 1), -1):
+                cost = find(text[start:end])
+                if cost is not None and costs[start] + cost < least:
+                    least = costs[start] + cost
+        costs.append(least)
+    return costs

@@ -18,8 +18,8 @@ from typing import Any, Final, NamedTuple
 
 from filters import tables
 from filters.language import ENGLISH, USUAL, WORDS, is_face
-from filters.normalize import CODE_OF, NOISE, READINGS, is_han
-from filters.trie import Branches, Trie
+from filters.normalize import CODE_OF, GAP, NOISE, READINGS, is_han
+from filters.trie import Around, Branches, Neighbours, Trie
 
 MAX_PATHS: Final = 80
 MAX_GAP: Final = 3
@@ -28,9 +28,6 @@ CLOSE: Final = 4
 MAX_ALONE: Final = 4
 # So many ways to cut the pinyin of a text are tried one by one.
 MAX_WAYS: Final = 8
-# A part that more usual characters share than this says nothing about a look-alike; and how many of them are tried.
-SHARED_BY: Final = 60
-MAX_SHAPES: Final = 24
 
 
 class Kind(enum.IntEnum):
@@ -60,10 +57,12 @@ class Candidate(NamedTuple):
 
 
 _NOTHING: Final[frozenset[str]] = frozenset()
-EMOJI: Final[dict[str, tuple[str, ...]]] = {
-    char: tuple(CODE_OF[syllable] for syllable in found.split() if syllable in CODE_OF)
+EMOJI: Final[dict[str, str]] = {
+    char: "".join(CODE_OF[syllable] for syllable in found.split() if syllable in CODE_OF)
     for char, found in tables.pairs("emoji").items()
 }
+# Codes of the usual characters that an unusual one looks like, the nearest first.
+SHAPES: Final[dict[str, str]] = tables.pairs("shapes")
 SPLITS: Final[dict[str, str]] = tables.pairs("splits")
 _SPLIT_STARTS: Final = frozenset(parts[:size] for parts in SPLITS for size in range(2, len(parts) + 1))
 PARTS: Final[dict[str, frozenset[str]]] = {char: frozenset(parts) for char, parts in tables.pairs("parts").items()}
@@ -99,31 +98,6 @@ def alike(char: str, other: str) -> bool:
     return not PARTS.get(char, _NOTHING).isdisjoint(PARTS.get(other, _NOTHING))
 
 
-@lru_cache(maxsize=1)
-def _sharing() -> dict[str, tuple[tuple[str, int], ...]]:
-    """Part to the syllable codes of the usual characters that have it, each with its weight: the fewer share it, the more."""
-    found: dict[str, list[str]] = {}
-    for char in sorted(PARTS.keys() & USUAL & READINGS.keys()):
-        for part in PARTS[char]:
-            found.setdefault(part, []).append(CODE_OF[READINGS[char][0]])
-    return {
-        part: tuple((code, 1000 // len(codes)) for code in codes) for part, codes in found.items() if len(codes) <= SHARED_BY
-    }
-
-
-@lru_cache(maxsize=20_000)
-def shape_codes(char: str) -> tuple[str, ...]:
-    """Syllable codes of the usual characters that look most like ``char``, without its own."""
-    sharing = _sharing()
-    nearness: dict[str, int] = {}
-    for part in sorted(PARTS.get(char, _NOTHING)):
-        for code, weight in sharing.get(part, ()):
-            nearness[code] = nearness.get(code, 0) + weight
-    for syllable in READINGS.get(char, ())[:1]:
-        nearness.pop(CODE_OF[syllable], None)
-    return tuple(sorted(nearness, key=nearness.__getitem__, reverse=True)[:MAX_SHAPES])
-
-
 Edge = tuple[str, Kind]
 # What a piece of several characters may stand for: its end, the syllable, the kind.
 Long = tuple[int, str, Kind]
@@ -135,14 +109,32 @@ def _edges(char: str) -> tuple[Edge, ...]:
     found = READINGS.get(char)
     if not found:
         return ((char, Kind.PLAIN), *((code, Kind.EMOJI) for code in EMOJI.get(char, ())))
-    edges = [(CODE_OF[found[0]], Kind.PLAIN), *((CODE_OF[second], Kind.SECOND) for second in found[1:2])]
-    if char not in USUAL:
-        edges.extend((code, Kind.SHAPE) for code in shape_codes(char))
-    return tuple(edges)
+    return (
+        (CODE_OF[found[0]], Kind.PLAIN),
+        *((CODE_OF[second], Kind.SECOND) for second in found[1:2]),
+        *((code, Kind.SHAPE) for code in SHAPES.get(char, "")),
+    )
+
+
+def _guesses(char: str) -> tuple[str, int]:
+    """Codes that an unusual character may stand for besides its own, and how many of them are second readings."""
+    found = READINGS.get(char)
+    if not found:
+        return EMOJI.get(char, ""), 0
+    second = CODE_OF[found[1]] if len(found) > 1 else ""
+    return second + SHAPES.get(char, ""), len(second)
 
 
 # Characters without any of which nothing here has work to do; every astral one is among them. One range, one table: quick.
-hint: Final = re.compile("[a-z" + "".join(sorted(char for char in UNUSUAL if char < "\U00010000")) + "\U00010000-\U0010ffff]").search
+_ODD: Final = "".join(sorted(char for char in UNUSUAL if char < "\U00010000")) + "\U00010000-\U0010ffff"
+hint: Final = re.compile(f"[a-z{_ODD}]").search
+_odd_ones: Final = re.compile(f"[{_ODD}]").finditer
+# Fillers among syllable codes: gaps, symbols, pictographs.
+_FILLER: Final = re.compile(
+    f"[{GAP}"
+    + "".join(chr(code) for code in (*range(0x2300, 0xD800), *range(0xF900, 0x10000)) if not chr(code).isalpha())
+    + "\U0001d000-\U0001d3ff\U0001f000-\U0001ffff]"
+)
 
 
 def marks_of(folded: str) -> list[int] | None:
@@ -150,9 +142,15 @@ def marks_of(folded: str) -> list[int] | None:
 
     A character is not unusual where it makes up a word with its neighbours: 狰狞, 懵懂.
     """
-    marks = [place for place, char in enumerate(folded) if char in UNUSUAL and not _in_word(folded, place)]
-    if not folded.isascii():
-        marks.extend(match.start() for match in _FACE_INSIDE.finditer(folded))
+    marks = []
+    for match in _odd_ones(folded):
+        place = match.start()
+        char = match.group()
+        if char in UNUSUAL:
+            if not _in_word(folded, place):
+                marks.append(place)
+        elif _FACE_INSIDE.match(folded, place):
+            marks.append(place)
     if marks:
         return marks
     runs = [run for run in LETTERS.findall(folded) if is_pinyin(run)]
@@ -215,15 +213,13 @@ Finder = Callable[[str], list[tuple[int, int, int]]]
 class Patterns(Trie):
     """The patterns to be spelled: of syllable codes and plain characters, at least two each."""
 
-    __slots__ = ("find", "find_triples")
+    __slots__ = ("find", "neighbours")
 
-    def __init__(self, spelled: Branches, find: Finder, find_triples: Finder) -> None:
-        """``find`` tells where which patterns are in a text of codes, ``find_triples`` where three neighbours that one of them has."""
+    def __init__(self, spelled: Branches, around: Around, find: Finder) -> None:
+        """``find`` tells where which patterns are in a text of codes."""
         super().__init__(spelled)
+        self.neighbours = Neighbours(around)
         self.find = find
-        self.find_triples = find_triples
-        # Made here once, where rules are loaded, so that no comment has to wait for it.
-        _sharing()
 
 
 # The pieces that led to a node, the last one first: (those before, start, end, kind).
@@ -232,25 +228,23 @@ Trail = tuple[Any, int, int, Kind]
 Path = tuple[int, int, bool, Trail]
 
 
-def search(folded: str, marks: list[int], patterns: Patterns) -> list[Candidate]:
-    """Paths that spell one of ``patterns``; ``marks`` as :func:`marks_of` found them.
+def search(folded: str, spoken: str, marks: list[int], patterns: Patterns) -> list[Candidate]:
+    """Paths that spell one of ``patterns``; ``spoken`` are the text's syllables, ``marks`` as :func:`marks_of` found them.
 
     Every path has at least one piece that is not plain, or skips noise or a pictograph inside.
     """
-    edges = list(map(_edges, folded))
     if not marks:
-        found = _pinyin(folded, edges, patterns)
+        found = _pinyin(folded, spoken, patterns)
         if found is not None:
             return found
     longs = _longs(folded, marks)
     if not longs and _alone(folded, marks, min(patterns.longest, CLOSE)):
-        return [candidate for mark in marks[:MAX_ALONE] for candidate in _one(mark, edges, patterns)]
-    reach = patterns.longest - 1
-    starts = sorted({start for mark in (*marks, *longs) for start in range(max(0, mark - reach), mark + 1)})
+        return [candidate for mark in marks[:MAX_ALONE] for candidate in _one(folded[mark], mark, spoken, patterns)]
+    edges = list(map(_edges, folded))
     found = []
     budget = MAX_PATHS
     paths: list[Path] = []
-    for first in starts:
+    for first in _starts(spoken, marks, longs, patterns):
         _step((first, 0, False, _ROOT), edges, longs, patterns, paths, found)
         while paths:
             budget -= 1
@@ -260,10 +254,28 @@ def search(folded: str, marks: list[int], patterns: Patterns) -> list[Candidate]
     return found
 
 
+def _starts(spoken: str, marks: list[int], longs: dict[int, list[Long]], patterns: Patterns) -> list[int]:
+    """Where paths over an unusual piece may begin: near it, or where three plain syllables are some that a pattern has."""
+    follows = patterns.neighbours.follows
+    odd = {*marks, *longs}
+    starts = set()
+    for mark in odd:
+        for start in range(max(0, mark - patterns.longest + 1), mark + 1):
+            three = range(start, start + 3)
+            if (
+                mark in three
+                or not odd.isdisjoint(three)
+                or _FILLER.search(spoken, start, start + 3)
+                or follows(*spoken[start : start + 3])
+            ):
+                starts.add(start)
+    return sorted(starts)
+
+
 _ROOT: Final[Any] = ()
 
 
-def _pinyin(folded: str, edges: list[tuple[Edge, ...]], patterns: Patterns) -> list[Candidate] | None:
+def _pinyin(folded: str, spoken: str, patterns: Patterns) -> list[Candidate] | None:
     """Candidates in a text whose only unusual pieces are pinyin: every way to cut it, each in one scan; None: too many ways."""
     ways: list[list[Step]] = [[]]
     place = 0
@@ -281,7 +293,7 @@ def _pinyin(folded: str, edges: list[tuple[Edge, ...]], patterns: Patterns) -> l
     found = []
     for way in ways:
         steps = [*way, *tail]
-        codes = [CODE_OF[folded[one.start : one.end]] if one.kind else edges[one.start][0][0] for one in steps]
+        codes = [CODE_OF[folded[one.start : one.end]] if one.kind else spoken[one.start] for one in steps]
         kept = [number for number, code in enumerate(codes) if steps[number].kind or not _is_filler(code)]
         for first, last, pattern in patterns.find("".join([codes[number] for number in kept])):
             path = tuple(steps[number] for number in kept[first:last])
@@ -309,32 +321,31 @@ def cuts_of(run: str) -> tuple[tuple[tuple[int, int], ...], ...]:
     return tuple(ways)
 
 
-def _one(mark: int, edges: list[tuple[Edge, ...]], patterns: Patterns) -> list[Candidate]:
-    """Candidates around a single unusual character: every reading of it in turn between the plain ones, in one scan.
-
-    A first scan, of two neighbours on either side, tells which readings can be part of any pattern.
-    """
-    readings = edges[mark][1:]
+def _one(char: str, mark: int, spoken: str, patterns: Patterns) -> list[Candidate]:
+    """Candidates around a single unusual character: every reading of it that fits between its neighbours in turn, in one scan."""
+    guesses, seconds = _guesses(char)
     reach = patterns.longest + MAX_GAP
-    around = range(max(0, mark - reach), min(len(edges), mark + reach))
-    places = [place for place in around if place == mark or not _is_filler(edges[place][0][0])]
-    at = places.index(mark)
-    codes = [edges[place][0][0] for place in places]
-    before, behind = "".join(codes[max(0, at - 2) : at]), "".join(codes[at + 1 : at + 3])
-    stride = len(before) + len(behind) + 2
-    close = patterns.find_triples("\n".join([before + code + behind for code, _ in readings]))
-    if not close:
+    before = _FILLER.sub("", spoken[max(0, mark - reach) : mark])[-2:]
+    behind = _FILLER.sub("", spoken[mark + 1 : mark + reach])[:2]
+    possible = patterns.neighbours.beside(before, behind)
+    fitting = [number for number, code in enumerate(guesses) if code in possible]
+    if not fitting:
         return []
-    fitting = {start // stride for start, end, _ in close if start % stride <= len(before) < (end - 1) % stride + 1}
-    readings = tuple(readings[which] for which in sorted(fitting))
+    longest = patterns.longest - 1
+    left = [place for place in range(max(0, mark - reach), mark) if not _is_filler(spoken[place])][-longest:]
+    right = [place for place in range(mark + 1, min(len(spoken), mark + reach)) if not _is_filler(spoken[place])][:longest]
+    places = [*left, mark, *right]
+    at = len(left)
+    codes = [spoken[place] for place in places]
     before, behind = "".join(codes[:at]), "".join(codes[at + 1 :])
     stride = len(places) + 1
     found = []
-    for start, end, number in patterns.find("\n".join([before + code + behind for code, _ in readings])):
-        which, first = divmod(start, stride)
+    for start, end, number in patterns.find("\n".join([before + guesses[which] + behind for which in fitting])):
+        line, first = divmod(start, stride)
         last = first + end - start
         if first <= at < last:
-            kinds = (readings[which][1] if place == mark else Kind.PLAIN for place in places[first:last])
+            odd = Kind.SECOND if fitting[line] < seconds else Kind.SHAPE if char in READINGS else Kind.EMOJI
+            kinds = (odd if place == mark else Kind.PLAIN for place in places[first:last])
             steps = tuple(Step(place, place + 1, kind) for place, kind in zip(places[first:last], kinds, strict=True))
             found.append(Candidate(number, steps))
     return found
@@ -354,7 +365,11 @@ def _step(
     low, high = firsts[node], firsts[node + 1]
     size = len(edges)
     apart = trail is not _ROOT and trail[2] != position
-    ways: list[Long] = [(position + 1, code, kind) for code, kind in edges[position]]
+    here = edges[position]
+    if high - low < len(here):
+        # Few ways to go on, and many to read the character: it is quicker to ask the other way round.
+        here = tuple(edge for edge in here if edge[0] in letters[low:high])
+    ways: list[Long] = [(position + 1, code, kind) for code, kind in here]
     if position in longs:
         ways += longs[position]
     for end, code, kind in ways:
@@ -380,5 +395,6 @@ def _steps(trail: Trail) -> tuple[Step, ...]:
     return tuple(reversed(steps))
 
 
+@lru_cache(maxsize=4_096)
 def _is_filler(char: str) -> bool:
-    return char in NOISE or (char >= "\u2300" and not "\ue000" <= char <= "\uf8ff" and not char.isalpha())
+    return char == GAP or char in NOISE or (char >= "\u2300" and not "\ue000" <= char <= "\uf8ff" and not char.isalpha())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice, pairwise
 from typing import Final
@@ -18,9 +19,19 @@ from daachorse import CharwiseDoubleArrayAhoCorasick
 
 from filters import lattice
 from filters.compiled import EVERY_RULE, HAS_LATIN, LONGEST_SOFT, Compiled, compile_rules
-from filters.language import ABBREVIATIONS, ENGLISH, ENGLISH_WORD, SURNAMES, UNKNOWN_HAN, UNKNOWN_LETTER, WORDS, surprise
+from filters.language import (
+    ABBREVIATIONS,
+    ENGLISH,
+    ENGLISH_WORD,
+    SURNAMES,
+    UNKNOWN_HAN,
+    UNKNOWN_LETTER,
+    WORDS,
+    surprise,
+    surprise_within,
+)
 from filters.lattice import Kind, Step
-from filters.normalize import FOLD, NOISE, SECOND_SOUNDS, SOUNDS, Offsets, is_han, second_sounds, sounds
+from filters.normalize import FOLD, GAP, NOISE, Offsets, is_han, syllables
 from filters.rules import Rule, RuleSet
 from filters.shuffles import price as price_of_order
 from filters.trie import Lists, Texts, Trie
@@ -74,6 +85,25 @@ class Hit(msgspec.Struct, frozen=True, gc=False):
     cancelled: str = ""
 
 
+class _Places:
+    """Where the characters of a folded text came from, worked out when something was found."""
+
+    __slots__ = ("_folded", "_offsets", "_text")
+
+    def __init__(self, text: str, folded: str) -> None:
+        self._text = text
+        self._folded = folded
+        self._offsets: Offsets | None = None
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """See :meth:`filters.normalize.Offsets.span`."""
+        if self._text == self._folded:
+            return start, end
+        if self._offsets is None:
+            self._offsets = Offsets(self._text, FOLD)
+        return self._offsets.span(start, end)
+
+
 class _Soft(msgspec.Struct, frozen=True, gc=False):
     """A candidate to be weighed; offsets are of the folded text."""
 
@@ -87,11 +117,30 @@ class _Soft(msgspec.Struct, frozen=True, gc=False):
 
 
 Found = list[tuple[int, int, int]]
+PAGE: Final = 4_096
+STEP: Final = 1 << 20
 
 
 def _finder(automaton: bytes) -> Callable[[str], Found]:
     """What tells where which patterns are in a text, overlapping ones too: (start, end, number)."""
-    return CharwiseDoubleArrayAhoCorasick.deserialize(automaton).find_overlapping if automaton else _nothing
+    if not automaton:
+        return _nothing
+    if len(automaton) > STEP:
+        _touch(2 * len(automaton))
+    return CharwiseDoubleArrayAhoCorasick.deserialize(automaton).find_overlapping
+
+
+def _touch(size: int) -> None:
+    """Have so much memory at hand that was used before, gained in short steps.
+
+    Loading an automaton is one long step, in which no other thread runs, and most of which would be the system's, giving out fresh
+    pages one by one. The allocator keeps a block as large as one that it has handed back before.
+    """
+    bytearray(size)
+    block = bytearray(size)
+    for start in range(0, size, STEP):
+        block[start : start + STEP : PAGE] = bytes(len(range(start, min(size, start + STEP), PAGE)))
+        time.sleep(0)
 
 
 def _nothing(_: str) -> Found:
@@ -134,7 +183,7 @@ class Lexicon:
         self._begun = _Of(compiled.begun)
         self._initials = Trie(compiled.initials)
         self._initial_sizes = compiled.initial_sizes
-        self._patterns = lattice.Patterns(compiled.spelled, self._find_sounds, _finder(compiled.triples))
+        self._patterns = lattice.Patterns(compiled.spelled, compiled.around, self._find_sounds)
 
     def __len__(self) -> int:
         """Number of terms, without harmless phrases."""
@@ -143,10 +192,11 @@ class Lexicon:
     def find(self, text: str, folded: str) -> tuple[Hit, ...]:
         """Every term found in ``text`` (``folded`` is its folded form), cancelled ones included, at most MAX_HITS."""
         written = self._find_written(folded)
-        first = sounds(folded)
-        second = second_sounds(folded)
+        spoken = syllables(folded)
+        second = syllables(folded, second=True)
         # One look for both: no key goes on over the end of a line.
-        heard = self._find_sounds(first if second == first else f"{first}\n{second}")
+        lines = spoken if second == spoken else f"{spoken}\n{second}"
+        heard = self._find_sounds(lines.replace(GAP, ""))
         latin = self._find_latin(folded) if HAS_LATIN(folded) else ()
         hinted = lattice.hint(folded)
         if not (written or heard or latin or hinted):
@@ -155,11 +205,11 @@ class Lexicon:
         exact = [one for one in written if one[2] < plain]
         if latin:
             exact = sorted([*exact, *((start, end, plain + number) for start, end, number in latin)], key=_place)
-        soft = list(islice(self._candidates(folded, written, heard, len(first), hinted is not None), MAX_SOFT))
+        soft = list(islice(self._candidates(folded, spoken, written, heard, hinted is not None), MAX_SOFT))
         return self._judge(text, folded, exact, soft) if exact or soft else ()
 
     def _judge(self, text: str, folded: str, exact: Found, soft: list[_Soft]) -> tuple[Hit, ...]:
-        offsets = Offsets(text, FOLD)
+        offsets = _Places(text, folded)
         hits = list(self._exact_hits(text, folded, exact, offsets)) if exact else []
         if soft:
             # What is there as written explains the place; of several guesses at one place the best counts.
@@ -177,7 +227,7 @@ class Lexicon:
     # -----------------------------------------------------------------------------------------------------------------
     # Exact
 
-    def _exact_hits(self, text: str, folded: str, found: Found, offsets: Offsets) -> Iterator[Hit]:
+    def _exact_hits(self, text: str, folded: str, found: Found, offsets: _Places) -> Iterator[Hit]:
         calm = [
             (start, end, self._rule_of[term])
             for start, end, number in found
@@ -226,16 +276,10 @@ class Lexicon:
     # -----------------------------------------------------------------------------------------------------------------
     # Soft
 
-    def _candidates(self, folded: str, written: Found, heard: Found, size: int, hinted: bool) -> Iterator[_Soft]:
-        """``heard`` was found in the first sounds of the text, ``size`` of them, and behind them in the second ones."""
+    def _candidates(self, folded: str, spoken: str, written: Found, heard: Found, hinted: bool) -> Iterator[_Soft]:
+        """``heard`` was found in the syllables ``spoken`` without their gaps, and behind them in the second ones."""
         if heard:
-            first = [one for one in heard if one[1] <= size]
-            if first:
-                yield from self._sound_candidates(folded, SOUNDS, first)
-            if len(first) < len(heard):
-                past = size + 1
-                second = [(start - past, end - past, number) for start, end, number in heard[len(first) :]]
-                yield from self._sound_candidates(folded, SECOND_SOUNDS, second)
+            yield from self._sound_candidates(folded, spoken, heard)
         for start, end, number in written:
             near = self._near[number]
             if near:
@@ -243,15 +287,18 @@ class Lexicon:
         if hinted:
             marks = lattice.marks_of(folded)
             if marks is not None:
-                yield from self._lattice_candidates(folded, marks)
+                yield from self._lattice_candidates(folded, spoken, marks)
             if self._initial_sizes and _LETTERS_BESIDE_HAN.search(folded):
                 yield from self._initial_candidates(folded)
 
-    def _sound_candidates(self, folded: str, table: dict[int, str], found: Found) -> Iterator[_Soft]:
-        offsets = Offsets(folded, table)
+    def _sound_candidates(self, folded: str, spoken: str, found: Found) -> Iterator[_Soft]:
+        places = [place for place, code in enumerate(spoken) if code != GAP]
         need = self._settings.sound
+        size = len(places)
         for start, end, number in found:
-            first, last = offsets.span(start, end)
+            if start > size:
+                start, end = start - size - 1, end - size - 1  # found in the second line
+            first, last = places[start], places[end - 1] + 1
             gaps = last - first - (end - start)
             piece = folded[first:last]
             spare = surprise(piece) - 8 * need
@@ -281,9 +328,9 @@ class Lexicon:
                 if piece != spelled and sorted(piece) == letters:
                     yield _Soft(term, first, first + size, price_of_order(size), self._settings.shuffle, "skeleton", "shuffled")
 
-    def _lattice_candidates(self, folded: str, marks: list[int]) -> Iterator[_Soft]:
+    def _lattice_candidates(self, folded: str, spoken: str, marks: list[int]) -> Iterator[_Soft]:
         need = self._settings.lattice
-        for candidate in lattice.search(folded, marks, self._patterns):
+        for candidate in lattice.search(folded, spoken, marks, self._patterns):
             steps = candidate.steps
             start, end = steps[0].start, steps[-1].end
             gap = any(one.end != two.start for one, two in pairwise(steps))
@@ -325,8 +372,9 @@ class Lexicon:
                     best[end] = [*before, (start, end, number)]
         return best[-1] or []
 
-    def _weigh(self, folded: str, soft: list[_Soft], offsets: Offsets) -> Iterator[Hit]:
+    def _weigh(self, folded: str, soft: list[_Soft], offsets: _Places) -> Iterator[Hit]:
         seen: set[tuple[int, int, int]] = set()
+        added: dict[tuple[int, int], int] = {}
         for one in soft:
             key = (one.start, one.end, one.term)
             if key in seen:
@@ -345,8 +393,11 @@ class Lexicon:
             piece = folded[one.start : one.end]
             if surprise(piece) < need:
                 continue
-            left, right = folded[max(0, one.start - CONTEXT) : one.start], folded[one.end : one.end + CONTEXT]
-            evidence = surprise(left + piece + right) - surprise(left) - surprise(right) - need
+            place = (one.start, one.end)
+            if place not in added:
+                left, right = folded[max(0, one.start - CONTEXT) : one.start], folded[one.end : one.end + CONTEXT]
+                added[place] = surprise_within(left, piece, right)
+            evidence = added[place] - need
             if evidence >= 0:
                 first, last = offsets.span(one.start, one.end)
                 yield Hit(rule, self._terms[one.term], one.view, first, last, evidence / 8 + one.need, one.detail)

@@ -52,7 +52,9 @@ SOUNDS: Final[Table] = {**_TAKEN, **{ord(char): CODE_OF[found[0]] for char, foun
 SECOND_SOUNDS: Final[Table] = {**SOUNDS, **{ord(char): CODE_OF[found[1]] for char, found in READINGS.items() if len(found) > 1}}
 
 
-_CHANGED: Final = re.compile("[" + "".join(re.escape(chr(code)) for code in sorted(FOLD) if code < 0x10000) + "\U00010000-\U0010ffff]")
+_CHANGED: Final = re.compile(
+    "[" + "".join(re.escape(chr(code)) for code in sorted(FOLD) if code < 0x10000) + "\U00010000-\U0010ffff]"
+)
 
 
 def fold(text: str) -> str:
@@ -66,23 +68,23 @@ def _folded(match: re.Match[str]) -> str:
     return FOLD.get(ord(char), char)
 
 
+# What stands for a character that vanishes where each keeps its place.
+GAP: Final = "\0"
+
+
 def _compact(table: Table) -> array[int]:
-    """A table of single characters of the basic plane in two bytes each; what vanishes becomes U+0000."""
-    return array("H", (ord(table.get(code, chr(code)) or "\0") for code in range(0x10000)))
+    """A table of single characters of the basic plane in two bytes each; what vanishes becomes ``GAP``."""
+    return array("H", (ord(table.get(code, chr(code)) or GAP) for code in range(0x10000)))
 
 
 _SOUNDS: Final = _compact(SOUNDS)
 _SECOND_SOUNDS: Final = _compact(SECOND_SOUNDS)
 
 
-def sounds(folded: str) -> str:
-    """A folded text by its syllables: what translating it with ``SOUNDS`` gives."""
-    return folded.translate(_SOUNDS).replace("\0", "")
-
-
-def second_sounds(folded: str) -> str:
-    """The same by the second readings, where there are such: what translating with ``SECOND_SOUNDS`` gives."""
-    return folded.translate(_SECOND_SOUNDS).replace("\0", "")
+def syllables(folded: str, *, second: bool = False) -> str:
+    """A folded text by its syllables, character by character, with ``GAP`` for noise. ``second``: by the second readings, where
+    there are such. Without the gaps this is what translating with ``SOUNDS`` (``SECOND_SOUNDS``) gives."""
+    return folded.translate(_SECOND_SOUNDS if second else _SOUNDS)
 
 
 def is_han(char: str) -> bool:

@@ -56,11 +56,10 @@ class Memory:
 class _Reading(msgspec.Struct, frozen=True, gc=False):
     """What a text says by itself, whoever says it, wherever and whenever.
 
-    ``unfit`` refuses it for its form; else ``findings`` are the rules that found something, ``gist`` tells repeats, and ``accepted`` is
-    the verdict when nothing speaks against the comment.
+    ``unfit`` refuses it for its form; else ``findings`` are the rules that found something, ``gist`` tells repeats, and
+    ``accepted`` is the verdict when nothing speaks against the comment.
     """
 
-    folded: str
     gist: str
     unfit: Verdict | None
     findings: tuple[tuple[Rule, Reason], ...]
@@ -139,7 +138,9 @@ class Pipeline:
         if rule is not None and _applies(rule, room, now_ms):
             wait_ms = repeats.allow(candidate.author, room, reading.gist, clock_ms)
             if wait_ms and not rule.observer:
-                return self._single(candidate.text, Action.REFUSE, "repeated_text", rule.code, rule=rule, retry_after_ms=wait_ms)
+                return self._single(
+                    candidate.text, Action.REFUSE, "repeated_text", rule.code, rule=rule, retry_after_ms=wait_ms
+                )
         crowd = repeats.crowd(room, reading.gist, clock_ms)
         if crowd:
             reasons.append(
@@ -202,9 +203,7 @@ class Pipeline:
         folded = fold(text[: self.config.max_chars])
         unfit = self._unfit(text, folded)
         findings = () if unfit is not None else tuple(self._findings(text, folded))
-        return _Reading(
-            folded, gist(folded), unfit, findings, Verdict(action=Action.ACCEPT, text=text, rules=self.hash)
-        )
+        return _Reading(gist(folded), unfit, findings, Verdict(action=Action.ACCEPT, text=text, rules=self.hash))
 
     def _findings(self, text: str, folded: str) -> Iterator[tuple[Rule, Reason]]:
         for hit in self.lexicon.find(text, folded):

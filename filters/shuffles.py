@@ -16,7 +16,7 @@ from typing import Final
 from filters.language import WORDS, surprise
 
 # Bits of evidence below which no order is prepared for, whatever the settings ask for.
-LEAST_BITS: Final = 5.0
+LEAST_BITS: Final = 8.0
 # Share of a character that is in no word.
 RARELY: Final = 1e-6
 

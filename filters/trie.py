@@ -14,11 +14,11 @@ from typing import Final
 
 import msgspec
 
-_BYTES: Final = {"H": 2, "I": 4, "i": 4}
+_BYTES: Final = {"H": 2, "I": 4, "i": 4, "Q": 8}
 
 
 class Numbers(msgspec.Struct, frozen=True):
-    """Numbers of one machine type (``kind``: H, I or i) in the byte order of this machine."""
+    """Numbers of one machine type (``kind``: H, I, i or Q) in the byte order of this machine."""
 
     kind: str
     data: bytes
@@ -125,7 +125,8 @@ def branches(keys: Sequence[str]) -> Branches:
 
 class Trie:
     """Keys by their beginnings. Node 0 is the root; the children of node ``n`` are the nodes ``i + 1`` for the places ``i`` in
-    ``firsts[n]`` to ``firsts[n + 1]``, and ``letters[i]`` leads there. ``values[n]`` is the number of the key that ends at a node, or -1."""
+    ``firsts[n]`` to ``firsts[n + 1]``, and ``letters[i]`` leads there. ``values[n]`` is the number of the key that ends at a node,
+    or -1."""
 
     __slots__ = ("firsts", "letters", "longest", "values")
 
@@ -147,6 +148,75 @@ class Trie:
             if not node:
                 return -1
         return self.values[node]
+
+
+class Around(msgspec.Struct, frozen=True):
+    """Which letters stand beside which in the keys of a trie, as :func:`around` makes it; see :class:`Neighbours`."""
+
+    places: Numbers
+    starts: Numbers
+    letters: str
+
+
+def around(keys: Iterable[str]) -> Around:
+    """Of three letters in a row, each by the other two; of keys that have only two, each by the other."""
+    found: dict[int, set[str]] = {}
+    for key in keys:
+        if len(key) == 2:
+            found.setdefault(_place(3, key[1]), set()).add(key[0])
+            found.setdefault(_place(4, key[0]), set()).add(key[1])
+        for start in range(len(key) - 2):
+            one, two, three = key[start], key[start + 1], key[start + 2]
+            found.setdefault(_place(0, two, three), set()).add(one)
+            found.setdefault(_place(1, one, three), set()).add(two)
+            found.setdefault(_place(2, one, two), set()).add(three)
+    places = sorted(found)
+    letters = ["".join(sorted(found[place])) for place in places]
+    starts = array("I", [0])
+    for some in letters:
+        starts.append(starts[-1] + len(some))
+    return Around(Numbers.of("Q", places), Numbers("I", starts.tobytes()), "".join(letters))
+
+
+def _place(which: int, one: str, two: str = "\0") -> int:
+    return which << 42 | ord(one) << 21 | ord(two)
+
+
+class Neighbours:
+    """Letters by what stands beside them, over an :class:`Around`."""
+
+    __slots__ = ("_letters", "_places", "_size", "_starts")
+
+    def __init__(self, found: Around) -> None:
+        self._places = found.places.view()
+        self._starts = found.starts.view()
+        self._letters = found.letters
+        self._size = len(self._places)
+
+    def beside(self, before: str, behind: str) -> str:
+        """The letters that can stand between the letters ``before`` and ``behind`` them (at most two of each count), in any key."""
+        found = []
+        if len(behind) > 1:
+            found.append(self._at(_place(0, behind[0], behind[1])))
+        if before and behind:
+            found.append(self._at(_place(1, before[-1], behind[0])))
+        if len(before) > 1:
+            found.append(self._at(_place(2, before[-2], before[-1])))
+        if behind:
+            found.append(self._at(_place(3, behind[0])))
+        if before:
+            found.append(self._at(_place(4, before[-1])))
+        return "".join(found)
+
+    def follows(self, one: str, two: str, three: str) -> bool:
+        """Whether some key has the three letters in a row, or is the first two."""
+        return three in self._at(_place(2, one, two)) or two in self._at(_place(4, one))
+
+    def _at(self, place: int) -> str:
+        number = bisect_left(self._places, place)
+        if number == self._size or self._places[number] != place:
+            return ""
+        return self._letters[self._starts[number] : self._starts[number + 1]]
 
 
 def numbered(keys: Iterable[str], found: Mapping[str, Sequence[int]]) -> Lists:

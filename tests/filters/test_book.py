@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -160,8 +159,8 @@ def test_helper_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_helper_that_dies(monkeypatch: pytest.MonkeyPatch) -> None:
     """A helper that dies without a word is reported by its exit code."""
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 9, b"", b""))
-    with pytest.raises(RuleError, match="ended with 9"):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(RuleError, match="ended with 1"):
         prepare(rules("甲词"))
 
 

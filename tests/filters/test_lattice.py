@@ -8,17 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filters.compiled import codes_of
-from filters.lattice import MAX_GAP, MAX_WAYS, Candidate, Kind, Patterns, alike, cuts_of, hint, is_pinyin, marks_of, shape_codes
+from filters.lattice import MAX_GAP, MAX_WAYS, SHAPES, Candidate, Kind, Patterns, alike, cuts_of, hint, is_pinyin, marks_of
 from filters.lattice import search as search_marked
-from filters.normalize import CODE_OF
-from filters.trie import branches
+from filters.normalize import CODE_OF, syllables
+from filters.trie import around, branches
 
 
 def patterns(*terms: str) -> Patterns:
     keys = sorted({code for term in terms for code in codes_of(term)})
-    triples = sorted({key[start : start + 3] for key in keys for start in range(max(1, len(key) - 2))})
-    find, find_triples = (CharwiseDoubleArrayAhoCorasick(found).find_overlapping for found in (keys, triples))
-    return Patterns(branches(keys), find, find_triples)
+    return Patterns(branches(keys), around(keys), CharwiseDoubleArrayAhoCorasick(keys).find_overlapping)
 
 
 def is_unusual(text: str) -> bool:
@@ -26,7 +24,7 @@ def is_unusual(text: str) -> bool:
 
 
 def search(text: str, within: Patterns) -> list[Candidate]:
-    return search_marked(text, marks_of(text) or [], within)
+    return search_marked(text, syllables(text), marks_of(text) or [], within)
 
 
 @pytest.mark.parametrize(
@@ -91,8 +89,8 @@ def test_look_alikes() -> None:
     """Characters that share a rare part look alike, and bring up each other's syllables."""
     assert alike("弑", "杀")
     assert not alike("弑", "一")
-    assert CODE_OF["sha"] in shape_codes("弑")
-    assert shape_codes("a") == ()
+    assert CODE_OF["sha"] in SHAPES["弑"]
+    assert "一" not in SHAPES
 
 
 @given(st.text(st.sampled_from("舌忝犭句🐴🀃弑人hei ren~女子了一"), max_size=100))
@@ -100,3 +98,21 @@ def test_any_mix_ends(text: str) -> None:
     """Any mix of disguises ends within the budget, and every step lies in the text."""
     for candidate in search(text, patterns("舔狗", "黑人", "马子", "杀人犯", "好子")):
         assert all(0 <= step.start < step.end <= len(text) for step in candidate.steps)
+
+
+def test_cuts_are_bounded() -> None:
+    """A run of letters is cut in every way, as long as they are few."""
+    assert set(cuts_of("xian")) == {((0, 2), (2, 4)), ((0, 4),)}
+    assert len(cuts_of("xian" * 10)) == MAX_WAYS + 1
+
+
+def test_words_are_not_unusual() -> None:
+    """Rare characters that make up a word with each other are no reason for a second look."""
+    assert marks_of("他面目狰狞地说") is None
+    assert marks_of("他面目狰地说") == [3]
+
+
+def test_a_cry_is_no_pinyin() -> None:
+    """A single letter drawn out is a cry."""
+    assert not is_pinyin("aaaaaa")
+    assert is_pinyin("aiai")
