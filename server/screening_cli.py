@@ -110,11 +110,47 @@ def _batch(pipeline: Pipeline, room: str, now_ms: int) -> None:
 @click.option("--data", type=FOLDER, required=True, help="Folder of the labelled sets; see docs/screening.md.")
 @click.option("--curve", is_flag=True, help="Also print the trade-off between recall and false positives.")
 @click.option("--least", default=1, show_default=True, help="Leave hidden terms shorter than this out.")
-def eval_command(data: Path, curve: bool, least: int) -> None:
+@click.option(
+    "--folds", default=0, type=click.IntRange(0, 20), help="Choose settings and train on all parts but one, measure on it."
+)
+def eval_command(data: Path, curve: bool, least: int, folds: int) -> None:
     """Recall per evasion family and false positives, with the hidden terms of the sets as lexicon."""
     sets = _or_exit(lambda: evaluate.read(data))
-    rows = evaluate.shares(sets, least=least)
     click.echo(f"hidden terms of at least {least} characters: {sum(len(term) >= least for term in sets.terms())}")
+    if folds == 1:
+        raise click.UsageError("--folds needs two parts at least")
+    if folds:
+        _held_out(sets, folds, least)
+        return
+    _shares(evaluate.shares(sets, least=least))
+    starter = load(STARTER_PACK)
+    click.echo(f"\nstopped by the starter pack alone ({starter.hash})")
+    for name, texts in sets.harmless.items():
+        stopped, masked = evaluate.stopped_by_rule(starter, texts)
+        by_rule = ", ".join(f"{rule} {count}" for rule, count in stopped.most_common()) or "by no rule"
+        share = stopped.total() / len(texts)
+        click.echo(f"  {name}: {stopped.total()} of {len(texts)} ({share:.3%}): {by_rule}; covered: {masked.total()}")
+    if curve:
+        for need, at_need in evaluate.trade_off(sets):
+            figures = "  ".join(f"{row.name} {row.stopped:.3f}" if row.target else _more(row) for row in at_need)
+            click.echo(f"{need:>4} bits  {figures}")
+
+
+def _held_out(sets: evaluate.Sets, folds: int, least: int) -> None:
+    found = evaluate.held_out(sets, folds, least)
+    _shares(found.rows)
+    click.echo("bits chosen on the other parts: " + ", ".join(f"{need:g}" for need in found.chosen))
+    if sets.labelled:
+        click.echo(f"\nclassifier on {len(sets.labelled)} labelled comments, never on those it was trained on")
+        _out_of_fold(_or_exit(lambda: classifier.cross_validate(sets.labelled, folds)))
+
+
+def _out_of_fold(rows: Iterable[tuple[float, float, float]]) -> None:
+    cells = ((f"{share:.1%}", f"{flagged:.2%}", f"{recall:.3f}") for share, flagged, recall in rows)
+    _table(("harmless to flag", "flagged", "recall"), cells)
+
+
+def _shares(rows: Iterable[evaluate.Share]) -> None:
     _table(
         ("set", "texts", "surface", "stopped", "more", "target"),
         (
@@ -129,17 +165,6 @@ def eval_command(data: Path, curve: bool, least: int) -> None:
             for row in rows
         ),
     )
-    starter = load(STARTER_PACK)
-    click.echo(f"\nstopped by the starter pack alone ({starter.hash})")
-    for name, texts in sets.harmless.items():
-        stopped, masked = evaluate.stopped_by_rule(starter, texts)
-        by_rule = ", ".join(f"{rule} {count}" for rule, count in stopped.most_common()) or "by no rule"
-        share = stopped.total() / len(texts)
-        click.echo(f"  {name}: {stopped.total()} of {len(texts)} ({share:.3%}): {by_rule}; covered: {masked.total()}")
-    if curve:
-        for need, at_need in evaluate.trade_off(sets):
-            figures = "  ".join(f"{row.name} {row.stopped:.3f}" if row.target else _more(row) for row in at_need)
-            click.echo(f"{need:>4} bits  {figures}")
 
 
 def _more(row: evaluate.Share) -> str:
@@ -207,27 +232,46 @@ def _examples(found: Iterator[str], most: int = 5) -> str:
 @click.argument("samples", type=FILE)
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Where the model goes.")
 @click.option("--seed", default=1, show_default=True)
-def train_command(samples: Path, out: Path, seed: int) -> None:
-    """Train the classifier on JSON lines ({"text": ..., "label": 0 or 1}); 1 is what the review team took down."""
+@click.option(
+    "--folds", default=0, type=click.IntRange(0, 20), help="Also train without each of so many parts, and measure on it."
+)
+def train_command(samples: Path, out: Path, seed: int, folds: int) -> None:
+    """Train the classifier on JSON lines ({"text": ..., "label": 0 or 1}); 1 is what the review team took down.
+
+    A tenth of the texts is kept aside, and the table says what each threshold does to it.
+    """
     pairs = _or_exit(lambda: _samples(samples))
     model = _or_exit(lambda: classifier.train(pairs, seed))
     _or_exit(lambda: classifier.save(model, out))
     click.echo(
         f"trained on {model.trained_on} texts ({model.positives} taken down): {len(model.weights)} n-grams, written to {out}"
     )
-    for share, recall in model.recall_at.items():
-        click.echo(f"recall on the tenth kept aside at {share} false positives: {recall:.3f}")
+    aside = classifier.apart(pairs, seed)[1]
+    click.echo(f"on the {len(aside)} kept aside:")
+    _table(
+        ("harmless to flag", "threshold", "flagged", "recall", "precision"),
+        (
+            (f"{row.share:.1%}", f"{row.threshold:.2f}", f"{row.flagged:.2%}", f"{row.recall:.3f}", f"{row.precision:.3f}")
+            for row in classifier.figures(classifier.scores(model, aside))
+        ),
+    )
+    if folds > 1:
+        click.echo(f"over {folds} parts, each judged by a model and thresholds made without it:")
+        _out_of_fold(_or_exit(lambda: classifier.cross_validate(pairs, folds, seed)))
 
 
 def _samples(path: Path) -> list[tuple[str, bool]]:
     """Raises ValueError for a line that is no sample."""
     out = []
-    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
-        try:
-            given: Any = orjson.loads(line)
-            out.append((fold(given["text"]), bool(given["label"])))
-        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
-            raise ValueError(f"{path}, line {number}: not an object with text and label") from None
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                given: Any = orjson.loads(line)
+                out.append((fold(given["text"][:LONGEST]), bool(given["label"])))
+            except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+                raise ValueError(f"{path}, line {number}: not an object with text and label") from None
     return out
 
 

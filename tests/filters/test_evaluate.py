@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from filters import STARTER_PACK
-from filters.evaluate import TARGETS, read, shares, stopped_by_rule, trade_off
+from filters.evaluate import TARGETS, Pair, Sets, Share, _choose, held_out, read, shares, stopped_by_rule, trade_off
 from filters.rules import load
 
 
@@ -40,6 +40,40 @@ def test_more_evidence_stops_less(folder: Path) -> None:
     """The more evidence is asked for, the less is stopped."""
     few, many = trade_off(read(folder), (4, 60))
     assert sum(row.stopped for row in few[1]) > sum(row.stopped for row in many[1])
+
+
+def test_held_out() -> None:
+    """Every disguised comment and every harmless one is measured in the part it belongs to, by settings chosen without it."""
+    hidden = ("歧视", "舔狗", "赌博", "约炮", "贷款", "发票", "彩票", "诈骗")
+    sets = Sets(
+        tuple(Pair("homophone", f"我{''.join(pair)}你的", (term,)) for term, pair in zip(hidden, ("七市",) * 8, strict=True)),
+        {"clean_dev": tuple(f"第{number}句其实不错" for number in range(20))},
+    )
+    found = held_out(sets, folds=2, bits=(4.0, 8.0))
+    rows = {row.name: row for row in found.rows}
+    assert (rows["homophone"].size, rows["homophone"].target) == (8, TARGETS["homophone"])
+    assert (rows["clean_dev"].size, rows["clean_dev"].stopped) == (20, 0.0)
+    assert rows["homophone"].stopped == 1.0  # 七市 is one of the terms by its sound, whichever part it is in
+    assert len(found.chosen) == 2
+    assert set(found.chosen) <= {4.0, 8.0}
+
+
+def test_choice_keeps_to_the_bound() -> None:
+    """The best recall wins among the settings that keep to the bound; where none does, the strictest setting is taken."""
+    table = [
+        (4.0, [Share("homophone", 10, 0.0, 0.9, 0.95), Share("clean", 10, 0.1, 0.2)]),
+        (6.0, [Share("homophone", 10, 0.0, 0.8, 0.95), Share("clean", 10, 0.1, 0.1)]),
+        (8.0, [Share("homophone", 10, 0.0, 0.7, 0.95), Share("clean", 10, 0.1, 0.1)]),
+    ]
+    assert _choose(table) == 6.0
+    assert _choose(table[:1]) == 4.0
+
+
+def test_labelled_comments_are_read(folder: Path) -> None:
+    """Comments labelled by people are read where they are there, folded."""
+    assert read(folder).labelled == ()
+    (folder / "screening" / "cold_train.csv").write_text("id,TEXT,label\n1,賭博,1\n2,真好看,0\n", encoding="utf-8")
+    assert read(folder).labelled == (("赌博", True), ("真好看", False))
 
 
 def test_by_rule(folder: Path) -> None:

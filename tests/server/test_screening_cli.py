@@ -79,6 +79,9 @@ def test_eval(tmp_path: Path) -> None:
     assert "clean_dev: 1 of 2 (50.000%): ads.contact 1" in result.output
     assert "bits" in result.output
     assert run("eval", "--data", tmp_path / "none").exit_code == 1
+    result = run("eval", "--data", tmp_path, "--folds", "2")
+    assert "bits chosen on the other parts: " in result.output
+    assert run("eval", "--data", tmp_path, "--folds", "1").exit_code == 2
 
 
 def test_bench() -> None:
@@ -119,9 +122,11 @@ def test_train(tmp_path: Path) -> None:
     samples, out = tmp_path / "samples.jsonl", tmp_path / "model.json"
     lines = [{"text": f"点击领取{number}" if number % 2 else f"今天好看{number}", "label": number % 2} for number in range(100)]
     samples.write_text("\n".join(json.dumps(line) for line in lines))
-    result = run("train", samples, "--out", out)
-    assert "trained on 90 texts (50 taken down)" in result.output
-    assert "recall on the tenth kept aside" in result.output
+    result = run("train", samples, "--out", out, "--folds", "2")
+    assert "over 2 parts" in result.output
+    assert "texts (" in result.output
+    assert "kept aside:" in result.output
+    assert "harmless to flag  threshold  flagged  recall  precision" in result.output
     assert out.exists()
     samples.write_text('{"text":"x"}')
     assert "line 1" in run("train", samples, "--out", out).output
