@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import os
 import secrets
@@ -73,13 +74,15 @@ def pepper_number(key: bytes) -> int:
 class VaultKeys:
     """The keys in force. Used from any thread: the keys are exchanged by one assignment.
 
-    A key that is not known makes the document be read again, since a command may have added one while the server runs.
+    A command may change the file while the server runs, so the file is looked at whenever the newest version is wanted, and read
+    again when it was replaced: nothing is written under a version that was given up. Keys of the environment change by a restart.
     """
 
     def __init__(self, read: Callable[[], bytes], path: Path | None = None) -> None:
         """``read`` gives the document; ``path`` is its file, None where it is not ours to write. Raises ConfigError."""
         self._read = read
         self._path = path
+        self._seen: tuple[int, int] | None = None
         self._keys = _parse(read())
 
     @classmethod
@@ -96,22 +99,22 @@ class VaultKeys:
     @property
     def kek(self) -> str:
         """The name of the current key-encryption key."""
-        return next(reversed(self._keys.keks))
+        return next(reversed(self._newest().keks))
 
     @property
     def pepper(self) -> int:
         """The number of the current pepper."""
-        return next(reversed(self._keys.peppers))
+        return next(reversed(self._newest().peppers))
 
     @property
     def keks(self) -> tuple[str, ...]:
         """Names of all key-encryption keys, oldest first."""
-        return tuple(self._keys.keks)
+        return tuple(self._newest().keks)
 
     @property
     def peppers(self) -> tuple[int, ...]:
         """Numbers of all peppers, oldest first."""
-        return tuple(self._keys.peppers)
+        return tuple(self._newest().peppers)
 
     def kek_bytes(self, name: str) -> bytes:
         """A key-encryption key. Raises VaultError when it is not there."""
@@ -130,6 +133,16 @@ class VaultKeys:
             return self._keys.peppers[number]
         except KeyError:
             raise VaultError(f"pepper {number} is missing; put it back into the vault's keys") from None
+
+    def _newest(self) -> _Keys:
+        if self._path is not None:
+            with contextlib.suppress(OSError):  # whoever needs another key than those in memory will say so
+                found = self._path.stat()
+                seen = found.st_ino, found.st_mtime_ns
+                if seen != self._seen:
+                    self._seen = seen
+                    self.reload()
+        return self._keys
 
     def reload(self) -> None:
         """Read the document again; one that cannot be used leaves the keys as they are, and is logged."""

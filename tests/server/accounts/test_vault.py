@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Executable, Table, insert, select, update
 
 from server.accounts import tables
 from server.accounts.book import Accounts, Transaction
-from server.accounts.vault import Vault, normal, scrub
+from server.accounts.vault import Vault, drop_unused, normal, renew, scrub
 from server.accounts.vault_keys import VaultError, VaultKeys
 from server.errors import ConfigError, Refusal
 from server.settings import Settings
@@ -203,6 +203,27 @@ def test_rotation_goes_in_batches_and_can_be_resumed(tmp_path: Path, accounts: A
     sealed = accounts.read_now(lambda connection: connection.execute(select(tables.staff.c.totp)).scalars().all())
     assert sealed[0] is not None
     assert restarted.unseal("totp:an", sealed[0]) == b"secret"
+
+
+def test_commands_renew_and_drop_keys_beside_a_server(tmp_path: Path, accounts: Accounts) -> None:
+    """After renewing and dropping, the server goes on reading and writing, and a backup of before cannot be read."""
+    server, command = (Vault.open(Settings(data_dir=tmp_path / "keys")) for _ in range(2))
+    for account in ("a-1", "a-2"):
+        _put(accounts, server, account, phone=PHONE)
+    before = accounts.read_now(lambda connection: connection.execute(select(tables.vault_keys)).mappings().all())
+    old = server.keys.kek
+    assert renew(accounts, command, batch=1) == 2
+    add_person(accounts, "a-3")
+    _put(accounts, server, "a-3", phone=PHONE)
+    assert drop_unused(accounts, command) == ([old], [])
+    assert drop_unused(accounts, command) == ([], [])
+    restarted = Vault.open(Settings(data_dir=tmp_path / "keys"))
+    accounts.read_now(restarted.check)
+    for keeper in (server, restarted):
+        assert [_read(accounts, keeper, account, "phone") for account in ("a-1", "a-2", "a-3")] == [PHONE] * 3
+    _execute(accounts, update(tables.vault_keys).where(tables.vault_keys.c.account == "a-1").values(**before[0]))
+    with pytest.raises(VaultError, match=old):
+        _read(accounts, restarted, "a-1", "phone")
 
 
 def test_the_wrong_keys_stop_the_start(accounts: Accounts) -> None:

@@ -141,6 +141,19 @@ def test_a_running_server_learns_of_a_new_version(tmp_path: Path) -> None:
     assert server.pepper_bytes(pepper) == command.pepper_bytes(pepper)
 
 
+def test_nothing_is_written_under_a_version_that_was_given_up(tmp_path: Path) -> None:
+    """A running server uses the newest version from the moment on that a command has put it there; without the file, what it has."""
+    server = VaultKeys.open(Settings(data_dir=tmp_path), _nothing)
+    command = VaultKeys.open(Settings(data_dir=tmp_path), _nothing)
+    assert server.kek == command.kek
+    assert (command.add_kek(), command.add_pepper()) == (server.kek, server.pepper)
+    command.add_kek()
+    assert server.keks == command.keks
+    assert server.peppers == command.peppers
+    (tmp_path / "vault.keys").unlink()
+    assert server.kek == command.kek
+
+
 def test_unknown_versions_are_vault_errors(tmp_path: Path) -> None:
     """A version that is nowhere is named in the error; an unreadable file leaves the keys in force and is logged."""
     keys = VaultKeys.open(Settings(data_dir=tmp_path), _nothing)
