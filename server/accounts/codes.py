@@ -12,7 +12,7 @@ from hmac import compare_digest
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from server.accounts.book import Transaction, new_id
 from server.accounts.tables import codes
@@ -127,9 +127,3 @@ class Codes:
     def _gap_ms(self, unused: int) -> int:
         """The time between a target's newest code and the next one; none after codes that were used."""
         return min(self.limits.gap_ms << (unused - 1), self.limits.gap_max_ms) if unused else 0
-
-
-def waiting(connection: Connection, now_ms: int) -> int:
-    """How many codes are good at the moment; for the operator."""
-    good = (codes.c.used_ms == 0, codes.c.expires_ms > now_ms)
-    return connection.execute(select(func.count()).select_from(codes).where(*good)).scalar_one()

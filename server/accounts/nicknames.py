@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from server.accounts import identity, tables
 from server.accounts.book import Transaction
@@ -138,10 +138,3 @@ def history(connection: Connection, account: str) -> list[Former]:
         select(names.nickname, names.from_ms, names.until_ms).where(names.account == account).order_by(names.id)
     )
     return [Former(*row) for row in rows]
-
-
-def forget(tx: Transaction, account: str) -> None:
-    """Erase the account's nicknames, present and past."""
-    tx.sql.execute(delete(tables.nicknames).where(tables.nicknames.c.account == account))
-    accounts = tables.accounts
-    tx.sql.execute(update(accounts).where(accounts.c.id == account).values(nickname="", nickname_key=None))

@@ -47,9 +47,7 @@ class People:
     released in :meth:`close`. ``clock_ms`` gives Unix time.
     """
 
-    def __init__(
-        self, settings: Settings, book: Accounts, clock_ms: Callable[[], int], screen: Screen = refuse_all
-    ) -> None:
+    def __init__(self, settings: Settings, book: Accounts, clock_ms: Callable[[], int], screen: Screen = refuse_all) -> None:
         self.settings: Final = settings
         self.book: Final = book
         self.clock_ms: Final = clock_ms
@@ -75,6 +73,7 @@ class People:
         book = Accounts(settings.data_dir / "accounts.db", clock_ms)
         try:
             found = cls(settings, book, clock_ms, screen)
+            book.read_now(found.vault.check)
             book.write_now(found.agreements.establish)
             book.write_now(lambda tx: privacy.establish(tx, found.notice))
             return found

@@ -102,3 +102,19 @@ def test_a_part_that_cannot_be_built_leaves_the_book_closed(tmp_path: Path, monk
     with pytest.raises(ConfigError):
         People.open(Settings(data_dir=tmp_path), Clock())
     assert closed == [True]
+
+
+async def test_keys_of_another_data_folder_stop_the_start(tmp_path: Path) -> None:
+    """When the file of the vault's keys is lost or replaced, the start fails and says what to put back, until it is there again."""
+    with opened(tmp_path) as people:
+
+        def work(tx: Transaction) -> None:
+            people.vault.put(tx, person(tx, "a-1"), "phone", "+8613912345678")
+
+        await people.book.write(work)
+    keys = (tmp_path / "vault.keys").rename(tmp_path / "vault.keys.old")
+    with pytest.raises(ConfigError, match="Put back the file of keys"), opened(tmp_path):
+        pass
+    keys.rename(tmp_path / "vault.keys")
+    with opened(tmp_path) as people:
+        assert people.book.read_now(lambda connection: people.vault.read(connection, "a-1", "phone")) == "+8613912345678"
