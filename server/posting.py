@@ -16,6 +16,7 @@ import msgspec
 from filters.pipeline import Pipeline
 from filters.rate import Gcra
 from filters.verdict import Action, Candidate, Reason, Verdict
+from server.accounts.agreement import clause_of_rule
 from server.accounts.identity import Identity, Tokens
 from server.accounts.people import People
 from server.accounts.permit import Permit
@@ -168,13 +169,17 @@ class Posting:
         most = 4 * self.settings.comment_max_chars
         fields["text"] = say.text if len(say.text) <= most else say.text[:most] + "…"
         held = verdict.action is Action.HOLD
-        code = next(reason.code for reason in verdict.reasons if reason.action is verdict.action and not reason.observer)
+        decisive = next(reason for reason in verdict.reasons if reason.action is verdict.action and not reason.observer)
+        code = decisive.code
         draft = ScreenedDraft(action="held" if held else "refused", code=code, **fields)
         if held:
             self._submit(say, draft, sink)
             return
         self._record_refusal(draft)
         detail = next((reason.detail for reason in verdict.reasons if reason.code == code), "")
+        if code == "banned_content":
+            cited = f"agreement, clause {clause_of_rule(decisive.category)}"
+            detail = f"{detail}; {cited}" if detail else cited
         raise Refusal(code, detail, verdict.retry_after_ms)
 
     def _record_refusal(self, draft: ScreenedDraft) -> None:

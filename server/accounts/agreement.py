@@ -38,6 +38,13 @@ _CLAUSES: Final[dict[str, str]] = {
 }  # fmt: skip
 """The clause that a reason code rests on. An author's own recall and restorations break none."""
 
+_BY_CATEGORY: Final[dict[str, str]] = {
+    "advertising": "no_spam", "flood": "no_spam", "swarm": "no_spam", "fraud": "truthfulness", "rumour": "truthfulness",
+    "gambling": "social_morality", "sexual": "social_morality", "violence": "social_morality", "abuse": "citizens_rights",
+    "personal-data": "citizens_rights", "minors": "citizens_rights", "hatred": "public_order", "news": "news",
+}  # fmt: skip
+"""The clause that a rule of the screening rests on, by the rule's category; any other rests on the promise."""
+
 REQUIRED: Final = tuple(dict.fromkeys((*BOTTOM_LINES, "promise", *_CLAUSES.values())))
 """Ids of clauses that every text must have: the bottom lines, the promise, and whatever a refusal may cite."""
 
@@ -114,6 +121,11 @@ class Lesson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def clause_for(code: str) -> str:
     """The id of the clause that a reason code rests on; empty for codes that are no breach."""
     return _CLAUSES.get(code, "")
+
+
+def clause_of_rule(category: str) -> str:
+    """The id of the clause that a rule of the screening rests on."""
+    return _BY_CATEGORY.get(category, "promise")
 
 
 class Agreements:

@@ -16,6 +16,7 @@ from server.errors import Refusal
 from server.reasons import BY_AUTHOR, REMOVAL_CODES
 from server.wire import Say
 from tests.support.accounts import START_MS, Clock, add_person, book, letters, standing
+from tests.support.running import running
 
 
 class Token(NamedTuple):
@@ -87,6 +88,14 @@ def test_duty_p6_a_change_asks_again_before_the_next_comment(tmp_path: Path) -> 
         assert post(accounts, second) == "agreement_required"
         sign(accounts, second, "en")
         assert post(accounts, second) == ""
+
+
+def test_duty_p6_a_refused_comment_is_told_the_clause(tmp_path: Path) -> None:
+    """On a running server, whoever's comment the screening refuses hears the clause of the agreement that it breaks."""
+    with running(tmp_path / "data") as server, server.connect(account="u1") as author:
+        answer = author.ask({"op": "say", "room": "demo", "key": "k1", "text": "坏词"}, "ack", "held", "refused")
+        assert (answer["op"], answer["code"]) == ("refused", "banned_content")
+        assert answer["detail"] == "agreement, clause promise"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from filters import STARTER_PACK, rules
 from server.accounts import agreement, measures, tables
-from server.accounts.agreement import BOTTOM_LINES, LANGUAGES, REQUIRED, TEXTS, Agreements, clause_for
+from server.accounts.agreement import BOTTOM_LINES, LANGUAGES, REQUIRED, TEXTS, Agreements, clause_for, clause_of_rule
 from server.accounts.book import Accounts, Transaction, read_entries
 from server.accounts.credit import weight
 from server.accounts.events import Counted, Erased, LessonTaken, Signed
@@ -147,6 +148,16 @@ def test_every_reason_code_has_its_clause(built_in: Agreements) -> None:
     assert cited is not None
     assert (cited.number, cited.title) == ("3.4", "公民合法权益底线")
     assert built_in.cite("nonsense", "en") is None
+
+
+def test_every_rule_of_the_screening_has_its_clause(built_in: Agreements) -> None:
+    """A comment that the screening refuses is refused by a clause, whatever the rule's category; ours have their own."""
+    for rule in rules.load(STARTER_PACK).rule:
+        clause = clause_of_rule(rule.category)
+        assert clause in built_in.current().text("en").clauses
+        assert (clause == "promise") == (rule.category == "suspicion"), rule.code
+    assert clause_of_rule("something of an operator's own") == "promise"
+    assert set(agreement._BY_CATEGORY.values()) <= set(REQUIRED)
 
 
 def test_an_unknown_language_gets_the_first(built_in: Agreements) -> None:
