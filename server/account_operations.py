@@ -260,12 +260,16 @@ class LocalAccountOperations:
 
     async def _measure(self, request: TakeMeasure) -> dict[str, Any]:
         account = await self._account(request.who)
-        measure = await self._people.book.write(
-            lambda tx: measures.take(
+
+        def work(tx: Transaction) -> str:
+            if request.who.room:  # an account of the host platform that is known by its comments alone so far
+                tx.open(account, origin="host", actor="host", role="host")
+            return measures.take(
                 tx, account, request.rung, request.code, request.basis, clause=request.clause, functions=request.functions,
                 duration_ms=request.duration_ms, **self._by,
-            )
-        )  # fmt: skip
+            )  # fmt: skip
+
+        measure = await self._people.book.write(work)
         return {"account": account, "measure": measure, "rung": request.rung}
 
     async def _lift(self, request: LiftMeasure) -> dict[str, Any]:
