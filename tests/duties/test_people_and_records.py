@@ -131,13 +131,14 @@ def test_duty_p2_text_symbols_and_emoji_share_one_pipeline(server: ServerProcess
 
 REMOVERS: Final = {
     "server/operations.py",  # staff, by command or operator interface
-    "server/conversation.py",  # the author's own recall
+    "server/posting.py",  # the author's own recall
+    "server/custody.py",  # the author's own comments, withdrawn with the account
 }
 """Every module that makes removals or restorations; each way is tested below."""
 
 
 def test_duty_p7_there_is_no_other_way_to_remove() -> None:
-    """Removals and restorations are made in two places only, and no route or command but those tested here leads there."""
+    """Removals and restorations are made in three places only, and no route or command but those tested here leads there."""
     makers = {
         str(path.relative_to(ROOT))
         for package in ("server", "filters", "static_mirror")
@@ -153,6 +154,8 @@ def test_duty_p7_there_is_no_other_way_to_remove() -> None:
     assert len(routes) > 20
     assert {path for path in routes if re.search("remov|delet|restor|hide|eras|purge|recall", path)} == {
         "/api/operator/removal", "/api/operator/restoration",
+        "/account/privacy/erase",  # the person's own account, and comments if so wished
+        "/staff/keys/remove",  # a passkey
     }  # fmt: skip
 
 

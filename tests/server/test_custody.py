@@ -205,3 +205,14 @@ def _bytes(folder: Path) -> str:
         database.execute("SELECT 1")
     database.close()
     return "".join(path.read_bytes().decode("latin-1") for path in folder.glob("accounts.db*"))
+
+
+async def test_duty_p7_comments_withdrawn_with_an_account_stay_as_marked_tombstones(world: World) -> None:
+    """duty P7: an erasure takes nothing away in silence: each removal has the author's own code, a basis and the role."""
+    await world.custody.erase("ann", remove_comments=True, actor="ann", role="person")
+    await world.custody.finish_withdrawals()
+    events = world.store.read("a", 0, 10)
+    removals = [event for event in events if event.kind == "removal"]
+    assert [(event.target, event.code, event.role) for event in removals] == [(1, "U1", "author"), (3, "U1", "author")]
+    assert all(event.basis for event in removals)
+    assert [event.seq for event in events] == [1, 2, 3, 4, 5]
