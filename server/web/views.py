@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
+from jinja2.bccache import Bucket
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
@@ -21,6 +22,26 @@ from server.web.ways import WAYS, script_ways
 TEMPLATES_DIR: Final = Path(__file__).parent / "templates"
 LANGUAGE_COOKIE: Final = "lang"
 _COOKIE_AGE_S: Final = 365 * 24 * 3600
+
+
+class _Compiled(BytecodeCache):
+    """The code of templates, for all languages: words are looked up while a page is rendered. One entry for each template."""
+
+    def __init__(self) -> None:
+        self._codes: dict[str, Bucket] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Called by jinja2 before it compiles."""
+        found = self._codes.get(bucket.key)
+        if found is not None and found.checksum == bucket.checksum:
+            bucket.code = found.code
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Called by jinja2 after it compiled."""
+        self._codes[bucket.key] = bucket
+
+
+_compiled: Final = _Compiled()
 
 
 class Views:
@@ -98,6 +119,7 @@ def make_environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES_DIR),
         autoescape=True,
+        bytecode_cache=_compiled,
         undefined=StrictUndefined,
         extensions=["jinja2.ext.i18n"],
         trim_blocks=True,
