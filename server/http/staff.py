@@ -6,8 +6,8 @@ from typing import Final
 
 from starlette.routing import BaseRoute
 
-from server.http import staff_desk, staff_sign_in
+from server.http import staff_desk, staff_public, staff_sign_in
 from server.http.staff_door import Rule, route
 
-RULES: Final[tuple[Rule, ...]] = (*staff_sign_in.RULES, *staff_desk.RULES)
+RULES: Final[tuple[Rule, ...]] = (*staff_sign_in.RULES, *staff_desk.RULES, *staff_public.RULES)
 routes: Final[list[BaseRoute]] = [route(rule) for rule in RULES]

@@ -6,8 +6,6 @@ account, appeals or vault leaves a line in the access log, in the transaction th
 
 from __future__ import annotations
 
-import datetime as dt
-import zoneinfo
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, Final, get_args
@@ -17,14 +15,13 @@ from starlette.responses import Response
 
 from server.accounts import appeals, fields, licences, lookup, measures, public, staff, vault_access
 from server.accounts.book import Transaction, read_entries
-from server.accounts.events import Category, Function, PublicAction, Rung, Topic
+from server.accounts.events import Function, Rung
 from server.errors import Refusal
 from server.http.requests import SEQ_MAX, services, whole
-from server.http.screens import lead, problem, read, write
+from server.http.screens import lead, read, write
 from server.http.sessions import read_form
-from server.http.staff_door import HOME, Rule, acting, authorise, may, show
+from server.http.staff_door import HOME, Rule, acting, authorise, may, page
 from server.reasons import REASONS
-from server.web import account_words, staff_words
 
 DAY_MS: Final = 86_400_000
 LEDGER_SHOWN: Final = 100
@@ -37,25 +34,6 @@ _TERMS: Final = {
     "30d": 30 * DAY_MS,
     "180d": 180 * DAY_MS,
 }
-
-
-def _words(request: Request) -> dict[str, Any]:
-    """What templates put codes and times into words with."""
-    zone = zoneinfo.ZoneInfo(services(request).settings.time_zone)
-
-    def moment(ms: int) -> str:
-        return f"{dt.datetime.fromtimestamp(ms / 1000, zone):%Y-%m-%d %H:%M}" if ms else ""
-
-    return {"words": account_words, "staff_words": staff_words, "reasons": REASONS, "moment": moment,
-            "now_ms": services(request).people.clock_ms()}  # fmt: skip
-
-
-async def _page(request: Request, template: str, refusal: Refusal | None = None, **context: Any) -> Response:
-    status = refusal.code.http if refusal else 200
-    detail = refusal.detail if refusal else ""
-    return await show(
-        request, template, status=status, problem=problem(request, refusal), detail=detail, **_words(request), **context
-    )
 
 
 async def home(request: Request) -> Response:
@@ -71,7 +49,7 @@ async def home(request: Request) -> Response:
             "public": len(waiting), "licences": len(ending), "vault": len(vault_access.open_requests(connection, now_ms)),
         }  # fmt: skip
 
-    return await _page(request, "staff_home.html", counts=await read(request, counts))
+    return await page(request, "staff_home.html", counts=await read(request, counts))
 
 
 # -- accounts and measures ---------------------------------------------------------------------------------------------
@@ -92,7 +70,7 @@ async def accounts(request: Request) -> Response:
             tx.log_access(**acting(request).by, action="accounts.find")
         return lookup.search(tx.sql, text)
 
-    return await _page(request, "staff_accounts.html", found=await write(request, work), text=text)
+    return await page(request, "staff_accounts.html", found=await write(request, work), text=text)
 
 
 async def account(request: Request) -> Response:
@@ -119,7 +97,7 @@ async def _account_page(request: Request, refusal: Refusal | None = None, typed:
 
     allowed = [rung for rung in get_args(Rung) if may(request, staff.RUNG_ACTIONS[rung]) and rung not in {"refuse", "delete"}]
     codes = [code for code in REASONS.values() if code.code[0] not in "RU"]
-    return await _page(
+    return await page(
         request, "staff_account.html", refusal, rungs=allowed, codes=codes, terms=_TERMS, functions=get_args(Function),
         typed=defaultdict(str, typed or {}), **await write(request, work),
     )  # fmt: skip
@@ -171,7 +149,7 @@ async def _appeals_page(request: Request, refusal: Refusal | None = None) -> Res
         tx.log_access(**acting(request).by, action="appeals.view")
         return appeals.open_list(tx.sql)
 
-    return await _page(request, "staff_appeals.html", refusal, appeals=await write(request, work))
+    return await page(request, "staff_appeals.html", refusal, appeals=await write(request, work))
 
 
 async def decide(request: Request) -> Response:
@@ -191,132 +169,6 @@ async def decide(request: Request) -> Response:
     return lead("/staff/appeals")
 
 
-# -- public accounts ---------------------------------------------------------------------------------------------------
-
-
-async def publics(request: Request) -> Response:
-    """``GET /staff/public``: applications and public accounts."""
-    return await _public_page(request)
-
-
-async def _public_page(request: Request, refusal: Refusal | None = None) -> Response:
-    def work(tx: Transaction) -> dict[str, Any]:
-        tx.log_access(**acting(request).by, action="public.view")
-        rows = public.listed(tx.sql)
-        return {"rows": [(each, tx.standing(each.account)) for each in rows]}
-
-    return await _page(
-        request, "staff_public.html", refusal, categories=public.CATEGORIES, steps=public.STEPS, topics=public.TOPICS[1:],
-        actions=public.ACTIONS, **await write(request, work),
-    )  # fmt: skip
-
-
-def _public(work: Callable[[Transaction, str, dict[str, str], dict[str, Any]], None], name: str) -> Any:
-    """The handler of one step: ``work(tx, account, the form's fields, who acts)``."""
-
-    async def handle(request: Request) -> Response:
-        given = await read_form(request, acting(request).who)
-        target, by = request.path_params["account"], acting(request).by
-        try:
-            await write(request, lambda tx: work(tx, target, given, by))
-        except Refusal as refusal:
-            return await _public_page(request, refusal)
-        return lead(f"/staff/public#{target}")
-
-    handle.__name__ = f"public_{name}"
-    return handle
-
-
-def _classify(tx: Transaction, target: str, given: dict[str, str], by: dict[str, Any]) -> None:
-    category: Any = given.get("category", "")
-    if category not in get_args(Category):
-        raise Refusal("bad_message", "category")
-    public.classify(tx, target, category, given.get("basis", ""), label=given.get("label", ""), **by)
-
-
-def _approve(tx: Transaction, target: str, given: dict[str, str], by: dict[str, Any]) -> None:
-    action: Any = given.get("action", "")
-    topic: Any = given.get("topic", "")
-    if action not in get_args(PublicAction) or topic not in get_args(Topic):
-        raise Refusal("bad_message", "action, topic")
-    until_ms = _day(given["until"]) if given.get("until") else 0
-    granted = given.get("granted", "yes") == "yes"
-    public.approve(tx, target, action, topic, given.get("basis", ""), until_ms=until_ms, granted=granted, **by)
-
-
-def _advance(step: str) -> Callable[[Transaction, str, dict[str, str], dict[str, Any]], None]:
-    return lambda tx, target, given, by: public.advance(tx, target, step, given.get("basis", ""), **by)
-
-
-async def filing(request: Request) -> Response:
-    """``GET /staff/public/filing.csv``: what is to be filed with the authority."""
-
-    def work(tx: Transaction) -> list[dict[str, Any]]:
-        tx.log_access(**acting(request).by, action="public.export")
-        return public.filing(tx.sql)
-
-    body = "\ufeff" + public.filing_csv(await write(request, work))
-    headers = {"Content-Disposition": 'attachment; filename="filing.csv"', "X-Content-Type-Options": "nosniff"}
-    return Response(body.encode(), media_type="text/csv; charset=utf-8", headers=headers)
-
-
-# -- licences ----------------------------------------------------------------------------------------------------------
-
-
-async def all_licences(request: Request) -> Response:
-    """``GET /staff/licences``."""
-    return await _licences_page(request)
-
-
-async def _licences_page(request: Request, refusal: Refusal | None = None, typed: dict[str, str] | None = None) -> Response:
-    now_ms = services(request).people.clock_ms()
-    rows = await read(request, lambda connection: licences.listed(connection, now_ms))
-    return await _page(request, "staff_licences.html", refusal, licences=rows, features=licences.FEATURES, typed=defaultdict(str, typed or {}))
-
-
-async def add_licence(request: Request) -> Response:
-    """``POST /staff/licences``: enter a licence."""
-    given = await read_form(request, acting(request).who)
-    try:
-        begins, ends = _day(given.get("from", "")), _day(given.get("until", ""))
-        features = tuple(each for each in licences.FEATURES if given.get(f"feature.{each}"))
-        await write(
-            request,
-            lambda tx: licences.record(
-                tx, holder=given.get("holder", "").strip(), kind=given.get("kind", ""), number=given.get("number", ""),
-                issuer=given.get("issuer", ""), features=features, valid_from_ms=begins, valid_until_ms=ends,
-                **acting(request).by,
-            ),
-        )  # fmt: skip
-    except Refusal as refusal:
-        return await _licences_page(request, refusal, given)
-    await services(request).people.read_licences()
-    return lead("/staff/licences")
-
-
-async def revoke_licence(request: Request) -> Response:
-    """``POST /staff/licences/revoke``."""
-    given = await read_form(request, acting(request).who)
-    try:
-        await write(
-            request,
-            lambda tx: licences.revoke(tx, given.get("licence", ""), given.get("basis", ""), **acting(request).by),
-        )
-    except Refusal as refusal:
-        return await _licences_page(request, refusal)
-    await services(request).people.read_licences()
-    return lead("/staff/licences")
-
-
-def _day(text: str) -> int:
-    """The begin of a day, UTC, as Unix ms. Raises Refusal ``bad_message``."""
-    try:
-        day = dt.date.fromisoformat(text)
-    except ValueError:
-        raise Refusal("bad_message", "day: YYYY-MM-DD") from None
-    return int(dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC).timestamp() * 1000)
-
-
 # -- the vault ---------------------------------------------------------------------------------------------------------
 
 
@@ -334,7 +186,7 @@ async def _vault_page(request: Request, refusal: Refusal | None = None) -> Respo
             "granted": vault_access.readable(connection, me, now_ms),
         }
 
-    return await _page(request, "staff_vault.html", refusal, names=sorted(fields.VAULT), seen=None, **await read(request, work))
+    return await page(request, "staff_vault.html", refusal, names=sorted(fields.VAULT), seen=None, **await read(request, work))
 
 
 async def ask_vault(request: Request) -> Response:
@@ -377,7 +229,7 @@ async def read_vault(request: Request) -> Response:
         )
     except Refusal as refusal:
         return await _vault_page(request, refusal)
-    return await _page(request, "staff_vault.html", names=[], waiting=[], granted=[], seen=seen)
+    return await page(request, "staff_vault.html", names=[], waiting=[], granted=[], seen=seen)
 
 
 # -- members and records -----------------------------------------------------------------------------------------------
@@ -390,7 +242,7 @@ async def members(request: Request) -> Response:
 
 async def _members_page(request: Request, refusal: Refusal | None = None, link: str = "") -> Response:
     rows = await read(request, staff.listed)
-    return await _page(request, "staff_members.html", refusal, members=rows, roles=list(staff.ROLES), link=link)
+    return await page(request, "staff_members.html", refusal, members=rows, roles=list(staff.ROLES), link=link)
 
 
 async def change_member(request: Request) -> Response:
@@ -427,11 +279,7 @@ async def records(request: Request) -> Response:
         tx.log_access(**acting(request).by, action="log.view", subject=subject)
         return found
 
-    return await _page(request, "staff_log.html", lines=await write(request, work), subject=subject)
-
-
-def _step(step: str, needs: Any, work: Any) -> Rule:
-    return Rule(f"/staff/public/{{account}}/{step}", "POST", needs, _public(work, step))
+    return await page(request, "staff_log.html", lines=await write(request, work), subject=subject)
 
 
 RULES: Final = (
@@ -442,15 +290,6 @@ RULES: Final = (
     Rule("/staff/accounts/{account}/lift", "POST", "measures.lift", lift),
     Rule("/staff/appeals", "GET", "appeals.view", open_appeals),
     Rule("/staff/appeals", "POST", "appeals.decide", decide),
-    Rule("/staff/public", "GET", "public.view", publics),
-    Rule("/staff/public/filing.csv", "GET", "public.file", filing),
-    *(_step(name, public.STEPS[name].action, _advance(name)) for name in ("review", "reject", "activate", "lapse", "revoke")),
-    _step("classify", "public.classify", _classify),
-    _step("file", "public.file", lambda tx, target, given, by: public.file(tx, target, given.get("number", ""), **by)),
-    _step("approve", "public.approve", _approve),
-    Rule("/staff/licences", "GET", "licences.view", all_licences),
-    Rule("/staff/licences", "POST", "licences.change", add_licence),
-    Rule("/staff/licences/revoke", "POST", "licences.change", revoke_licence),
     Rule("/staff/vault", "GET", "vault.ask", vault),
     Rule("/staff/vault", "POST", "vault.ask", ask_vault),
     Rule("/staff/vault/decide", "POST", "vault.approve", decide_vault),

@@ -6,6 +6,8 @@ their own for their own paths, so what a viewer's session could do is nothing he
 
 from __future__ import annotations
 
+import datetime as dt
+import zoneinfo
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import quote, urlsplit
@@ -18,8 +20,10 @@ from server.accounts import sessions, staff
 from server.accounts.staff import Action, Member
 from server.errors import Refusal
 from server.http.requests import services
-from server.http.screens import lead, read, views, write
+from server.http.screens import lead, problem, read, views, write
 from server.http.sessions import STAFF, Jar, Visitor, drop_cookie, form_token, local_path, set_cookie, visitor
+from server.reasons import REASONS
+from server.web import account_words, staff_words
 
 HOME: Final = "/staff"
 CLIENT: Final = Jar("barrage_staff_client", "/staff", "strict")
@@ -170,3 +174,23 @@ async def leave(request: Request) -> RedirectResponse:
     response = lead("/staff/sign-in")
     drop_cookie(request, response, STAFF)
     return response
+
+
+def _words(request: Request) -> dict[str, Any]:
+    """What templates put codes and times into words with."""
+    zone = zoneinfo.ZoneInfo(services(request).settings.time_zone)
+
+    def moment(ms: int) -> str:
+        return f"{dt.datetime.fromtimestamp(ms / 1000, zone):%Y-%m-%d %H:%M}" if ms else ""
+
+    return {"words": account_words, "staff_words": staff_words, "reasons": REASONS, "moment": moment,
+            "now_ms": services(request).people.clock_ms()}  # fmt: skip
+
+
+async def page(request: Request, template: str, refusal: Refusal | None = None, **context: Any) -> Response:
+    """A page of work: :func:`show` with the words that its codes are put into, and why a form came back."""
+    status = refusal.code.http if refusal else 200
+    detail = refusal.detail if refusal else ""
+    return await show(
+        request, template, status=status, problem=problem(request, refusal), detail=detail, **_words(request), **context
+    )

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 import cbor2
+import httpx
 import pyotp
 from argon2 import PasswordHasher
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from webauthn.helpers import base64url_to_bytes, bytes_to_base64url
 
-from server.accounts import staff
-from server.accounts.book import Accounts
+from server.accounts import sessions, staff
+from server.accounts.book import Accounts, Transaction
 from server.accounts.passwords import Passwords
 from server.accounts.staff import Sealer
+from server.http.staff import RULES
+from server.http.staff_door import Rule, route
+from server.settings import Settings
+from server.web.assets import Assets
+from server.web.views import Views
+from tests.support.services import FakeServices
+from tests.support.web import application, browsing
 
 PASSWORD: Final = "correct horse battery staple"
 CHEAP: Final = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
@@ -37,6 +48,58 @@ def enrol(accounts: Accounts, sealer: Sealer, name: str, *roles: str, passwords:
     # With the code of the step before, so that the present one is still good.
     accounts.write_now(lambda tx: staff.enrol(tx, name, secret, kept, app.at(now_ms // 1000 - 30), sealer))
     return app
+
+
+@functools.cache
+def compiled_views() -> Views:
+    """Compiled once for all tests of a process: it takes longer than most of them."""
+    return Views(Settings(), Assets())
+
+
+class Desk:
+    """Staff's pages over the services fake, for one browser. ``client`` follows no redirects."""
+
+    def __init__(self, services: FakeServices, client: httpx.AsyncClient) -> None:
+        self.services = services
+        self.client = client
+        self.token = ""
+
+    async def enter(self, name: str = "ann", *roles: str, fresh: bool = True) -> None:
+        """Be signed in as a member with these roles, made when missing."""
+        people = self.services.people
+
+        def work(tx: Transaction) -> str:
+            if staff.find(tx.sql, name) is None:
+                staff.add(tx, name, roles, people.vault, actor="operator:root", role="operator")
+            return sessions.begin(tx, f"staff:{name}", people.desk.policy, stepped_up=fresh)
+
+        cookie = await people.book.write(work)
+        self.client.cookies.clear()
+        self.client.cookies.set("barrage_staff", cookie, domain="site.example", path="/staff")
+        self.token = sessions.form_token(people.form_key, cookie)
+
+    async def get(self, path: str) -> httpx.Response:
+        return await self.client.get(path)
+
+    async def post(self, path: str, **fields: str) -> httpx.Response:
+        """Send a form as a page of ours would; underscores in names stand for themselves, ``__`` for a dot."""
+        data = {name.replace("__", "."): value for name, value in fields.items()}
+        return await self.client.post(path, data={"form_token": self.token, **data})
+
+    async def send(self, path: str, body: dict[str, Any], token: str | None = None) -> httpx.Response:
+        """Send JSON as the script of our pages does."""
+        headers = {"X-Barrage-Form-Token": self.token if token is None else token}
+        return await self.client.post(path, json=body, headers=headers)
+
+
+@asynccontextmanager
+async def staff_desk(services: FakeServices, rules: Sequence[Rule] = RULES) -> AsyncIterator[Desk]:
+    """A desk over the routes of ``rules``."""
+    services.people.desk.passwords = CHEAP
+    app = application(services, [route(rule) for rule in rules])
+    app.state.views = compiled_views()
+    async with browsing(app) as client:
+        yield Desk(services, client)
 
 
 class Authenticator:
