@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NoReturn
 
@@ -255,7 +256,32 @@ def test_a_commit_that_fails_in_between_is_unknown(accounts: Accounts, monkeypat
         add_person(accounts)
 
 
+def test_a_reading_that_gets_no_connection_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When all connections are taken for too long, the answer is that they are busy."""
+    monkeypatch.setattr("server.accounts.book.BUSY_MS", 20)
+    with book(tmp_path) as accounts, ExitStack() as held:
+        for _ in range(16):
+            held.enter_context(accounts._readers.connect())
+        with pytest.raises(StoreUnavailable, match="all connections are busy"):
+            standing(accounts, "a-1")
+
+
 # On the loop
+
+
+async def test_trouble_is_kept_in_mind_until_it_is_over(accounts: Accounts, tmp_path: Path) -> None:
+    """Why the database does not serve is logged once and can be asked for; the next transaction that succeeds clears it."""
+    path, moved = tmp_path / "accounts.db", tmp_path / "moved.db"
+    path.rename(moved)
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(3):
+            with pytest.raises(StoreUnavailable):
+                await accounts.write(person)
+    assert "restart" in accounts.trouble
+    assert [each["event"] for each in logs] == ["the accounts cannot be served"]
+    moved.rename(path)
+    await accounts.write(person)
+    assert accounts.trouble == ""
 
 
 async def test_a_write_tells_standings_and_listeners_before_its_caller_goes_on(accounts: Accounts) -> None:
