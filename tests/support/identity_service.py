@@ -18,7 +18,8 @@ LATEST_S: Final = 300
 
 
 class IdentityService:
-    """Knows ``people`` (number to name) and ``tokens`` (token to the answer's fields); ``messages`` are the SMS that it was given.
+    """Knows ``people`` (number to name) and ``tokens`` (token to the answer's fields); ``yes`` is how it says that they match;
+    ``messages`` are the SMS that it was given.
 
     ``fault``: ``status``, ``unsigned``, ``replayed``, ``list``, ``text``, ``large``, ``slow`` or ``refuse`` (of SMS).
     """
@@ -27,6 +28,7 @@ class IdentityService:
         self.url: Final = f"http://127.0.0.1:{port}"
         self.people: dict[str, str] = {}
         self.tokens: dict[str, dict[str, Any]] = {}
+        self.yes: Any = True
         self.messages: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.asked = 0
@@ -45,7 +47,8 @@ class IdentityService:
         """What the service says."""
         if path == "/match":
             name = self.people.get(question["number"])
-            return {"match": name is not None and name == question["name"], "reference": "ref-1"}
+            match = self.yes if name is not None and name == question["name"] else False
+            return {"match": match, "reference": "ref-1"}
         return self.tokens.get(question["token"], {"valid": False})
 
 

@@ -63,6 +63,14 @@ async def test_another_name_keeps_nothing(service: IdentityService) -> None:
     assert answer == Answer(passed=False, reference="ref-1")
 
 
+async def test_yes_is_said_in_one_way(service: IdentityService) -> None:
+    """Whatever is not plainly true has confirmed nobody."""
+    for service.yes in ("true", 1, "yes", [True], None):
+        assert not (await _check(_id_number(service), name="王小明", number=NUMBER)).passed
+    service.yes = True
+    assert (await _check(_id_number(service), name="王小明", number=NUMBER)).passed
+
+
 async def test_impossible_evidence_asks_nobody(service: IdentityService) -> None:
     """What cannot be right is refused here."""
     asked = service.asked
