@@ -16,6 +16,7 @@ import click
 from server import cli, metrics, settings
 from server.accounts import credit, measures
 from server.accounts.agreement import Agreements, clause_for
+from server.accounts.permit import LEVELS
 from server.errors import CLOSES, CODES
 from server.reasons import REASONS
 
@@ -65,6 +66,24 @@ def credit_levels() -> str:
         ("level", "points"),
         *((level, f"from {least}" if level else f"below {credit.LEVELS[1]}") for level, least in enumerate(credit.LEVELS)),
     )
+
+
+def level_rules() -> str:
+    """What each credit level allows."""
+    rows = (
+        (
+            number,
+            f"{level.text_max} characters" if level.text_max else "as the site",
+            ", ".join(f"`{mode}`" for mode in level.modes),
+            _yes(level.colors),
+            ", ".join(map(str, level.sizes)),
+            _yes(level.links),
+            "usual" if level.rate == 1 else f"1/{level.rate}",
+            _yes(level.reviewed),
+        )
+        for number, level in enumerate(LEVELS)
+    )
+    return _table(("level", "length", "modes", "colours", "sizes", "links", "pace", "reviewed first"), *rows)
 
 
 def ladder() -> str:
@@ -138,6 +157,7 @@ BLOCKS: Final[dict[str, Callable[[], str]]] = {
     "reasons": reasons,
     "credit_weights": credit_weights,
     "credit_levels": credit_levels,
+    "level_rules": level_rules,
     "ladder": ladder,
     "clauses": clauses,
     "metrics": metric_names,
