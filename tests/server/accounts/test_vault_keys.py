@@ -15,7 +15,6 @@ from server.accounts.vault_keys import VaultError, VaultKeys, kek_name, new_docu
 from server.errors import ConfigError
 from server.settings import Settings
 
-
 FIXED = base64.b64encode(bytes(32)).decode()
 
 
