@@ -223,6 +223,7 @@ class OwnComment(msgspec.Struct, frozen=True, kw_only=True):
     at_ms: int
     text: str
     removed: bool
+    region: str = ""
 
 
 class ConnectionRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -160,7 +160,8 @@ class MemoryStore:
             if entry.author == author and entry.event.kind == "comment":
                 said = entry.event
                 yield OwnComment(
-                    id=number, room=room, seq=seq, at_ms=said.at_ms, text=said.text, removed=bool(entry.removed_by)
+                    id=number, room=room, seq=seq, at_ms=said.at_ms, text=said.text, removed=bool(entry.removed_by),
+                    region=said.region,
                 )  # fmt: skip
 
     def connections_of(self, author: str, limit: int) -> list[ConnectionRecord]:

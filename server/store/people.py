@@ -18,7 +18,15 @@ _ROW: Final = literal_column("events.rowid", Integer)
 
 def _comments() -> Select[Any]:
     removed = (events.c.removed_by.is_not(None)).label("removed")
-    columns = (_ROW.label("id"), rooms.c.name.label("room"), events.c.seq, events.c.at_ms, events.c.text, removed)
+    columns = (
+        _ROW.label("id"),
+        rooms.c.name.label("room"),
+        events.c.seq,
+        events.c.at_ms,
+        events.c.text,
+        events.c.region,
+        removed,
+    )
     mine = (events.c.author == bindparam("author"), events.c.kind == "comment", bindparam("after") < _ROW)
     return select(*columns).select_from(events.join(rooms, rooms.c.id == events.c.room_id)).where(*mine).order_by(_ROW)
 
@@ -29,6 +37,7 @@ class _OwnComment(msgspec.Struct, frozen=True):
     seq: int
     at_ms: int
     text: str | None
+    region: str
     removed: int
 
 
@@ -48,7 +57,8 @@ DECODE_CONNECTIONS: Final = msgspec.json.Decoder(list[ConnectionRecord])
 def own_comment(row: _OwnComment) -> OwnComment:
     """The record as the contract has it; a text that was erased is empty."""
     return OwnComment(
-        id=row.id, room=row.room, seq=row.seq, at_ms=row.at_ms, text=row.text or "", removed=bool(row.removed)
+        id=row.id, room=row.room, seq=row.seq, at_ms=row.at_ms, text=row.text or "", removed=bool(row.removed),
+        region=row.region,
     )  # fmt: skip
 
 
@@ -59,8 +69,7 @@ def purge(connection: Connection, records_ms: int, decisions_ms: int, keep: Sequ
     count = connection.execute(delete(connections).where(c.id.in_(old))).rowcount
     some = select(r.id).where(r.at_ms < records_ms, r.address != "").limit(limit)
     count += connection.execute(update(reports).where(r.id.in_(some)).values(address="", port=0)).rowcount
-    held = (
-        select(s.id).where(s.at_ms < decisions_ms, s.author.not_in(keep), (s.text != "") | (s.author_name != "")).limit(limit)
-    )
-    count += connection.execute(update(screened).where(s.id.in_(held)).values(text="", author_name="")).rowcount
+    kept = (s.text != "") | (s.author_name != "") | (s.region != "")
+    held = select(s.id).where(s.at_ms < decisions_ms, s.author.not_in(keep), kept).limit(limit)
+    count += connection.execute(update(screened).where(s.id.in_(held)).values(text="", author_name="", region="")).rowcount
     return int(count)

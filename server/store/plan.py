@@ -31,7 +31,7 @@ from server.store.base import (
     RoomMode,
     ScreenedDraft,
 )
-from server.store.leaf import SALT_BYTES, text_hash
+from server.store.leaf import SALT_BYTES, said, text_hash
 from server.wire import Event, Kind, Mode
 
 Key = tuple[str, str]
@@ -170,7 +170,7 @@ class _Planner:
                 outcomes.append(self._other(draft))
                 continue
             author, text = draft.author, draft.text
-            encoded = text.encode()  # of a lone surrogate: the whole batch is looked through, see drafts.fault
+            encoded = said(text, draft.region)  # of a lone surrogate: the whole batch is looked through, see drafts.fault
             if "\0" in text or "\0" in draft.author_name or "\0" in draft.label:
                 outcomes.append(Rejected(drafts.fault(draft)))
                 continue

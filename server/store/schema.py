@@ -66,8 +66,8 @@ rooms: Final = Table(
     sqlite_strict=True,
 )
 
-# ``text`` is kept as evidence when a comment is removed (``removed_by``). Erasing makes ``text`` and ``salt`` NULL; ``text_hash``
-# stays for ever, so that an event's leaf (see leaf.py) outlives its text. ``author`` is the account that acts.
+# ``text`` is kept as evidence when a comment is removed (``removed_by``). Erasing makes ``text`` and ``salt`` NULL and ``region``
+# empty; ``text_hash`` stays for ever, so that an event's leaf (see leaf.py) outlives both. ``author`` is the account that acts.
 events: Final = Table(
     "events",
     metadata,

@@ -12,7 +12,12 @@ from tests.support.drafts import comment, connection, held, removal, restoration
 def test_an_account_gets_back_what_it_said(store: Store) -> None:
     """Comments of all rooms in the order of writing, removed ones too, and nobody else's."""
     store.append(
-        [comment("1", text="一"), comment("2", author="bob"), comment("3", room="b", text="三"), comment("4", text="四")]
+        [
+            comment("1", text="一", region="广东"),
+            comment("2", author="bob"),
+            comment("3", room="b", text="三"),
+            comment("4", text="四"),
+        ]
     )
     store.append([removal(1), removal(3, key="r2"), restoration(3)])
     found = store.comments_of("ann", 0, 10)
@@ -21,7 +26,7 @@ def test_an_account_gets_back_what_it_said(store: Store) -> None:
         ("b", 1, "三", False),
         ("a", 3, "四", False),
     ]
-    assert found[0] == OwnComment(id=found[0].id, room="a", seq=1, at_ms=1_000, text="一", removed=True)
+    assert found[0] == OwnComment(id=found[0].id, room="a", seq=1, at_ms=1_000, text="一", removed=True, region="广东")
     assert store.comments_of("ann", found[0].id, 1) == [found[1]]
     assert store.comments_of("nobody", 0, 10) == store.comments_of("ann", 0, 0) == []
 

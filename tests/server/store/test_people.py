@@ -10,10 +10,10 @@ from tests.support.drafts import connection, held, report
 
 
 def test_a_purged_connection_is_not_in_the_file_any_more(tmp_path: Path) -> None:
-    """Address and nickname are gone from the tables of the database, and reports have lost their source."""
+    """Address, nickname and region are gone from the tables of the database, and reports have lost their source."""
     store = SqlStore.open(tmp_path / "barrage.db")
     store.create_room("a", "Room A", "live", 100)
-    store.append([connection("c1", address="203.0.113.77"), report(address="203.0.113.78"), held(author_name="某人")])
+    store.append([connection("c1", address="203.0.113.77"), report(address="203.0.113.78"), held(author_name="某人", region="青海")])
     assert store.purge(9_000, 9_000, [], 10) == 3
     store.close()
     with sqlite3.connect(tmp_path / "barrage.db") as database:
@@ -21,4 +21,5 @@ def test_a_purged_connection_is_not_in_the_file_any_more(tmp_path: Path) -> None
     database.close()
     assert "203.0.113" not in dump
     assert "某人" not in dump
+    assert "青海" not in dump
     assert "please look" in dump

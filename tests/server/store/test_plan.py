@@ -41,6 +41,9 @@ def test_a_comment_becomes_one_row_and_one_key() -> None:
     assert (first["seq"], second["seq"]) == (11, 12)
     assert (first["salt"], second["salt"]) == (counting(32)[:16], counting(32)[16:])
     assert first["text_hash"] == text_hash(first["salt"], "你好")
+    (third,) = rows(make(comment(region="广东", label="日报", label_kind="news")).comments, COMMENT_COLUMNS)
+    assert third["text_hash"] == text_hash(third["salt"], "你好", "广东")
+    assert (third["region"], third["label"], third["label_kind"]) == ("广东", "日报", "news")
     assert (second["kind"], second["verdict"], second["connection"]) == ("comment", b"{}", "c9")
     assert rows(plan.keys, KEY_COLUMNS) == [
         {"author": "ann", "key": "1", "room_id": 1, "seq": 11},
