@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy import Connection, and_, delete, func, insert, or_, select, union, update
 
-from server.accounts.book import Accounts, Transaction
+from server.accounts.book import Transaction
 from server.accounts.fields import VAULT
 from server.accounts.tables import blacklist, claims, staff, vault_items, vault_keys
 from server.accounts.vault_keys import KEY_BYTES, VaultError, VaultKeys
@@ -132,6 +132,13 @@ class Vault:
             [number for number in self.keys.peppers if number not in peppers | {self.keys.pepper}],
         )
 
+    def drop_unused(self, connection: Connection) -> tuple[list[str], list[int]]:
+        """Remove versions that no row needs from the file of keys, for good; their names. What backups hold under them cannot be read
+        any more: this is what makes an erasure final in backups too. Raises ConfigError."""
+        keks, peppers = self.unused(connection)
+        self.keys.drop(keks, peppers)
+        return keks, peppers
+
     def _used(self, connection: Connection) -> tuple[set[str], set[int]]:
         keks = set(connection.execute(select(vault_keys.c.kek).distinct()).scalars())
         sealed = connection.execute(select(staff.c.totp).where(staff.c.totp.is_not(None))).scalars()
@@ -239,31 +246,6 @@ def normal(kind: str, value: str) -> str:
             return "".join(unicodedata.normalize("NFKC", value).split()).upper()
         case _:
             return value
-
-
-def renew(book: Accounts, vault: Vault, batch: int = 500) -> int:
-    """A command: add a key-encryption key and wrap all keys anew under it; how many transactions it took. Runs beside a server.
-
-    When it was interrupted, go on with :func:`rewrap`. Raises ConfigError, StoreUnavailable, VaultError.
-    """
-    vault.keys.add_kek()
-    return rewrap(book, vault, batch)
-
-
-def rewrap(book: Accounts, vault: Vault, batch: int = 500) -> int:
-    """A command: wrap what is not under the current key-encryption key anew; how many transactions it took."""
-    count = 1
-    while book.write_now(lambda tx: vault.rotate(tx, batch)):
-        count += 1
-    return count
-
-
-def drop_unused(book: Accounts, vault: Vault) -> tuple[list[str], list[int]]:
-    """A command: remove versions that no row needs from the file of keys, for good; their names. What backups hold under them cannot
-    be read any more: this is what makes an erasure final in backups too. Raises ConfigError, StoreUnavailable."""
-    keks, peppers = book.read_now(vault.unused)
-    vault.keys.drop(keks, peppers)
-    return keks, peppers
 
 
 def scrub(connection: Connection) -> bool:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Executable, Table, insert, select, update
 
 from server.accounts import tables
 from server.accounts.book import Accounts, Transaction
-from server.accounts.vault import Vault, drop_unused, normal, renew, scrub
+from server.accounts.vault import Vault, normal, scrub
 from server.accounts.vault_keys import VaultError, VaultKeys
 from server.errors import ConfigError, Refusal
 from server.settings import Settings
@@ -212,11 +212,12 @@ def test_commands_renew_and_drop_keys_beside_a_server(tmp_path: Path, accounts: 
         _put(accounts, server, account, phone=PHONE)
     before = accounts.read_now(lambda connection: connection.execute(select(tables.vault_keys)).mappings().all())
     old = server.keys.kek
-    assert renew(accounts, command, batch=1) == 2
+    command.keys.add_kek()
+    assert accounts.write_now(lambda tx: command.rotate(tx)) == 0
     add_person(accounts, "a-3")
     _put(accounts, server, "a-3", phone=PHONE)
-    assert drop_unused(accounts, command) == ([old], [])
-    assert drop_unused(accounts, command) == ([], [])
+    assert accounts.read_now(command.drop_unused) == ([old], [])
+    assert accounts.read_now(command.drop_unused) == ([], [])
     restarted = Vault.open(Settings(data_dir=tmp_path / "keys"))
     accounts.read_now(restarted.check)
     for keeper in (server, restarted):
