@@ -117,7 +117,6 @@ class _Soft(msgspec.Struct, frozen=True, gc=False):
 
 
 Found = list[tuple[int, int, int]]
-PAGE: Final = 4_096
 STEP: Final = 1 << 20
 
 
@@ -136,10 +135,10 @@ def _touch(size: int) -> None:
     Loading an automaton is one long step, in which no other thread runs, and most of which would be the system's, giving out fresh
     pages one by one. The allocator keeps a block as large as one that it has handed back before.
     """
-    bytearray(size)
-    block = bytearray(size)
-    for start in range(0, size, STEP):
-        block[start : start + STEP : PAGE] = bytes(len(range(start, min(size, start + STEP), PAGE)))
+    bytes(size)  # not touched: it tells the allocator what sizes to expect
+    blocks = []
+    for _ in range(size // STEP):
+        blocks.append(bytearray(STEP))
         time.sleep(0)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -19,6 +21,7 @@ from filters.explain import as_object, explain
 from filters.normalize import fold
 from filters.pipeline import Pipeline
 from filters.rules import RuleSet, load, schema
+from server import reload_bench
 from server.rules_cli import COMMANDS
 
 _T = TypeVar("_T")
@@ -190,11 +193,23 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
 @click.option("--comments", default=6_000, show_default=True, help="Number of comments.")
 @click.option("--texts", type=FILE, help="Comments to take instead of made ones, one a line.")
 @click.option("--peers/--no-peers", default=True, help="Also time other ways of matching, where installed.")
-def bench_command(terms: int, comments: int, texts: Path | None, peers: bool) -> None:
+@click.option(
+    "--reload", "reloads", is_flag=True, help="Measure the pauses of the event loop while rules are exchanged instead."
+)
+def bench_command(terms: int, comments: int, texts: Path | None, peers: bool, reloads: bool) -> None:
     """Microseconds per comment with everything on, memory, and other ways of matching in the same run."""
+    if reloads:
+        asyncio.run(_bench_reload(terms))
+        return
     own = texts.read_text(encoding="utf-8").splitlines() if texts else None
     for line in bench.run(terms, comments, own, peers=peers):
         click.echo(line)
+
+
+async def _bench_reload(terms: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        async for line in reload_bench.measure(Path(folder, "rules"), terms):
+            click.echo(line)
 
 
 @screen.command("import")
