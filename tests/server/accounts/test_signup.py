@@ -15,7 +15,7 @@ from server.accounts import holds, nicknames, privacy, tables
 from server.accounts.book import Accounts, Transaction, read_standing
 from server.accounts.events import Consented, VerificationWithdrawn
 from server.accounts.identity import Identity
-from server.accounts.signup import NicknameWanted, SignedIn, SignUp, Started, see_host
+from server.accounts.signup import NicknameWanted, Person, SignedIn, SignUp, Started, see_host
 from server.accounts.standing import Standing
 from server.accounts.vault import Vault
 from server.accounts.verify import Answer, Question, Refused
@@ -534,7 +534,8 @@ async def test_nothing_personal_is_left_behind(site: Site, tmp_path: Path) -> No
         started = await site.signup.start_guardian(account, "王大明", OTHER)
         await site.signup.confirm_guardian(account, started.ticket, site.phones.code, "王大明", privacy.notice(site.settings))
         refusal = await _refused(site.signup.start_phone("13612"))
-    said = str(logs) + repr(found) + repr(started) + str(refusal)
+    person = Person(kind="phone", value=PHONE, field="phone", purpose="account", method="phone", strength=1)
+    said = str(logs) + repr(found) + repr(started) + str(refusal) + repr(person)
     stored = _on_disk(tmp_path)
     for value in (PHONE, NUMBER, "王大明", OTHER, "13700000000", "13612"):
         assert value not in said

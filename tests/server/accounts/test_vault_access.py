@@ -97,6 +97,24 @@ def test_who_asked_reads(accounts: Accounts) -> None:
     assert _read(accounts, request)
 
 
+def test_what_can_still_be_read_is_listed_for_who_asked(accounts: Accounts, clock: Clock) -> None:
+    """From the grant until it is read or too late, and for nobody else."""
+
+    def listed(actor: str = AN) -> list[str]:
+        return [each.id for each in accounts.read_now(lambda connection: access.readable(connection, actor, clock.now_ms))]
+
+    first, second, _ = _ask(accounts), _ask(accounts), _ask(accounts)
+    assert listed() == []
+    for request in (first, second):
+        _decide(accounts, request)
+    assert sorted(listed()) == sorted([first, second])
+    assert listed(BO) == []
+    _read(accounts, first)
+    assert listed() == [second]
+    clock.forward(ms=access.GRANT_MS)
+    assert listed() == []
+
+
 def test_a_role_and_a_reason_are_needed(accounts: Accounts) -> None:
     """Without the role nothing goes, without a reason nothing is asked for, and not of nobody."""
     assert _refused(lambda: _ask(accounts, role="reviewer")) == "forbidden"
