@@ -8,208 +8,52 @@ stands in every record, with the role ``operator``.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
-from msgspec import Meta
 
-from server.accounts import appeals, licences, lookup, measures, public, staff
+from server.account_requests import (
+    AccountRequest,
+    AddStaff,
+    ApprovePublic,
+    ClassifyPublic,
+    DecideAppeal,
+    EnrolStaff,
+    EraseAccount,
+    ExportPublic,
+    FilePublic,
+    FindAccounts,
+    LiftMeasure,
+    ListAppeals,
+    ListHolds,
+    ListLicences,
+    ListPublic,
+    ListStaff,
+    PlaceHold,
+    Purge,
+    ReadAccessLog,
+    RecordLicence,
+    ReleaseHold,
+    RevokeLicence,
+    RotateVault,
+    SetStaffRoles,
+    ShowAccount,
+    StepPublic,
+    SwitchStaff,
+    TakeMeasure,
+    Who,
+    WithdrawVerification,
+)
+from server.accounts import appeals, holds, licences, lookup, measures, public, staff
 from server.accounts.book import Transaction, read_entries, read_standing
-from server.accounts.events import Category, Entry, Function, PublicAction, Rung, Topic, VerificationWithdrawn
+from server.accounts.events import Entry, VerificationWithdrawn
 from server.accounts.people import People
 from server.accounts.standing import Standing
+from server.custody import Custody
 from server.errors import ConfigError, Refusal, StoreError, StoreUnknown
 
 ROLE: Final = "operator"
 LEDGER_SHOWN: Final = 200
-_Text = Annotated[str, Meta(max_length=1000)]
-
-
-class _Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="op"):
-    pass
-
-
-class Who(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """An account: by its id, by its nickname, or by a comment of it."""
-
-    account: str = ""
-    nickname: str = ""
-    room: str = ""
-    seq: int = 0
-
-
-class FindAccounts(_Request, frozen=True, kw_only=True, tag="accounts.find"):
-    """Accounts by id or the begin of the nickname; the newest ones for an empty text."""
-
-    text: _Text = ""
-
-
-class ShowAccount(_Request, frozen=True, kw_only=True, tag="accounts.show"):
-    """One account: standing, measures, appeals, ledger."""
-
-    who: Who
-
-
-class TakeMeasure(_Request, frozen=True, kw_only=True, tag="accounts.measure"):
-    """Take a measure; ``duration_ms`` 0: until it is lifted, or a rung without a term."""
-
-    who: Who
-    rung: Rung
-    code: str
-    basis: str
-    clause: str = ""
-    functions: tuple[Function, ...] = ()
-    duration_ms: Annotated[int, Meta(ge=0)] = 0
-
-
-class LiftMeasure(_Request, frozen=True, kw_only=True, tag="accounts.lift"):
-    """Take a measure back."""
-
-    measure: str
-    code: str
-    basis: str
-
-
-class WithdrawVerification(_Request, frozen=True, kw_only=True, tag="accounts.withdraw_verification"):
-    """The account is not verified any more: it reads, and does not post."""
-
-    who: Who
-    reason: Annotated[str, Meta(min_length=1, max_length=300)]
-
-
-class ListAppeals(_Request, frozen=True, kw_only=True, tag="appeals.list"):
-    """Appeals that wait."""
-
-
-class DecideAppeal(_Request, frozen=True, kw_only=True, tag="appeals.decide"):
-    """Decide an appeal."""
-
-    appeal: str
-    upheld: bool
-    code: str
-    basis: str
-
-
-class ListStaff(_Request, frozen=True, kw_only=True, tag="staff.list"):
-    """All members of staff."""
-
-
-class AddStaff(_Request, frozen=True, kw_only=True, tag="staff.add"):
-    """A new member; the answer has the link of the enrolment, which is good once."""
-
-    name: str
-    roles: tuple[str, ...]
-
-
-class EnrolStaff(_Request, frozen=True, kw_only=True, tag="staff.enrol"):
-    """Forget password, code and passkeys of a member; the answer has a new link."""
-
-    name: str
-
-
-class SetStaffRoles(_Request, frozen=True, kw_only=True, tag="staff.roles"):
-    """Give a member other roles."""
-
-    name: str
-    roles: tuple[str, ...]
-
-
-class SwitchStaff(_Request, frozen=True, kw_only=True, tag="staff.switch"):
-    """Let a member in no more, or again."""
-
-    name: str
-    enabled: bool
-
-
-class ListPublic(_Request, frozen=True, kw_only=True, tag="public.list"):
-    """Public accounts and applications, of one state or all."""
-
-    state: str = ""
-
-
-class StepPublic(_Request, frozen=True, kw_only=True, tag="public.step"):
-    """Take a step that needs a basis only: review, reject, activate, lapse, revoke."""
-
-    who: Who
-    step: str
-    basis: str
-
-
-class ClassifyPublic(_Request, frozen=True, kw_only=True, tag="public.classify"):
-    """Say what the account is, and what its label says."""
-
-    who: Who
-    category: Category
-    basis: str
-    label: str = ""
-
-
-class FilePublic(_Request, frozen=True, kw_only=True, tag="public.file"):
-    """Record the number of the authority's receipt."""
-
-    who: Who
-    number: str
-
-
-class ApprovePublic(_Request, frozen=True, kw_only=True, tag="public.approve"):
-    """Approve posting or reposting on a topic, until a moment (0: until withdrawn), or withdraw it."""
-
-    who: Who
-    action: PublicAction
-    topic: Topic
-    basis: str
-    until_ms: int = 0
-    granted: bool = True
-
-
-class ExportPublic(_Request, frozen=True, kw_only=True, tag="public.export"):
-    """What is to be filed with the authority."""
-
-
-class ListLicences(_Request, frozen=True, kw_only=True, tag="licences.list"):
-    """All licences, or those of a holder."""
-
-    holder: str = ""
-
-
-class RecordLicence(_Request, frozen=True, kw_only=True, tag="licences.record"):
-    """Enter a licence of the provider or of an account."""
-
-    holder: str
-    kind: str
-    number: str
-    issuer: str
-    features: tuple[str, ...]
-    valid_from_ms: int
-    valid_until_ms: int
-
-
-class RevokeLicence(_Request, frozen=True, kw_only=True, tag="licences.revoke"):
-    """End a licence now."""
-
-    licence: str
-    basis: str
-
-
-class ReadAccessLog(_Request, frozen=True, kw_only=True, tag="log.read"):
-    """Who looked at or did what, newest first."""
-
-    subject: str = ""
-    before: int = 0
-    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
-
-
-class RotateVault(_Request, frozen=True, kw_only=True, tag="vault.rotate"):
-    """Wrap every key of the vault with the newest key-encryption key; ``new_key``: with one that is made now."""
-
-    new_key: bool = True
-
-
-AccountRequest = (
-    FindAccounts | ShowAccount | TakeMeasure | LiftMeasure | WithdrawVerification | ListAppeals | DecideAppeal | ListStaff
-    | AddStaff | EnrolStaff | SetStaffRoles | SwitchStaff | ListPublic | StepPublic | ClassifyPublic | FilePublic | ApprovePublic
-    | ExportPublic | ListLicences | RecordLicence | RevokeLicence | ReadAccessLog | RotateVault
-)  # fmt: skip
 
 
 class AccountOperations(Protocol):
@@ -224,6 +68,8 @@ class _Desk(Protocol):
 
     @property
     def people(self) -> People: ...
+    @property
+    def custody(self) -> Custody: ...
 
     async def author(self, name: str, seq: int) -> str:
         """The account behind a comment; empty: no such comment."""
@@ -289,6 +135,31 @@ class LocalAccountOperations:
 
         await self._people.book.write(work)
         return {"account": account}
+
+    async def _erase(self, request: EraseAccount) -> dict[str, Any]:
+        account = await self._account(request.who)
+        done = await self._desk.custody.erase(account, remove_comments=request.remove_comments, **self._by)
+        return {"account": account, "erased": done}
+
+    # -- keeping and deleting
+
+    async def _place_hold(self, request: PlaceHold) -> dict[str, Any]:
+        hold = await self._people.book.write(
+            lambda tx: holds.place(tx, request.scope, request.reason, request.case_number, **self._by)
+        )
+        return {"hold": hold, "scope": request.scope}
+
+    async def _release_hold(self, request: ReleaseHold) -> dict[str, Any]:
+        found = await self._people.book.write(lambda tx: holds.release(tx, request.hold, **self._by))
+        return {"hold": found.id, "scope": found.scope, "deleted": await self._desk.custody.purge()}
+
+    async def _holds(self, request: ListHolds) -> list[dict[str, Any]]:
+        return _plain(await self._people.book.read(holds.in_force))
+
+    async def _purge(self, request: Purge) -> dict[str, Any]:
+        return {"deleted": await self._desk.custody.purge()}
+
+    # -- appeals
 
     async def _appeals(self, request: ListAppeals) -> list[dict[str, Any]]:
         def work(tx: Transaction) -> list[Any]:
@@ -493,4 +364,9 @@ _WORK: Final[dict[type, _Work]] = {
     RevokeLicence: LocalAccountOperations._revoke_licence,
     ReadAccessLog: LocalAccountOperations._access_log,
     RotateVault: LocalAccountOperations._rotate_vault,
+    EraseAccount: LocalAccountOperations._erase,
+    PlaceHold: LocalAccountOperations._place_hold,
+    ReleaseHold: LocalAccountOperations._release_hold,
+    ListHolds: LocalAccountOperations._holds,
+    Purge: LocalAccountOperations._purge,
 }

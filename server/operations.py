@@ -13,7 +13,8 @@ from typing import Annotated, Any, Final, Protocol
 
 import msgspec
 
-from server.account_operations import AccountOperations, AccountRequest, LocalAccountOperations
+from server.account_operations import AccountOperations, LocalAccountOperations
+from server.account_requests import AccountRequest
 from server.errors import Refusal
 from server.http.services import Rules, Services
 from server.reasons import check_removal, check_restoration

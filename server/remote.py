@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 import httpx
 import msgspec
 
-from server.account_operations import AccountRequest
+from server.account_requests import AccountRequest
 from server.accounts.identity import Tokens
 from server.errors import CODES, BarrageError, Refusal
 from server.operations import (

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from server.account_operations import AccountRequest
+from server.account_requests import AccountRequest
 from server.errors import Refusal
 from server.http.requests import SEQ_MAX, read_json, services, whole
 from server.operations import (

@@ -63,6 +63,8 @@ async def accounts(request: Request) -> Response:
         account = await services(request).author(room, seq)
         if not account:
             raise Refusal("comment_not_found")
+        if may(request, "measures.take"):  # an account of the host platform may be known by its comments alone so far
+            await write(request, lambda tx: tx.open(account, origin="host", actor="host", role="host"))
         return lead(f"/staff/accounts/{account}")
 
     def work(tx: Transaction) -> list[lookup.Found]:
@@ -137,6 +139,20 @@ async def lift(request: Request) -> Response:
     except Refusal as refusal:
         return await _account_page(request, refusal)
     return lead(f"/staff/accounts/{name}#measures")
+
+
+async def erase(request: Request) -> Response:
+    """``POST /staff/accounts/{account}/erase``: on the person's request; ``comments``: theirs are removed as well."""
+    given = await read_form(request, acting(request).who)
+    name = request.path_params["account"]
+    try:
+        if given.get("sure") != "1":
+            raise Refusal("bad_message", "confirm that the person has asked for it")
+        comments = bool(given.get("comments"))
+        await services(request).custody.erase(name, remove_comments=comments, **acting(request).by)
+    except Refusal as refusal:
+        return await _account_page(request, refusal)
+    return lead(f"/staff/accounts/{name}")
 
 
 async def open_appeals(request: Request) -> Response:
@@ -288,6 +304,7 @@ RULES: Final = (
     Rule("/staff/accounts/{account}", "GET", "accounts.view", account),
     Rule("/staff/accounts/{account}/measures", "POST", "measures.take", measure),
     Rule("/staff/accounts/{account}/lift", "POST", "measures.lift", lift),
+    Rule("/staff/accounts/{account}/erase", "POST", "erase", erase),
     Rule("/staff/appeals", "GET", "appeals.view", open_appeals),
     Rule("/staff/appeals", "POST", "appeals.decide", decide),
     Rule("/staff/vault", "GET", "vault.ask", vault),

@@ -10,26 +10,29 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from server.account_operations import (
-    _WORK,
-    AccountOperations,
+from server.account_operations import _WORK, AccountOperations, LocalAccountOperations
+from server.account_requests import (
     AccountRequest,
     AddStaff,
     ApprovePublic,
     ClassifyPublic,
     DecideAppeal,
     EnrolStaff,
+    EraseAccount,
     ExportPublic,
     FilePublic,
     FindAccounts,
     LiftMeasure,
     ListAppeals,
+    ListHolds,
     ListLicences,
     ListPublic,
     ListStaff,
-    LocalAccountOperations,
+    PlaceHold,
+    Purge,
     ReadAccessLog,
     RecordLicence,
+    ReleaseHold,
     RevokeLicence,
     RotateVault,
     SetStaffRoles,
@@ -187,6 +190,19 @@ async def test_a_public_account_goes_its_way(desk: AccountOperations, services: 
     standing = await services.people.standing("a-1")
     assert public.permits(standing, "post", "politics", NOW_MS, services.people.provider)
     assert (await desk.account(ShowAccount(who=WHO)))["label"] == "某大学"
+
+
+async def test_what_is_on_hold_is_kept_until_the_hold_ends(desk: AccountOperations, services: FakeServices) -> None:
+    """An account that is erased under a hold is closed at once, and its data go with the hold."""
+    services.people.book.write_now(lambda tx: services.people.vault.put(tx, "a-1", "phone", "+8613800000000"))
+    hold = await desk.account(PlaceHold(scope="a-1", reason="request of a court", case_number="7"))
+    assert [row["scope"] for row in await desk.account(ListHolds())] == ["a-1"]
+    assert await desk.account(EraseAccount(who=WHO)) == {"account": "a-1", "erased": False}
+    released = await desk.account(ReleaseHold(hold=hold["hold"]))
+    assert released["deleted"]["erased"] == 1
+    assert await desk.account(ListHolds()) == []
+    assert services.people.book.read_now(lambda c: services.people.vault.fields(c, "a-1")) == []
+    assert set((await desk.account(Purge()))["deleted"].values()) <= {0}
 
 
 async def test_the_vaults_keys_are_rotated(desk: AccountOperations, services: FakeServices) -> None:

@@ -94,6 +94,9 @@ async def test_an_account_is_found_and_looking_is_recorded(desk: Desk, services:
     by_comment = await desk.get("/staff/accounts?room=demo&seq=1")
     assert by_comment.headers["location"] == "/staff/accounts/a-1"
     assert (await desk.get("/staff/accounts?room=demo&seq=9")).status_code == 404
+    services.say("demo", "hi", author="host-1")
+    assert (await desk.get("/staff/accounts?room=demo&seq=2")).headers["location"] == "/staff/accounts/host-1"
+    assert (await desk.get("/staff/accounts/host-1")).status_code == 404
     assert (await desk.get("/staff/accounts/nobody")).status_code == 404
     page = await text(desk, "/staff/accounts/a-1")
     assert "phone number" in page
@@ -108,6 +111,9 @@ async def test_an_account_is_found_and_looking_is_recorded(desk: Desk, services:
 async def test_measures_are_taken_and_lifted(desk: Desk, services: FakeServices) -> None:
     """By who may, as which role; what is refused comes back with what was typed."""
     await desk.enter("ann", "senior")
+    services.say("demo", "hi", author="host-2")  # known by a comment alone so far
+    number = len(services.events("demo"))
+    assert (await desk.get((await desk.get(f"/staff/accounts?room=demo&seq={number}")).headers["location"])).status_code == 200
     path = "/staff/accounts/a-1/measures"
     good = {"rung": "restrict", "term": "7d", "code": "S1", "basis": "rule 4", "function__color": "1", "function__link": "1"}
     assert (await desk.post(path, **good)).status_code == 303
@@ -125,6 +131,17 @@ async def test_measures_are_taken_and_lifted(desk: Desk, services: FakeServices)
     assert (await desk.post(lift, measure=taken.id, basis="by mistake")).status_code == 303
     assert (await services.people.standing("a-1")).measures == ()
     assert "taken back" in await text(desk, "/staff/accounts/a-1")
+
+
+async def test_an_account_is_erased_on_the_persons_request(desk: Desk, services: FakeServices) -> None:
+    """By the privacy officer, who confirms that it was asked for; a second time it is closed already."""
+    await desk.enter("pia", "privacy")
+    assert "Erase the account" in await text(desk, "/staff/accounts/a-1")
+    assert (await desk.post("/staff/accounts/a-1/erase")).status_code == 400
+    assert (await desk.post("/staff/accounts/a-1/erase", sure="1")).status_code == 303
+    assert (await services.people.standing("a-1")).erased
+    assert "Erase the account" not in await text(desk, "/staff/accounts/a-1")
+    assert (await desk.post("/staff/accounts/a-1/erase", sure="1")).status_code == 403
 
 
 async def test_appeals_are_decided_by_somebody_else(desk: Desk, services: FakeServices) -> None:
