@@ -153,16 +153,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     token_audience: Annotated[str, _senders("Audience (`aud`) that tokens must name.", min_length=1)] = "barrage"  # noqa: S105
     oidc_file: Annotated[Path | None, _senders(
         "TOML file of the OpenID Connect providers with which viewers may sign in (docs/accounts.md); empty: none.")] = None
-    records_days: Annotated[int, _accounts(
-        "Records of connections, and source addresses of reports, are kept for this time (law: at least six months).", "days",
-        ge=183, le=3650)] = 190
-    decisions_days: Annotated[int, _accounts(
-        "Letters, words of appeals and comments that were held or refused are kept for this time.", "days",
-        ge=1095, le=36_500)] = 1095
-    operator_name: Annotated[str, _accounts("Who answers for personal data, as the privacy notice names it; empty: `site_name`.",
-                                            max_length=100)] = ""
-    privacy_contact: Annotated[str, _accounts("How to reach who answers for personal data, as the privacy notice shows it.",
-                                              max_length=200)] = ""
     session_idle_days: Annotated[int, _senders(
         "A viewer's browser that was not used for this time is signed out.", "days", ge=1, le=400)] = 30
     session_max_days: Annotated[int, _senders(
@@ -190,6 +180,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         "Numbers that get codes: how they begin, such as `+86`.", max_length=300)] = ("+86",)
     codes_per_address: Annotated[int, _accounts("Phone codes that one address may ask for within an hour.", ge=1)] = 30
     nickname_interval_s: Annotated[float, _accounts("Least time between two changes of a nickname.", "s", ge=0)] = 604_800.0
+    records_days: Annotated[int, _accounts(
+        "Records of connections, and source addresses of reports, are kept for this time (law: at least six months).", "days",
+        ge=183, le=3650)] = 190
+    decisions_days: Annotated[int, _accounts(
+        "Letters, words of appeals and comments that were held or refused are kept for this time.", "days",
+        ge=1095, le=36_500)] = 1095
+    operator_name: Annotated[str, _accounts("Who answers for personal data, as the privacy notice names it; empty: `site_name`.",
+                                            max_length=100)] = ""
+    privacy_contact: Annotated[str, _accounts("How to reach who answers for personal data, as the privacy notice shows it.",
+                                              max_length=200)] = ""
 
     # HTTP
     http_connections_max: Annotated[int, _http("Open HTTP connections of the process, WebSockets not counted.", ge=1)] = 4096

@@ -133,6 +133,8 @@ def test_a_missing_file_is_a_mistake(tmp_path: Path) -> None:
         ("time_zone", "../etc/passwd"),
         ("trusted_proxies", "10.0.0.1/8"),
         ("metrics_networks", "here"),
+        ("phone_prefixes", "86"),
+        ("phone_prefixes", "+8a"),
         ("allowed_origins", "https://a.example/path"),
         ("allowed_origins", "a.example"),
         ("allowed_origins", "https://user@a.example"),
@@ -185,9 +187,13 @@ def test_settings_that_contradict_each_other_are_mistakes() -> None:
             "BARRAGE_RING_EVENTS": "100",
             "BARRAGE_TOKEN_JWKS_URL": "https://k.example/j",
             "BARRAGE_TOKEN_JWKS_FILE": "keys.json",
+            "BARRAGE_VAULT_KEYS_FILE": "vault.keys",
+            "BARRAGE_VAULT_KEYS_ENV": "VAULT_KEYS",
         }
     )
-    assert [line.split()[0] for line in lines] == ["tick_ms", "ping_interval_s", "join_recent", "token_jwks_url"]
+    assert [line.split()[0] for line in lines] == [
+        "tick_ms", "ping_interval_s", "join_recent", "vault_keys_file", "token_jwks_url",
+    ]  # fmt: skip
 
 
 @given(st.floats(), st.sampled_from([row.name for row in rows() if "number" in row.accepted]))
