@@ -159,7 +159,8 @@ def marks_of(folded: str) -> list[int] | None:
 
 
 def _in_word(folded: str, place: int) -> bool:
-    return folded[place : place + 2] in WORDS or (place > 0 and folded[place - 1 : place + 1] in WORDS)
+    with_next, with_last = folded[place : place + 2], folded[max(0, place - 1) : place + 1]
+    return (len(with_next) == 2 and with_next in WORDS) or (len(with_last) == 2 and with_last in WORDS)
 
 
 @lru_cache(maxsize=4_096)
@@ -283,10 +284,12 @@ def _pinyin(folded: str, spoken: str, patterns: Patterns) -> list[Candidate] | N
         if not is_pinyin(run.group()):
             continue
         cuts = cuts_of(run.group())
-        if len(ways) * len(cuts) > MAX_WAYS:
+        if len(ways) * (len(cuts) + 1) > 2 * MAX_WAYS:
             return None
         between = [Step(at, at + 1, Kind.PLAIN) for at in range(place, run.start())]
         pieces = [[Step(run.start() + start, run.start() + end, Kind.LATIN) for start, end in cut] for cut in cuts]
+        # Or the letters are those of a term: 女fen坑.
+        pieces.append([Step(at, at + 1, Kind.PLAIN) for at in range(run.start(), run.end())])
         ways = [[*way, *between, *cut] for way in ways for cut in pieces]
         place = run.end()
     tail = [Step(at, at + 1, Kind.PLAIN) for at in range(place, len(folded))]

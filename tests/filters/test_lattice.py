@@ -61,6 +61,7 @@ def test_pinyin(run: str, answer: bool) -> None:
         ("舌忝犭句", "舔狗", [Kind.SPLIT, Kind.SPLIT]),
         ("🐴子", "马子", [Kind.EMOJI, Kind.PLAIN]),
         ("hei ren", "黑人", [Kind.LATIN, Kind.LATIN]),
+        ("fen keng", "fen坑", [Kind.PLAIN] * 3 + [Kind.LATIN]),
         ("弑人犯", "杀人犯", [Kind.SHAPE, Kind.PLAIN, Kind.PLAIN]),
         ("🐴🐴人", "马人", [Kind.EMOJI, Kind.PLAIN]),
         ("🀃🐔人", "北鸡人", [Kind.EMOJI, Kind.EMOJI, Kind.PLAIN]),
@@ -110,6 +111,7 @@ def test_words_are_not_unusual() -> None:
     """Rare characters that make up a word with each other are no reason for a second look."""
     assert marks_of("他面目狰狞地说") is None
     assert marks_of("他面目狰地说") == [3]
+    assert marks_of("馊") == [0]
 
 
 def test_a_cry_is_no_pinyin() -> None:
