@@ -123,12 +123,13 @@ def add_phone(tx: Transaction, vault: Vault, account: str, phone: str) -> None:
 
 
 def see_host(tx: Transaction, identity: Identity) -> None:
-    """Take over what the host platform's token says of its account: who is verified there has strength 1 here."""
+    """Take over what the host platform's token says of its account: who is verified there has strength 1 here. An account of this
+    site is what its ledger says, whatever a token of it (they outlive a withdrawn verification by minutes) still claims."""
     account = identity.subject
     tx.open(account, origin="host", actor="host", role="platform")
     standing = tx.standing(account)
     verified = standing.verified
-    if standing.erased:
+    if standing.erased or standing.origin != "host":
         return
     if identity.verified and not verified:
         tx.append(account, Verified(method="host", strength=1), actor="host", role="platform")
@@ -376,7 +377,7 @@ class SignUp:
         """Take over what a token of the host platform says, when it says something new."""
         standing = await self._book.standings.load(identity.subject)
         told = standing.verified != "" if identity.verified else standing.verified != "host"
-        known = standing.erased or (standing.opened_ms and told)
+        known = standing.erased or (standing.opened_ms and (told or standing.origin != "host"))
         if not known:
             await self._book.write(lambda tx: see_host(tx, identity))
 

@@ -12,7 +12,8 @@ import hashlib
 import hmac
 import re
 import secrets
-from typing import Final, Literal, NamedTuple, Protocol, get_args
+from collections.abc import Mapping
+from typing import Any, Final, Literal, NamedTuple, Protocol, get_args
 
 import msgspec
 import pyotp
@@ -229,38 +230,53 @@ def change_password(tx: Transaction, name: str, password: str) -> None:
 
 
 def sign_in(
-    tx: Transaction, name: str, kept: str, matches: bool, code: str, sealer: Sealer, *, rehashed: str = "", known: bool = False
+    tx: Transaction,
+    name: str,
+    kept: str,
+    matches: bool,
+    code: str,
+    sealer: Sealer,
+    *,
+    rehashed: str = "",
+    known: bool = False,
+    nobody_waits_ms: int = 0,
 ) -> Attempt:
     """An attempt with a password and a code. ``matches``: the password fits ``kept`` (of :func:`password_of`); ``rehashed``: how it
     is to be kept from now on; ``known``: the client is one that the member has signed in from, so it need not wait as strangers do.
+    ``nobody_waits_ms``: how long it has to wait if there is nobody of that name.
 
-    An unknown name, a wrong password and a wrong code are answered alike.
+    An unknown name, a wrong password and a wrong code are answered alike, after the same steps: a code is compared, and what a
+    stranger's failure writes is written.
     """
     row = _row(tx.sql, name)
     if row is None or row["disabled_ms"] or not row["password"]:
+        _match(_nobody(sealer), code, sealer, tx.now_ms)
+        if nobody_waits_ms:
+            return Attempt(None, "too_many_attempts", nobody_waits_ms)
+        _write_as_a_failure(tx)
         return Attempt(None, "login_failed")
+    step = _match(row, code, sealer, tx.now_ms)
     waiting = 0 if known else row["locked_until_ms"] - tx.now_ms
     if waiting > 0:
         return Attempt(None, "too_many_attempts", waiting)
-    step = _match(row, code, sealer, tx.now_ms)
     # The password may have been changed since it was looked at.
     if not matches or not hmac.compare_digest(kept, row["password"]) or step is None:
         return _failed(tx, row, known)
-    _set(tx, name, totp_used=step, failures=0, locked_until_ms=0, **({"password": rehashed} if rehashed else {}))
+    # Strangers go on to wait when the member comes in past them: that they need not would tell that there is somebody.
+    changes = {} if known else {"failures": 0, "locked_until_ms": 0}
+    _set(tx, name, totp_used=step, **changes, **({"password": rehashed} if rehashed else {}))
     tx.log_access(f"staff:{name}", "", "staff.sign_in", f"staff:{name}", "password")
     return Attempt(_member(row))
 
 
 def confirm(tx: Transaction, name: str, code: str, sealer: Sealer) -> Attempt:
-    """A fresh code of somebody who is signed in, before a sensitive action."""
+    """A fresh code of somebody who is signed in, before a sensitive action. The caller bounds the attempts of a session; strangers
+    who fail to sign in keep nobody waiting here."""
     row = _must_be_there(tx.sql, name)
-    waiting = row["locked_until_ms"] - tx.now_ms
-    if waiting > 0:
-        return Attempt(None, "too_many_attempts", waiting)
     step = _match(row, code, sealer, tx.now_ms)
     if step is None or row["disabled_ms"]:
-        return _failed(tx, row, known=False)._replace(refusal="code_wrong")
-    _set(tx, name, totp_used=step, failures=0, locked_until_ms=0)
+        return Attempt(None, "code_wrong")
+    _set(tx, name, totp_used=step)
     return Attempt(_member(row))
 
 
@@ -279,7 +295,19 @@ def _failed(tx: Transaction, row: RowMapping, known: bool) -> Attempt:
     return Attempt(None, "login_failed")
 
 
-def _match(row: RowMapping, code: str, sealer: Sealer, now_ms: int) -> int | None:
+def _nobody(sealer: Sealer) -> Mapping[str, Any]:
+    """What :func:`_match` takes for somebody who is not there."""
+    return {"name": "", "totp": sealer.seal(_purpose(""), pyotp.random_base32().encode("ascii")), "totp_used": 0}
+
+
+def _write_as_a_failure(tx: Transaction) -> None:
+    """Change a page of the database and leave nothing, so that the commit takes as long as that of a failure that is counted."""
+    row = {"id": f"nobody-{secrets.token_hex(8)}", "purpose": "", "target": "", "code": "", "created_ms": 0, "expires_ms": 0}
+    tx.sql.execute(insert(tables.codes).values(**row))
+    tx.sql.execute(delete(tables.codes).where(tables.codes.c.id == row["id"]))
+
+
+def _match(row: Mapping[str, Any], code: str, sealer: Sealer, now_ms: int) -> int | None:
     """The step of time that the code is for, if it is one around now and later than the last one used: each counts once."""
     given = code.replace(" ", "")
     now_step = now_ms // 1000 // CODE_STEP_S
@@ -290,7 +318,7 @@ def _match(row: RowMapping, code: str, sealer: Sealer, now_ms: int) -> int | Non
     return None
 
 
-def _totp(row: RowMapping, sealer: Sealer) -> pyotp.TOTP:
+def _totp(row: Mapping[str, Any], sealer: Sealer) -> pyotp.TOTP:
     return pyotp.TOTP(sealer.unseal(_purpose(row["name"]), row["totp"]).decode("ascii"), interval=CODE_STEP_S)
 
 

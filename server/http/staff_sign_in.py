@@ -68,18 +68,28 @@ async def _attempt(request: Request, name: str, password: str, code: str) -> Att
     people = services(request).people
     desk, cookie = people.desk, request.cookies.get(CLIENT.name, "")
     known = desk.devices.knows(cookie, name)
+    if known:
+        desk.devices.tries(cookie)
     kept = await read(request, lambda connection: staff.password_of(connection, name))
     async with desk.hashing:
         checked = await to_thread.run_sync(desk.passwords.check, kept, password)
+    waits_ms = 0 if kept else desk.devices.nobody_failed(name, people.clock_ms())
     attempt = await write(
         request,
-        lambda tx: staff.sign_in(tx, name, kept, checked.matches, code, people.vault, rehashed=checked.rehashed, known=known),
+        lambda tx: staff.sign_in(
+            tx,
+            name,
+            kept,
+            checked.matches,
+            code,
+            people.vault,
+            rehashed=checked.rehashed,
+            known=known,
+            nobody_waits_ms=waits_ms,
+        ),
     )
-    if attempt.member is None and known:
-        desk.devices.failed(cookie)
-    elif attempt.member is None and not kept:
-        waiting = desk.devices.nobody_failed(name, people.clock_ms())
-        return Attempt(None, "too_many_attempts", waiting) if waiting else attempt
+    if attempt.member is not None and known:
+        desk.devices.succeeded(cookie)
     return attempt
 
 
@@ -145,14 +155,19 @@ async def _confirmation_page(request: Request, return_to: str, refusal: Refusal 
 
 
 async def confirm(request: Request) -> Response:
-    """``POST /staff/confirm``."""
+    """``POST /staff/confirm``. A session in which too many codes were wrong ends: whoever stole it has guessed enough, and its
+    owner signs in again."""
     found, people = acting(request), services(request).people
     fields = await read_form(request, found.who)
+    devices, session = people.desk.devices, found.who.session.id
+    if not devices.confirms(session):
+        return await leave(request)
     return_to, code = staff_path(fields.get("return", "")), fields.get("code", "")[:16]
     attempt = await write(request, lambda tx: staff.confirm(tx, found.member.name, code, people.vault))
     if attempt.member is None:
         refusal = Refusal(attempt.refusal, retry_after_ms=attempt.wait_ms)
         return await _confirmation_page(request, return_to, refusal)
+    devices.confirmed(session)
     return await step_up(request, return_to)
 
 

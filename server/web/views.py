@@ -22,6 +22,8 @@ from server.web.ways import WAYS, script_ways
 TEMPLATES_DIR: Final = Path(__file__).parent / "templates"
 LANGUAGE_COOKIE: Final = "lang"
 _COOKIE_AGE_S: Final = 365 * 24 * 3600
+_NEVER_FRAMED: Final = ("/account", "/staff")
+"""Below these, pages have buttons that somebody could be led to press unseen: ``frame_ancestors`` is for rooms."""
 
 
 class _Compiled(BytecodeCache):
@@ -89,7 +91,8 @@ class Views:
             self._environments[language].get_template(template).render(path=request.url.path, query=_query(request), **context)
         )
         response = HTMLResponse(html, status)
-        response.headers.update(page_headers(self._settings.frame_ancestors, (media,) if media else ()))
+        framed_by = ("'none'",) if request.url.path.startswith(_NEVER_FRAMED) else self._settings.frame_ancestors
+        response.headers.update(page_headers(framed_by, (media,) if media else ()))
         response.headers["Content-Language"] = language
         response.headers["Vary"] = "Accept-Language, Cookie"
         response.headers["Cache-Control"] = "no-cache"

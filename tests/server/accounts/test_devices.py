@@ -26,9 +26,20 @@ def test_a_client_from_which_guesses_fail_is_a_stranger_again() -> None:
     cookie, other = found.issue("ann"), found.issue("ann")
     for _ in range(FREE_FAILURES):
         assert found.knows(cookie, "ann")
-        found.failed(cookie)
+        found.tries(cookie)
     assert not found.knows(cookie, "ann")
     assert found.knows(other, "ann")
+    found.succeeded(cookie)
+    assert found.knows(cookie, "ann")
+
+
+def test_a_session_has_a_few_attempts_to_confirm() -> None:
+    """Five, counted as they begin; a good one clears the count; another session has its own."""
+    found = Devices(b"k" * 32)
+    assert [found.confirms("s") for _ in range(FREE_FAILURES + 2)] == [True] * FREE_FAILURES + [False] * 2
+    assert found.confirms("t")
+    found.confirmed("s")
+    assert found.confirms("s")
 
 
 def test_names_that_do_not_exist_wait_like_others() -> None:
@@ -51,7 +62,7 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     cookies = [found.issue("ann") for _ in range(3)]
     for cookie in cookies:
         for _ in range(FREE_FAILURES):
-            found.failed(cookie)
+            found.tries(cookie)
     assert [found.knows(cookie, "ann") for cookie in cookies] == [True, False, False]
     for name in ("a", "b", "c"):
         for _ in range(FREE_FAILURES):

@@ -498,6 +498,17 @@ async def test_the_hosts_accounts_are_taken_over(site: Site) -> None:
     assert not site.standing("h-3").verified
 
 
+async def test_a_token_makes_nobody_of_this_site_verified(site: Site) -> None:
+    """What a token that outlived a withdrawn verification claims of an account of this site counts nothing."""
+    account = await site.person()
+    await site.book.write(
+        lambda tx: tx.append(account, VerificationWithdrawn(reason="false"), actor="staff:x", role="operator") and None
+    )
+    await site.signup.host_seen(_identity(account, verified=True))
+    await site.book.write(lambda tx: see_host(tx, _identity(account, verified=True)))
+    assert not site.standing(account).verified
+
+
 async def test_settings_say_what_is_offered(site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A demo without a gateway shows codes in the terminal; the file of services offers the others."""
     path = tmp_path / "verification.toml"
