@@ -118,6 +118,7 @@ class Pages:
             messages=self.views.messages(language),
             ways=self.views.ways(language),
             form_token=reader.token.token if reader.signed_in else "",
+            missing=reader.signed_in and reader.missing is not None,
         )
         response = self.views.page(
             request,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -361,13 +362,14 @@ def test_a_bad_token_leaves_a_reader(site: Site, visit: Visitor, sender: Callabl
     expect(page.locator("#rows .text")).to_have_text("still reading")
 
 
-def test_the_demo_gives_a_name_to_anyone(site: Site, visit: Visitor) -> None:
-    """In the demo a nickname is enough to post; a refusal is told in the page's language and the text is kept."""
+def test_the_demo_hands_tokens_to_tools(site: Site, visit: Visitor) -> None:
+    """The demo's room offers the real way in; a token of `/demo/token` posts as well, as tools do."""
     page = visit("/rooms/demo", locale="en")
-    page.fill("#nickname", "Momo")
-    page.click("#identity button")
+    expect(page.locator("#signin a")).to_have_attribute("href", "/account/sign-in?return=/rooms/demo")
+    answer = httpx.post(f"{site.url}/demo/token", json={"nickname": "Momo"}, timeout=30, trust_env=False)
+    page = visit(f"/rooms/demo#token={answer.json()['token']}", locale="en")
     expect(page.locator("#status")).to_have_text("Posting as Momo")
-    expect(page.locator("#identity")).to_be_hidden()
+    expect(page.locator("#signin")).to_be_hidden()
     say(page, "hello")
     expect(page.locator("#status")).to_have_text("Sent.")
     say(page, "   ")

@@ -92,8 +92,9 @@ export class Compose {
 
   /**
    * @param {Barrage} client
-   * @param {{mode: string, ways: Record<string, [string, string]>, session: SessionTokens | null, position_ms: () => number | undefined}} options
-   *   `mode` of the room; `ways`: page and its label by refusal code; `session`: of whoever is signed in here; `position_ms`: where
+   * @param {{mode: string, ways: Record<string, [string, string]>, missing: boolean, session: SessionTokens | null, position_ms: () => number | undefined}} options
+   *   `mode` of the room; `ways`: page and its label by refusal code; `missing`: a step is, before whoever is signed in here may
+   *   post; `session`: theirs; `position_ms`: where
    *   in the video, undefined when live
    */
   constructor(client, options) {
@@ -237,7 +238,7 @@ export class Compose {
 
   /** Only what works now is shown. */
   #show() {
-    const mayPost = this.#identity?.verified === true;
+    const mayPost = this.#identity?.verified === true && !this.options.missing;
     this.form.hidden = !mayPost || this.#mode !== "open";
     byId("signin").hidden = mayPost || (this.#identity !== null && this.options.session === null);
   }

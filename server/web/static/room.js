@@ -13,7 +13,7 @@ import { t, useWords } from "./words.js";
 /** @typedef {import("./barrage.js").Comment} Comment */
 /**
  * @typedef {object} Config
- * @property {string} room @property {"live" | "vod"} kind @property {string} epoch @property {number} head @property {string} form_token
+ * @property {string} room @property {"live" | "vod"} kind @property {string} epoch @property {number} head @property {string} form_token @property {boolean} missing
  * @property {string} mode @property {string} time_zone @property {number} page_rows @property {number} history_limit
  * @property {import("./rows.js").RowsOptions["labels"]} labels @property {Record<string, string>} regions
  * @property {Record<string, string>} messages @property {Record<string, [string, string]>} ways
@@ -40,6 +40,7 @@ const vod = config.kind === "vod";
 const compose = new Compose(client, {
   mode: config.mode,
   ways: config.ways,
+  missing: config.missing,
   session,
   position_ms: () => (vod ? player.position_ms : undefined),
 });
