@@ -270,15 +270,21 @@ class LocalAccountOperations:
         return _plain(found)
 
     async def _rotate_vault(self, request: RotateVault) -> dict[str, Any]:
-        people = self._people
+        people, dropped = self._people, 0
         try:
             kek = people.vault.keys.add_kek() if request.new_key else people.vault.keys.kek
+            if request.new_pepper:
+                people.vault.keys.add_pepper()
+            while await people.book.write(people.vault.rotate):
+                pass  # each batch is a transaction, so that others get in between
+            if request.drop_old:
+                keks, peppers = await people.book.read(people.vault.drop_unused)
+                dropped = len(keks) + len(peppers)
         except ConfigError as error:
             raise Refusal("bad_message", str(error)) from None
-        while await people.book.write(people.vault.rotate):
-            pass  # each batch is a transaction, so that others get in between
-        await people.book.write(lambda tx: tx.log_access(**self._by, action="vault.rotate", detail=kek))
-        return {"key": kek}
+        detail = f"{kek}, {dropped} versions dropped"
+        await people.book.write(lambda tx: tx.log_access(**self._by, action="vault.rotate", detail=detail))
+        return {"key": kek, "dropped": dropped}
 
     # -- parts
 

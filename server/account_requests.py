@@ -216,9 +216,12 @@ class ReadAccessLog(_Request, frozen=True, kw_only=True, tag="log.read"):
 
 
 class RotateVault(_Request, frozen=True, kw_only=True, tag="vault.rotate"):
-    """Wrap every key of the vault with the newest key-encryption key; ``new_key``: with one that is made now."""
+    """Wrap every key of the vault with the newest key-encryption key; ``new_key``: with one that is made now. ``new_pepper``: mark
+    identities with a new one from now on. ``drop_old``: remove versions that nothing needs any more, for good."""
 
     new_key: bool = True
+    new_pepper: bool = False
+    drop_old: bool = False
 
 
 AccountRequest = (

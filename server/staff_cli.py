@@ -269,11 +269,16 @@ def vault() -> None:
 
 @vault.command("rotate")
 @click.option("--keep-key", is_flag=True, help="Make no new key: only wrap what is still under older ones.")
+@click.option("--pepper", is_flag=True, help="Also make a new pepper, for identities that come from now on.")
+@click.option(
+    "--drop-old", is_flag=True, help="Remove versions that nothing needs: backups under them cannot be read any more."
+)
 @as_json_option
 @with_settings()
-def rotate(keep_key: bool, as_json: bool, settings: Settings) -> None:
+def rotate(keep_key: bool, pepper: bool, drop_old: bool, as_json: bool, settings: Settings) -> None:
     """Make a new key-encryption key and wrap all keys with it."""
-    show_rows(ask(settings, RotateVault(new_key=not keep_key)), as_json, fill("everything is under key {key} now"))
+    request = RotateVault(new_key=not keep_key, new_pepper=pepper, drop_old=drop_old)
+    show_rows(ask(settings, request), as_json, fill("everything is under key {key} now; {dropped} old versions dropped"))
 
 
 COMMANDS = (staff, public, licence, vault)

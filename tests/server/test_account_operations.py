@@ -209,10 +209,20 @@ async def test_the_vaults_keys_are_rotated(desk: AccountOperations, services: Fa
     """A new key is made, or only what is under older ones is wrapped; codes of staff go on to work."""
     added = await desk.account(AddStaff(name="ann", roles=("admin",)))
     first = services.people.vault.keys.kek
-    assert await desk.account(RotateVault(new_key=False)) == {"key": first}
+    assert await desk.account(RotateVault(new_key=False)) == {"key": first, "dropped": 0}
     rotated = await desk.account(RotateVault())
     assert rotated["key"] == services.people.vault.keys.kek != first
     assert added["hours"] == 24
+    again = await desk.account(RotateVault(new_key=False, new_pepper=True, drop_old=True))
+    assert again == {"key": rotated["key"], "dropped": 2}  # the first key, and the first pepper, which marked nobody yet
+    assert services.people.vault.keys.keks == (rotated["key"],)
+
+
+async def test_keys_that_are_not_in_a_file_are_left_alone(services: FakeServices, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where they come from the environment, the refusal says what to do."""
+    monkeypatch.setattr(services.people.vault.keys, "_path", None)
+    with pytest.raises(Refusal, match="environment"):
+        await LocalAccountOperations(services, "alice").account(RotateVault())
 
 
 async def test_trouble_of_the_database_is_a_refusal(services: FakeServices, monkeypatch: pytest.MonkeyPatch) -> None:
