@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
+from filters.verdict import Action
+from server.accounts import licences
 from server.accounts import people as module
 from server.accounts.book import Accounts, Transaction
 from server.accounts.people import People
@@ -118,3 +121,46 @@ async def test_keys_of_another_data_folder_stop_the_start(tmp_path: Path) -> Non
     keys.rename(tmp_path / "vault.keys")
     with opened(tmp_path) as people:
         assert people.book.read_now(lambda connection: people.vault.read(connection, "a-1", "phone")) == "+8613912345678"
+
+
+def test_an_agreement_is_required_unless_the_site_says_otherwise(tmp_path: Path) -> None:
+    """The version in force is what must be signed; the setting takes the condition away."""
+    with opened(tmp_path) as people:
+        assert people.required == people.agreements.current().version != ""
+    found = People.open(Settings(data_dir=tmp_path, agreement_required=False), Clock())
+    assert found.required == ""
+    found.close()
+
+
+def test_a_process_without_a_screening_takes_no_nickname() -> None:
+    """Nobody has judged it, so it is refused."""
+    assert module.refuse_all("小明").action is Action.REFUSE
+
+
+async def test_the_ends_of_licences_are_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A licence that ends soon is told in the log; a book that fails does not end the watch, and the next look is told."""
+    monkeypatch.setattr(module, "LICENCES_S", 0.0)
+    with opened(tmp_path) as people, capture_logs() as logs:
+        now_ms = people.clock_ms()
+
+        def record(tx: Transaction) -> str:
+            return licences.record(
+                tx, holder=licences.PROVIDER, kind="news", number="1", issuer="office", features=("news",), valid_from_ms=1,
+                valid_until_ms=now_ms + licences.DAY_MS // 2, actor="staff:x", role="operator",
+            )  # fmt: skip
+
+        await people.book.write(record)
+        with monkeypatch.context() as patch:
+            patch.setattr(people.book, "_transact", broken)
+            watching = asyncio.create_task(people.watch_licences())
+            await asyncio.sleep(0.02)
+        for _ in range(200):
+            if any(entry["event"] == "a licence ends" for entry in logs):
+                break
+            await asyncio.sleep(0.005)
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+    events = [entry["event"] for entry in logs]
+    assert "licences could not be looked after" in events
+    assert events.count("a licence ends") == 1
