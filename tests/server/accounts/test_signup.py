@@ -501,9 +501,8 @@ async def test_the_hosts_accounts_are_taken_over(site: Site) -> None:
 async def test_a_token_makes_nobody_of_this_site_verified(site: Site) -> None:
     """What a token that outlived a withdrawn verification claims of an account of this site counts nothing."""
     account = await site.person()
-    await site.book.write(
-        lambda tx: tx.append(account, VerificationWithdrawn(reason="false"), actor="staff:x", role="operator") and None
-    )
+    event = VerificationWithdrawn(reason="false")
+    await site.book.write(lambda tx: tx.append(account, event, actor="staff:x", role="operator"))
     await site.signup.host_seen(_identity(account, verified=True))
     await site.book.write(lambda tx: see_host(tx, _identity(account, verified=True)))
     assert not site.standing(account).verified
