@@ -8,6 +8,9 @@ from server.http.openapi_types import CONDITIONAL, ROOM, Operation, Parameter, i
 
 _HTML: Final = "text/html"
 
+_JSON: Final = "application/json"
+_LED: Final = {200: "The page.", 303: "Leads to where it begins: signing in, or the step before."}
+
 _PARTS: Final[dict[str, Parameter]] = {
     "room": ROOM,
     "receipt": in_path("receipt"),
@@ -25,8 +28,15 @@ def _page(method: str, path: str, summary: str, *form: str, tag: str = "pages", 
     return Operation(method=method, path=path, tag=tag, summary=summary, **found)
 
 
-def _staff(method: str, path: str, summary: str) -> Operation:
-    return _page(method, path, summary, tag="staff")
+def _own(path: str, summary: str) -> Operation:
+    """A page for whoever is signed in, or in the midst of something; others are led to where it begins."""
+    return _page("GET", path, summary, successes=_LED)
+
+
+def _staff(method: str, path: str, summary: str, media: str = _HTML) -> Operation:
+    """A page of staff, what its form sends, or (``media`` JSON) what its script asks."""
+    more = {"successes": _LED} if method == "GET" else {}
+    return _page(method, path, summary, tag="staff", media=media, **more)
 
 
 PAGES: Final[tuple[Operation, ...]] = (
@@ -40,36 +50,36 @@ PAGES: Final[tuple[Operation, ...]] = (
     _page("GET", "/reports/{receipt}", "The confirmation of a report."),
     _page("GET", "/favicon.ico", "The icon.", successes={302: "The icon's address."}),
     _page("GET", "/assets/{path}", "The site's own files.", parameters=(in_path("path"),), media="text/css", successes=CONDITIONAL),
-    _page("GET", "/account", "One's own account."),
-    _page("GET", "/account/sign-in", "Signing up and in."),
+    _own("/account", "One's own account."),
+    _own("/account/sign-in", "Signing up and in."),
     _page("POST", "/account/sign-in", "Have a code sent.", "form_token", "phone", "return"),
-    _page("GET", "/account/code", "Where the code is typed in."),
+    _own("/account/code", "Where the code is typed in."),
     _page("POST", "/account/code", "The code.", "form_token", "code"),
-    _page("GET", "/account/welcome", "Choice of a nickname for a new account."),
+    _own("/account/welcome", "Choice of a nickname for a new account."),
     _page("POST", "/account/welcome", "Make the account.", "form_token", "nickname", "noticed", "notice", "language"),
     _page("POST", "/account/oidc/{provider}", "Off to a provider.", "form_token", "return"),
     _page("GET", "/account/oidc/{provider}/callback", "Back from a provider.", successes={303: "Signed in; leads on."}),
-    _page("GET", "/account/verify", "Ways to prove who one is."),
+    _own("/account/verify", "Ways to prove who one is."),
     _page("POST", "/account/verify", "Prove it.", "form_token", "method", "phone", "name", "number", "token", "consent", "return"),
     _page("POST", "/account/sign-out", "Sign out here, or everywhere.", "form_token", "all", "return"),
     _page("POST", "/account/sessions", "Sign another browser out.", "form_token", "session"),
     _page("GET", "/account/agreement", "The service agreement, to read and sign."),
     _page("POST", "/account/agreement", "Sign it.", "form_token", "version", "sha256", "language", "agree", "return"),
-    _page("GET", "/account/lesson", "The short lesson."),
+    _own("/account/lesson", "The short lesson."),
     _page("POST", "/account/lesson", "The answers.", "form_token", "version", "q0", "q1", "q2", "return"),
     _page("POST", "/account/nickname", "Change the nickname.", "form_token", "nickname"),
     _page("POST", "/account/appeals", "Appeal against a measure.", "form_token", "measure", "words"),
     _page("GET", "/account/credit", "The rules of credit."),
     _page("GET", "/account/privacy", "The privacy notice; signed in: consents, copy, erasure."),
-    _page("POST", "/account/privacy", "The notice was read.", "form_token", "notice", "language"),
+    _page("POST", "/account/privacy", "The notice was read.", "form_token", "sha256", "language"),
     _page("POST", "/account/privacy/consent", "Give or withdraw a consent.", "form_token", "purpose", "give"),
-    _page("POST", "/account/privacy/again", "Prove again who one is, by a code.", "form_token"),
-    _page("POST", "/account/privacy/copy", "A copy of one's own data, as JSON.", "form_token", "code"),
-    _page("POST", "/account/privacy/erase", "Erase the account.", "form_token", "code", "sure", "comments"),
-    _page("GET", "/account/guardian", "The consent of a guardian."),
+    _page("POST", "/account/privacy/again", "Sign out and in again, before what only a fresh session may do.", "form_token"),
+    _page("POST", "/account/privacy/copy", "A copy of one's own data, as JSON.", "form_token", media=(_JSON, _HTML)),
+    _page("POST", "/account/privacy/erase", "Erase the account.", "form_token", "nickname", "comments"),
+    _own("/account/guardian", "The consent of a guardian."),
     _page("POST", "/account/guardian", "Have a code sent to the guardian.", "form_token", "name", "phone"),
     _page("POST", "/account/guardian/code", "The guardian's code.", "form_token", "code", "consent"),
-    _page("GET", "/account/public", "Applying for a public account, and how it stands."),
+    _own("/account/public", "Applying for a public account, and how it stands."),
     _page("POST", "/account/public", "Apply.", "form_token", "name", "label", "category", "purpose"),
     _page("POST", "/account/public/withdraw", "Withdraw the application.", "form_token"),
     _staff("GET", "/staff/sign-in", "Signing in."),
@@ -79,13 +89,13 @@ PAGES: Final[tuple[Operation, ...]] = (
     _staff("POST", "/staff/enrol", "Password and one-time codes are set up."),
     _staff("GET", "/staff/confirm", "Prove again who one is."),
     _staff("POST", "/staff/confirm", "The proof."),
-    _staff("POST", "/staff/passkey/begin", "Begin with a passkey."),
-    _staff("POST", "/staff/passkey", "Sign in with a passkey."),
-    _staff("POST", "/staff/passkey/confirm/begin", "Begin to prove it with a passkey."),
-    _staff("POST", "/staff/passkey/confirm", "The proof by passkey."),
+    _staff("POST", "/staff/passkey/begin", "Begin with a passkey.", _JSON),
+    _staff("POST", "/staff/passkey", "Sign in with a passkey.", _JSON),
+    _staff("POST", "/staff/passkey/confirm/begin", "Begin to prove it with a passkey.", _JSON),
+    _staff("POST", "/staff/passkey/confirm", "The proof by passkey.", _JSON),
     _staff("GET", "/staff/keys", "One's own passkeys."),
-    _staff("POST", "/staff/keys/begin", "Begin to add a passkey."),
-    _staff("POST", "/staff/keys", "Add it."),
+    _staff("POST", "/staff/keys/begin", "Begin to add a passkey.", _JSON),
+    _staff("POST", "/staff/keys", "Add it.", _JSON),
     _staff("POST", "/staff/keys/remove", "Remove a passkey."),
     _staff("POST", "/staff/keys/password", "Change the password."),
     _staff("GET", "/staff", "The desk."),
@@ -93,10 +103,11 @@ PAGES: Final[tuple[Operation, ...]] = (
     _staff("GET", "/staff/accounts/{account}", "One account."),
     _staff("POST", "/staff/accounts/{account}/measures", "Take a measure."),
     _staff("POST", "/staff/accounts/{account}/lift", "Take a measure back."),
+    _staff("POST", "/staff/accounts/{account}/erase", "Erase an account."),
     _staff("GET", "/staff/appeals", "Appeals that wait."),
     _staff("POST", "/staff/appeals", "Decide an appeal."),
     _staff("GET", "/staff/public", "Public accounts."),
-    _staff("GET", "/staff/public/filing.csv", "Public accounts, for filing."),
+    _staff("GET", "/staff/public/filing.csv", "Public accounts, for filing.", "text/csv"),
     _staff("POST", "/staff/public/{account}/review", "Reviewed: in order."),
     _staff("POST", "/staff/public/{account}/reject", "Not accepted."),
     _staff("POST", "/staff/public/{account}/classify", "Give it its category."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from server.account_operations import AccountRequest
+from server.account_requests import AccountRequest
 from server.http import account_messages as account
 from server.http import openapi_schemas as shapes
 from server.http.account_api import LETTERS_MOST
