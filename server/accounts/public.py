@@ -347,7 +347,7 @@ def _take(tx: Transaction, account: str, step: Step, event: PublicStep, *, actor
     values = {"state": step.state, "changed_ms": tx.now_ms, **columns}
     tx.sql.execute(update(tables.public_accounts).where(tables.public_accounts.c.account == account).values(**values))
     told = {"state": step.state, "basis": event.basis, "category": event.category, "label": event.label}
-    tx.tell(account, "public.step", {name: value for name, value in told.items() if value})
+    tx.tell(account, f"public.{step.state}", {name: value for name, value in told.items() if value})
 
 
 def _name_of(connection: Connection, account: str) -> str:
