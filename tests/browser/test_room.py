@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import re
 import secrets
 import statistics
 from collections.abc import Callable
@@ -390,6 +391,22 @@ def test_what_became_of_a_comment_is_told_in_the_readers_language(site: Site, vi
     say(chinese, "refuse this one")
     expect(chinese.locator("#status")).to_have_text("内容违反了本站规则。")
     assert page.locator("#rows article").count() == 0
+
+
+@pytest.mark.parametrize(("locale", "words"), [("en", "A measure was taken My account"), ("zh-CN", None)])
+def test_a_decision_about_the_account_is_told_politely(site: Site, visit: Visitor, locale: str, words: str | None) -> None:
+    """Who is on the page hears of it at once, in the reader's language, from a status that screen readers read, with the way on."""
+    room = site.new_room()
+    page = visit(f"/rooms/{room}", "阿泽", locale=locale)
+    say(page, "to be removed")
+    expect(page.locator("#rows article")).to_have_count(1)
+    site.remove(room, 1, "A2", "rule 7")
+    status = page.locator("#status[role=status]")
+    expect(status.locator("a[href='/account']")).to_be_visible()
+    if words:
+        expect(status).to_have_text(words)
+    else:
+        assert not re.search("[A-Za-z]", status.inner_text())
 
 
 def test_a_mode_of_the_room_is_told_and_obeyed(site: Site, visit: Visitor) -> None:

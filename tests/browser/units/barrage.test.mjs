@@ -17,6 +17,13 @@ function joined(options = {}, at = {}) {
   return { world, client, heard };
 }
 
+test("what the account is told is handed on", () => {
+  const { world, heard } = joined();
+  const data = { measure: "m-1", rung: "warn" };
+  world.socket.receive({ op: "letter", kind: "measure", at_ms: 5, data });
+  assert.deepEqual(heard.letter, [{ kind: "measure", at_ms: 5, data }]);
+});
+
 // -- receiving ---------------------------------------------------------------------------------------------------------
 
 test("signs in, then joins from what the page has", () => {
