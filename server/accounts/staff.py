@@ -295,7 +295,7 @@ def _failed(tx: Transaction, row: RowMapping, known: bool) -> Attempt:
     return Attempt(None, "login_failed")
 
 
-def _nobody(sealer: Sealer) -> Mapping[str, Any]:
+def _nobody(sealer: Sealer) -> Mapping[Any, Any]:
     """What :func:`_match` takes for somebody who is not there."""
     return {"name": "", "totp": sealer.seal(_purpose(""), pyotp.random_base32().encode("ascii")), "totp_used": 0}
 
@@ -307,7 +307,7 @@ def _write_as_a_failure(tx: Transaction) -> None:
     tx.sql.execute(delete(tables.codes).where(tables.codes.c.id == row["id"]))
 
 
-def _match(row: Mapping[str, Any], code: str, sealer: Sealer, now_ms: int) -> int | None:
+def _match(row: Mapping[Any, Any], code: str, sealer: Sealer, now_ms: int) -> int | None:
     """The step of time that the code is for, if it is one around now and later than the last one used: each counts once."""
     given = code.replace(" ", "")
     now_step = now_ms // 1000 // CODE_STEP_S
@@ -318,7 +318,7 @@ def _match(row: Mapping[str, Any], code: str, sealer: Sealer, now_ms: int) -> in
     return None
 
 
-def _totp(row: Mapping[str, Any], sealer: Sealer) -> pyotp.TOTP:
+def _totp(row: Mapping[Any, Any], sealer: Sealer) -> pyotp.TOTP:
     return pyotp.TOTP(sealer.unseal(_purpose(row["name"]), row["totp"]).decode("ascii"), interval=CODE_STEP_S)
 
 

@@ -78,7 +78,9 @@ def _answers(row: Operation, refs: dict[Any, dict[str, Any]]) -> dict[str, Any]:
     for status, text in row.successes.items():
         answers[str(status)] = {"description": text}
         if not 300 <= status < 400:
-            answers[str(status)]["content"] = {row.media: {"schema": refs[row.answer]} if row.answer is not None else {}}
+            schema = {"schema": refs[row.answer]} if row.answer is not None else {}
+            kinds = (row.media,) if isinstance(row.media, str) else row.media
+            answers[str(status)]["content"] = dict.fromkeys(kinds, schema)
     by_status: dict[int, list[str]] = {}
     for name in row.refusals:
         by_status.setdefault(CODES[name].http, []).append(name)

@@ -37,15 +37,15 @@ class Parameter(msgspec.Struct, frozen=True):
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """One method of one path. ``answer`` is the type of the 200 (None: no JSON); ``security`` lists alternatives, ``a+b`` being both;
-    ``pages``: refusals are pages for people."""
+    """One method of one path. ``answer`` is the type of the 200 (None: no JSON), ``media`` its content type, or several;
+    ``security`` lists alternatives, ``a+b`` being both; ``pages``: refusals are pages for people."""
 
     method: str
     path: str
     tag: str
     summary: str
     answer: Any = None
-    media: str = "application/json"
+    media: str | tuple[str, ...] = "application/json"
     successes: dict[int, str] = msgspec.field(default_factory=lambda: {200: "Done."})
     body: Any = None
     form: tuple[str, ...] = ()

@@ -105,11 +105,9 @@ class Site:
             jar = "barrage_form" if way.path in _OPEN_TO_STAFF else "barrage_staff"
         return sessions.form_token(self.people.form_key, cookies[jar])
 
-    async def send(
-        self, way: Way, cookies: dict[str, str], token: str, *, by_header: bool = True, **headers: str
-    ) -> httpx.Response:
+    async def send(self, way: Way, cookies: dict[str, str], token: str, **headers: str) -> httpx.Response:
         """A form with this token and nothing else in it; the token also as the header that scripts send."""
-        if by_header and token:
+        if token:
             headers = {**headers, "X-Barrage-Form-Token": token}
         return await self.ask(way, cookies, headers, data={"form_token": token} if token else {"x": ""})
 

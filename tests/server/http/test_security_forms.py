@@ -52,7 +52,7 @@ async def test_a_form_of_ours_gets_through(here: Site) -> None:
         assert answer.status_code < 500, way
 
 
-ATTACKS: Final = (
+ATTACKS: Final[tuple[tuple[str, dict[str, str]], ...]] = (
     ("none", {"Origin": SITE}),
     ("none", {}),
     ("forged", {"Origin": SITE}),
