@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from server.accounts import measures
 from server.settings import Settings
 from server.store.base import Draft, NoticeDraft, RemovalDraft, RestorationDraft
+from tests.support.guest import guest, member
 from tests.support.services import FakeServices
 from tests.support.site import pages_client
 
@@ -68,8 +70,52 @@ async def files(tmp_path: Path) -> list[Path]:
     return made
 
 
-def test_our_pages_are_valid(jar: Path, files: list[Path]) -> None:
+@pytest.fixture
+async def account_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The pages of accounts, for nobody and for somebody with a measure, and forms with what is wrong; in both languages."""
+    made: list[Path] = []
+
+    def keep(page: str) -> None:
+        made.append(tmp_path / f"account-{len(made)}.html")
+        made[-1].write_text(page)
+
+    for language in ("zh-CN", "en"):
+        async with guest(tmp_path / language, monkeypatch, Settings(demo=True), language) as ann:
+            for path in ("/account/sign-in?return=/rooms/demo", "/account/agreement", "/account/credit"):
+                await ann.get(path)
+                keep(ann.page)
+            await ann.get("/account/sign-in")
+            await ann.send("/account/sign-in", phone='"><x')
+            keep(ann.page)
+            await ann.send("/account/sign-in", phone="13800138000")
+            await ann.send("/account/code", code="x")
+            keep(ann.page)
+            await ann.send("/account/code", code=ann.phones.code)
+            await ann.send("/account/welcome", nickname='"<b>')
+            keep(ann.page)
+            await ann.people.book.write(lambda tx: member(tx, agreement=""))
+            for room, seq in (("demo", 3), ("", 0)):
+                await ann.people.book.write(
+                    lambda tx, room=room, seq=seq: measures.take(  # type: ignore[misc]
+                        tx, "a-1", "delete", "L5", "<b>&", actor="staff:x", role="reviewer", room=room, seq=seq
+                    )
+                )
+            await ann.sign_in()
+            for path in ("/account", "/account/agreement", "/account/lesson", "/account/verify", "/rooms/demo?said=held"):
+                await ann.get(path)
+                keep(ann.page)
+            await ann.get("/account/lesson")
+            await ann.send("/account/lesson", q0="0", q1="0")
+            keep(ann.page)
+            await ann.get("/account")
+            await ann.send("/account/nickname", nickname="\u202e")
+            keep(ann.page)
+    return made
+
+
+def test_our_pages_are_valid(jar: Path, files: list[Path], account_files: list[Path]) -> None:
     """No error and no warning on any page."""
+    files += account_files
     command = ["java", "-Xmx512m", "-jar", str(jar), "--format", "json", "--exit-zero-always", "--no-langdetect"]
     output = subprocess.run([*command, *map(str, files)], capture_output=True, text=True, check=True, timeout=110).stderr
     assert [f"{Path(found['url']).name}: {found['message']}" for found in json.loads(output)["messages"]] == []
