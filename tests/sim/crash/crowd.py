@@ -48,7 +48,7 @@ class KilledServer:
         """Everything that was ever wrong: on the disk right after a kill, to any viewer, or at the end."""
         await asyncio.to_thread(self._server.start)
         try:
-            self._people = self._gather()
+            self._people = await self._gather()
             await enter_all(self._people, per_s=200)
             posting = asyncio.create_task(self._post())
             for _ in range(self._rounds):
@@ -61,9 +61,10 @@ class KilledServer:
             self._server.kill()
         return self._violations
 
-    def _gather(self) -> list[Participant]:
+    async def _gather(self) -> list[Participant]:
         site = Site.of(self._server.url, ROOM, deflate=self._dice.random() < 0.5)
         mint = Mint.of(self._server.data_dir)
+        await mint.ask(site.origin)
         people = []
         for index in range(USERS + VIEWERS):
             name = f"user-{index}" if index < USERS else f"viewer-{index}"
