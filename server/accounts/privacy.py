@@ -27,8 +27,9 @@ EDITION: Final = "2026-11"
 """The edition of the fixed sentences. The version of a notice adds the hash of its words: a change of a setting makes a new one."""
 LANGUAGES: Final = ("zh-CN", "en")
 
-_CLAIMS: Final = {"identity_document": ("person",), "third_party_login": ("oidc",)}
-"""Kinds of claims that are given up when the consent to a purpose ends."""
+_CLAIMS: Final = {"third_party_login": ("oidc",)}
+"""Kinds of claims that are given up when the consent to a purpose ends. The irreversible mark of an identity number stays with the
+account, as the notice says: by it nobody registers twice."""
 _METHODS: Final = {"identity_document": ("id_number",), "third_party_login": ("oidc",)}
 """Methods of verification that rest on a purpose."""
 

@@ -137,16 +137,31 @@ def test_reading_the_notice_is_recorded_by_its_hash(world: World) -> None:
 
 
 def test_withdrawal_deletes_what_rested_on_it(world: World) -> None:
-    """Name and number are gone, the claim on the person with them, and the verification falls back to the phone."""
+    """Name and number are gone, and the verification falls back to the phone; the mark by which nobody registers twice stays."""
     assert set(vault_fields("identity_document")) & set(world.kept()) == {"real_name", "id_number"}
     assert world.do(lambda tx: privacy.withdraw(tx, world.vault, "a-1", "identity_document"))
     assert world.kept() == ["phone"]
     assert (world.standing().verified, world.standing().strength) == ("phone", 1)
-    assert world.accounts.read_now(lambda c: world.vault.holder(c, "person", NUMBER)) is None
+    assert world.accounts.read_now(lambda c: world.vault.holder(c, "person", NUMBER)) == "a-1"
     assert world.accounts.read_now(lambda c: world.vault.holder(c, "phone", PHONE)) == "a-1"
     assert not world.do(lambda tx: privacy.withdraw(tx, world.vault, "a-1", "identity_document"))
     with pytest.raises(Refusal, match="consent_required"):
         privacy.require(world.standing(), "identity_document")
+
+
+def test_withdrawing_the_login_of_another_service_ends_that_login(world: World) -> None:
+    """The identifier there is deleted and its claim given up: it signs nobody in any more."""
+
+    def login(tx: Transaction) -> None:
+        privacy.consent(tx, "a-1", "third_party_login", privacy.notice(SETTINGS))
+        world.vault.put(tx, "a-1", "oidc_subject", "https://id.example 17")
+        world.vault.claim(tx, "a-1", "oidc", "https://id.example 17")
+
+    world.do(login)
+    world.do(lambda tx: privacy.withdraw(tx, world.vault, "a-1", "third_party_login"))
+    assert "oidc_subject" not in world.kept()
+    assert world.accounts.read_now(lambda c: world.vault.holder(c, "oidc", "https://id.example 17")) is None
+    assert world.standing().verified == "id_number"
 
 
 def test_a_verification_without_anything_else_ends_with_its_consent(world: World) -> None:
