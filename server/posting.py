@@ -20,7 +20,7 @@ from server.accounts.agreement import clause_of_rule
 from server.accounts.identity import Identity, Tokens
 from server.accounts.people import People
 from server.accounts.permit import Permit
-from server.accounts.public import label_of
+from server.accounts.public import label_of, refusal
 from server.accounts.standing import Standing
 from server.core import session
 from server.core.address import limit_key
@@ -124,6 +124,10 @@ class Posting:
         identity = session.authorise(speaker.identity, now_ms)
         permit = self.permit(speaker, now_ms)
         permit.check(say)
+        if speaker.standing is not None and speaker.standing.public:
+            lapsed = refusal(speaker.standing, "post", "general", now_ms, self._people.provider)
+            if lapsed:
+                raise Refusal(lapsed, "public accounts")
         session.check_mode(room.mode)
         info = self._rooms[say.room]
         pos_ms = session.position(say.pos_ms, info.kind == "live", info.started_ms, now_ms)

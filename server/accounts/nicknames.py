@@ -19,6 +19,7 @@ from server.accounts.book import Transaction
 from server.accounts.events import NicknameChanged
 from server.accounts.lookalikes import skeleton as _skeleton
 from server.accounts.lookalikes import words
+from server.accounts.public import CATEGORIES
 from server.errors import Refusal
 
 HELD_MS: Final = 30 * 86_400_000
@@ -45,6 +46,10 @@ ANYWHERE: Final = _keys("""
 """The same as part of a name."""
 AS_WORD: Final = _keys("admin administrator moderator staff official webmaster sysop")
 """The same as a word of a name."""
+
+
+CATEGORY_WORDS: Final = frozenset(skeleton(word) for names in CATEGORIES.values() for word in names)
+"""What the label of a public account can say."""
 
 
 class Former(msgspec.Struct, frozen=True):
@@ -85,7 +90,10 @@ def check(connection: Connection, name: str, now_ms: int, *, account: str = "", 
 
 
 def _check_public(connection: Connection, key: str, account: str) -> None:
-    """Names and labels of public accounts: these may be borne by the account itself alone (duty T7)."""
+    """Names and labels of public accounts: these may be borne by the account itself alone, the words of their categories by nobody
+    (duty T7)."""
+    if key in CATEGORY_WORDS:
+        raise Refusal("nickname_refused", "the words of a label")
     public = tables.public_accounts.c
     others = select(public.name, public.label).where(public.account != account, public.state.not_in(("rejected", "revoked")))
     for names in connection.execute(others):

@@ -287,14 +287,6 @@ def shown(connection: Connection, account: str) -> PublicAccount | None:
     return _public(row) if row is not None else None
 
 
-def reserved_names(connection: Connection) -> set[str]:
-    """What no nickname may equal or look like: the words of the categories, and labels and names of all who are, were or want to be
-    public accounts, but for those that were rejected."""
-    words = {word for pair in CATEGORIES.values() for word in pair}
-    people = (each for each in listed(connection) if each.state != "rejected" and each.category not in WORDS_ONLY)
-    return words | {text for each in people for text in (each.name, each.label) if text}
-
-
 FILING_FIELDS: Final = ("account", "name", "category", "category_zh", "label", "purpose", "licence", "applied_ms", "changed_ms")
 
 

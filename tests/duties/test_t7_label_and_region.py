@@ -11,6 +11,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
+from server.accounts import licences
 from server.accounts.book import Transaction
 from server.accounts.events import PublicState, PublicStep
 from server.operations import LocalOperations, Remove, Restore
@@ -33,6 +34,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         folder / "data", sql=True, trusted_proxies=("127.0.0.0/8",), region_file=str(folder / "v4.xdb"),
         region_file_v6=str(folder / "v6.xdb"), rate_address_burst=1000,
     ) as found:  # fmt: skip
+        license_provider(found)
         yield found
 
 
@@ -67,6 +69,20 @@ def article(page: str, seq: int) -> str:
     found = re.search(rf'<article id="c{seq}".*?</article>', page)
     assert found is not None
     return found[0]
+
+
+def license_provider(server: RunningServer) -> None:
+    """The provider may run public accounts."""
+    people = server.parts.people
+
+    def work(tx: Transaction) -> str:
+        return licences.record(
+            tx, holder="provider", kind="k", number="1", issuer="i", features=("public_accounts",), valid_from_ms=0,
+            valid_until_ms=2 * tx.now_ms, actor="bob", role="compliance",
+        )  # fmt: skip
+
+    server.run(people.book.write(work))
+    server.run(people.read_licences())
 
 
 def step(server: RunningServer, account: str, state: PublicState) -> None:

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 import pytest
 
-from server.accounts import licences, public, tables
+from server.accounts import licences, nicknames, public, tables
 from server.accounts.book import Accounts, Transaction
 from server.accounts.events import Category, PublicAction, PublicState, PublicStep, Topic
 from server.accounts.licences import PROVIDER, Provider
@@ -256,10 +256,9 @@ def test_duty_t7_labels_are_reserved_and_unique(accounts: Accounts) -> None:
     assert code_of(accounts, taken) == "nickname_taken"
     other = lambda tx: public.classify(tx, "a-2", "institution", "charter", label="某大学工学院", **BOB)  # noqa: E731
     accounts.write_now(other)
-    walk(accounts, "apply", "a-3", category="creator", name="小明")
-    names = accounts.read_now(public.reserved_names)
-    assert {"某大学", "某大学工学院", "新闻单位", "News unit"} <= names
-    assert "小明" not in names
+    for name in ("某大学", "某大学 官网", "新闻单位", "News unit", "认证创作者"):
+        check: Any = lambda tx, name=name: nicknames.check(tx.sql, name, tx.now_ms, account="a-3")  # noqa: E731
+        assert code_of(accounts, check) == "nickname_refused", name
 
 
 def test_what_is_filed_comes_as_json_and_csv(accounts: Accounts) -> None:
