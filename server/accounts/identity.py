@@ -13,6 +13,7 @@ import binascii
 import functools
 import hashlib
 import hmac
+import re
 import time
 import unicodedata
 from collections import OrderedDict
@@ -42,6 +43,10 @@ AGREED_MAX_CHARS: Final = 64
 ROLES: Final = frozenset({"", "uploader", "reviewer"})
 """Roles that a platform may give; any other role in a token counts as none."""
 
+LOCAL: Final = re.compile(r"a-[0-9a-f]{20}\Z")
+"""Ids of accounts that signed up here (:func:`server.accounts.book.new_id`). No token of a host platform may name one."""
+
+SESSION_AUDIENCE: Final = "barrage-session"
 OPERATOR_AUDIENCE: Final = "barrage-operator"
 OPERATOR_TTL_S: Final = 60
 CACHED_TOKENS: Final = 16_384
@@ -123,6 +128,7 @@ class Tokens:
         self._ring = ring
         self._id_key = id_key
         self._operator = secret_key(operator_key)
+        self._session = secret_key(hmac.digest(operator_key, b"tokens of sessions", "sha256"))
         self._audience = audience
         self._issuer = issuer
         self._leeway_s = leeway_s
@@ -227,6 +233,22 @@ class Tokens:
         turned back without ``public-id.key``."""
         return self._ids(subject)
 
+    # -- sessions
+
+    def issue_session(self, subject: str, nickname: str, ttl_s: int, *, verified: bool, now_ms: int) -> str:
+        """A short-lived token for the player of somebody who is signed in here. It is signed with a key of its own, so it is there
+        whatever platform's tokens this server takes, and no platform can make one. Raises Refusal ``bad_token``."""
+        now_s = now_ms // 1000
+        claims = {
+            "sub": subject,
+            "nickname": clean_nickname(nickname),
+            "verified": verified,
+            "aud": SESSION_AUDIENCE,
+            "iat": now_s,
+            "exp": now_s + ttl_s,
+        }
+        return jwt.encode({"alg": "HS256"}, claims, self._session.key, registry=_registry("HS256"))
+
     # -- operators
 
     def issue_operator(self, actor: str, now_ms: int) -> str:
@@ -249,6 +271,8 @@ class Tokens:
 
     def _claims(self, token: str) -> _Claims:
         header = _header(token)
+        if header.alg == "HS256" and _signed_by(token, self._session):
+            return _decode(token, header.alg, [self._session], SESSION_AUDIENCE)
         keys = [self._secret] if self._secret is not None and header.alg in self._secret.algorithms else []
         if self._ring is not None:
             keys += self._ring.find(header.alg, header.kid)
@@ -259,6 +283,8 @@ class Tokens:
         claims = _decode(token, header.alg, keys, self._audience)
         if self._issuer and claims.iss != self._issuer:
             _refuse("claim iss: another issuer")
+        if LOCAL.match(claims.sub):
+            _refuse("claim sub: has the form of an account that signed up here")
         return claims
 
     def _identity(self, claims: _Claims) -> Identity:
@@ -345,6 +371,15 @@ def _header(token: str) -> _Header:
     if rest.count(".") != 1 or header.crit is not None or header.b64 is not None:
         _refuse("not a plain signed JWT")
     return header
+
+
+def _signed_by(token: str, key: VerifyKey) -> bool:
+    """Whether this key signed the token, whatever it says."""
+    try:
+        jwt.decode(token, key.key, registry=_registry("HS256"))
+    except (JoseError, ValueError, TypeError, RecursionError):
+        return False
+    return True
 
 
 def _decode(token: str, algorithm: str, keys: list[VerifyKey], audience: str) -> _Claims:

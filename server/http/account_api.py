@@ -93,7 +93,7 @@ async def session_token(request: Request) -> Response:
     found = services(request)
     identity = await identity_of(request, who)
     now_ms, ttl_s = found.now_ms(), found.settings.session_token_ttl_s
-    token = found.tokens.issue(who.holder, identity.nickname, ttl_s, verified=identity.verified, now_ms=now_ms)
+    token = found.tokens.issue_session(who.holder, identity.nickname, ttl_s, verified=identity.verified, now_ms=now_ms)
     return _answer(Token(token, (now_ms // 1000 + ttl_s) * 1000, now_ms))
 
 

@@ -529,3 +529,35 @@ async def test_a_remote_key_set_is_kept_fresh(tmp_path: Path, monkeypatch: pytes
 async def test_without_a_key_set_there_is_nothing_to_keep_fresh() -> None:
     """The task of a local secret ends at once."""
     await tokens().run()
+
+
+# -- sessions
+
+
+def test_a_session_has_tokens_whatever_platform_counts() -> None:
+    """Where only a platform's public keys count, people who signed up here still get tokens, and these are verified."""
+    tokens = Tokens(secret=None, ring=None, id_key=b"i" * 32, operator_key=b"o" * 32)
+    account = "a-0123456789abcdef0123"
+    token = tokens.issue_session(account, "小明", 60, verified=True, now_ms=NOW_MS)
+    identity = tokens.verify(token, NOW_MS)
+    assert (identity.subject, identity.nickname, identity.verified, identity.role) == (account, "小明", True, "")
+    with pytest.raises(Refusal, match="token_expired"):
+        tokens.verify(token, NOW_MS + 120_000)
+
+
+def test_no_platform_names_an_account_that_signed_up_here() -> None:
+    """A platform's token with such a subject is refused: nobody takes over another one's account by choosing a name there."""
+    tokens = Tokens(secret=b"s" * 32, ring=None, id_key=b"i" * 32, operator_key=b"o" * 32)
+    with pytest.raises(Refusal, match="signed up here"):
+        tokens.verify(tokens.issue("a-0123456789abcdef0123", "小明", 60, now_ms=NOW_MS), NOW_MS)
+    assert tokens.verify(tokens.issue("a-name-of-theirs", "小明", 60, now_ms=NOW_MS), NOW_MS).subject == "a-name-of-theirs"
+
+
+def test_tokens_of_sessions_and_operators_stand_in_for_nobody_else() -> None:
+    """Each key signs for one audience: a session's token opens no operator interface, and an operator's no session."""
+    tokens = Tokens(secret=b"s" * 32, ring=None, id_key=b"i" * 32, operator_key=b"o" * 32)
+    session = tokens.issue_session("a-0123456789abcdef0123", "小明", 60, verified=True, now_ms=NOW_MS)
+    with pytest.raises(Refusal, match="bad_token"):
+        tokens.verify_operator(session, NOW_MS)
+    with pytest.raises(Refusal, match="bad_token"):
+        tokens.verify(tokens.issue_operator("op", NOW_MS), NOW_MS)
