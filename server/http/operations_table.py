@@ -95,7 +95,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
          ("bad_message",), tag="account", parameters=(query_text("language", enum=["zh-CN", "en"]),)),
     _api("GET", "/api/v1/credit", "The published rules of credit.", account.CreditRules, (), tag="account"),
     _api("POST", "/api/v1/session/token", "A token for the player, from the session's cookie.", account.Token,
-         ("sign_in_required", "form_expired", "storage_unavailable", "forbidden"), tag="account", security=("session+form",)),
+         ("sign_in_required", "form_expired", "storage_unavailable"), tag="account", security=("session+form",)),
     _own("GET", "/account/standing", "How the account stands, and why.", account.StandingState),
     _own("POST", "/account/agreement", "Sign the service agreement.", account.Signed, "agreement_required", body=account.Sign),
     _own("GET", "/account/letters", "Letters to the account, newest first.", account.Letters, "bad_message", parameters=_LETTERS),

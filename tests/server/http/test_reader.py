@@ -60,7 +60,10 @@ async def test_a_refused_comment_comes_back_with_its_reason(ann: Guest, monkeypa
 async def test_a_held_comment_is_said_to_wait(ann: Guest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Held: the page says so. What an earlier try of the same form was refused for is told again."""
     await ann.get("/rooms/demo")
-    outcomes = [Recorded(action="held", code="held_for_review", fresh=True), Recorded(action="refused", code="banned_content", fresh=False)]
+    outcomes = [
+        Recorded(action="held", code="held_for_review", fresh=True),
+        Recorded(action="refused", code="banned_content", fresh=False),
+    ]
 
     async def post(*_: object) -> Recorded:
         return outcomes.pop(0)
