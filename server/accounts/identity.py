@@ -39,6 +39,8 @@ from server.wire import MAX_TOKEN
 
 NICKNAME_MAX_CHARS: Final = 24
 SUBJECT_MAX_CHARS: Final = 128
+_NOT_ACCOUNTS: Final = ("staff:", "operator:", "guardian:")
+"""How sessions and ledgers name members of staff and others who act: no token may speak for them."""
 AGREED_MAX_CHARS: Final = 64
 ROLES: Final = frozenset({"", "uploader", "reviewer"})
 """Roles that a platform may give; any other role in a token counts as none."""
@@ -290,6 +292,8 @@ class Tokens:
     def _identity(self, claims: _Claims) -> Identity:
         if any(unicodedata.category(char)[0] == "C" for char in claims.sub):
             _refuse("claim sub: has control characters")
+        if claims.sub.startswith(_NOT_ACCOUNTS):
+            _refuse("claim sub: begins like the names of those who are no accounts")
         return Identity(
             subject=claims.sub,
             nickname=clean_nickname(claims.nickname),

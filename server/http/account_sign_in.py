@@ -204,13 +204,18 @@ async def register(request: Request) -> Response:
     if not noticed:
         return await _welcome_page(request, nickname[:64], Refusal("consent_required"))
     people = services(request).people
+    sha256, language = fields.get("notice", ""), fields.get("language", "")
+    shown = people.notice.texts.get(language)
+    if (
+        shown is None or shown.sha256 != sha256
+    ):  # another version by now: no account comes into being without the notice in force
+        return await _welcome_page(request, nickname[:64], Refusal("consent_required"))
     try:
         found = await people.signup.register(flow.proof, nickname)
     except Refusal as refusal:
         if refusal.code.name not in {"nickname_taken", "nickname_refused"}:
             raise
         return await _welcome_page(request, nickname[:64], refusal, noticed)
-    sha256, language = fields.get("notice", ""), fields.get("language", "")
     await write(request, lambda tx: privacy.acknowledge(tx, found.account, people.notice, sha256, language))
     return await _enter(request, found.account, flow.return_to)
 

@@ -67,6 +67,8 @@ async def visitor(request: Request, jar: Jar = VIEWERS, policy: Policy | None = 
         now_ms = people.clock_ms()
         try:
             session = await people.book.read(lambda connection: sessions.find(connection, cookie, now_ms))
+            if session is not None and session.holder.startswith("staff:") != (jar.name == STAFF.name):
+                session = None  # put into the other's jar
             if session is not None and sessions.is_stale(session, now_ms):
                 used, kept = session, policy or people.session_policy
                 await people.book.write(lambda tx: sessions.touch(tx, used, kept))
