@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -57,11 +58,16 @@ def get(server: RunningServer, path: str) -> str:
 
 def event(server: RunningServer, seq: int) -> dict[str, Any]:
     """The event as a viewer gets it live, in the history and on joining: one and the same."""
-    viewer = RawClient(server.port)
-    with viewer:
-        viewer.handshake("/ws?room=demo")
-        joined = viewer.read_until("joined")
-    return next(found for found in joined["events"] if found["seq"] == seq)
+    deadline = time.monotonic() + 20
+    while True:  # an acknowledgement comes up to a tick before the event is live
+        with RawClient(server.port) as viewer:
+            viewer.handshake("/ws?room=demo")
+            events: list[dict[str, Any]] = viewer.read_until("joined")["events"]
+        for found in events:
+            if found["seq"] == seq:
+                return found
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def article(page: str, seq: int) -> str:
