@@ -116,6 +116,7 @@ def test_duty_p9_a_removal_counts_for_its_author_once_across_crashes(server: Ser
     server.kill()
     server.start()
     server.terminate()
+    assert b"to be removed" not in (server.data / "accounts.db").read_bytes(), "the book has no text of comments"
     book = opened(server.data)
     try:
         assert sum(points for _, points in standing(book, "p9-author").marks) == -15
