@@ -106,7 +106,6 @@ _CODES: Final = (
          "无法作出该处置，原因见详情。"),
     Code("appeal_exists", False, 409, "There is an appeal against this measure already.", "该处置已有申诉。"),
     Code("appeal_decided", False, 409, "This appeal is decided already.", "该申诉已处理。"),
-    Code("on_hold", False, 409, "A legal hold forbids this.", "依法保全期间不能进行该操作。"),
     Code("topic_not_permitted", False, 403, "This account has no permission for this topic.", "该账号未获准发布此类信息。"),
     Code("bad_step", False, 409, "This step cannot follow the present state.", "当前状态下不能进行该步骤。"),
     Code("licence_lapsed", False, 403, "The licence for this feature has lapsed.", "该功能所需的许可已失效。"),

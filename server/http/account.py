@@ -17,7 +17,7 @@ from server.accounts.permit import LEVELS
 from server.accounts.standing import Standing
 from server.errors import Refusal
 from server.http.requests import services
-from server.http.screens import lead, problem, read, require_page, screen, show, step, with_return, write
+from server.http.screens import lead, problem, read, require_page, screen, show, step, views, with_return, write
 from server.http.sessions import Visitor, read_form, visitor
 from server.reasons import REASONS
 from server.web import account_words as words
@@ -122,6 +122,7 @@ async def _home_page(
         sheet=sheet(standing, own.marks, now_ms),
         measures=own.measures,
         appeals={appeal.measure.id: appeal for appeal in own.appeals},
+        clauses=people.agreements.current().text(views(request).language(request)).clauses,
         letters=own.letters,
         sessions=own.sessions,
         session=who.session.id,

@@ -133,7 +133,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
               "not_removed", "key_reused", body=Restore),
     _operator("POST", "account", "Operations on accounts, staff, public accounts and licences: the body says which.", shapes.Outcome,
               "forbidden", "account_not_found", "measure_not_found", "bad_measure", "bad_code", "bad_step", "appeal_decided",
-              "second_person_required", "on_hold", "storage_unavailable", "outcome_unknown", body=AccountRequest),
+              "second_person_required", "storage_unavailable", "outcome_unknown", body=AccountRequest),
     _operator("POST", "rebuild", "Make all pages of a room again.", shapes.Facts, "room_not_found", "storage_unavailable",
               body=RebuildRoom),
     _operator("POST", "rules", "Put a rule file into force.", shapes.Facts, "bad_rules", "rules_busy", "storage_unavailable",

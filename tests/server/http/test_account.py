@@ -59,7 +59,7 @@ async def test_duty_p8_a_measure_is_told_and_appealed_against(ann: Guest) -> Non
     """Reason, basis, clause, role and number; the form for an appeal; then that it is being looked at, and the outcome."""
     measure = await ann.people.book.write(warn)
     await ann.get("/account")
-    for text in ("Warning", "rule &lt;7&gt;", "#clause-no_spam", "a reviewer", measure):
+    for text in ("Warning", "rule &lt;7&gt;", "#clause-no_spam", "4.2 No flooding, no paid posting", "a reviewer", measure):
         assert text in ann.page, text
     assert "staff:bob" not in ann.page
     await ann.send("/account/appeals", words=" ")
