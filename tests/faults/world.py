@@ -176,6 +176,7 @@ class World:
     async def gather(self) -> None:
         """The crowd enters the room."""
         site, mint = Site.of(self.server.url, ROOM), Mint.of(self.server.data)
+        await mint.ask(site.origin)
         for index in range(SENDERS + VIEWERS):
             name = f"user-{index}"
             token = mint.token(name, name) if index < SENDERS else None
@@ -241,7 +242,9 @@ class World:
         return await self._ask(self.ledger.add("asker", f"asker-{next(self._keys)}", text))
 
     async def _ask(self, submission: Submission) -> Answer:
-        token = Mint.of(self.server.data).token("asker", "asker")
+        mint = Mint.of(self.server.data)
+        await mint.ask(self.server.url)
+        token = mint.token("asker", "asker")
         async with connect(self.server.ws_url(ROOM, token), max_size=None) as socket:
             await _answer(socket, "joined")
             started = time.perf_counter()
