@@ -34,6 +34,7 @@ def serve(settings: Settings) -> None:
         click.echo(f"Barrage listening on {url}")
         if settings.demo:
             click.echo(f"Demo room: {url}/rooms/{settings.demo_room}")
+            click.echo("To post, sign up there with any mobile number, such as 13800138000: its code appears here.")
 
     app.serve(settings, ready)
 
