@@ -1,35 +1,30 @@
-"""The command line: ``python -m loadtest replay | bench | local | peers``."""
+"""The command line: ``python -m loadtest run | compare | bench | local | replay | peers``."""
 
 from __future__ import annotations
 
-import gc
-import os
 import resource
 import sys
-import tempfile
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import click
 import msgspec
-import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from loadtest import report, scenarios
-from loadtest.frames import HandshakeError, ProtocolError
-from loadtest.local import UNBOUND, LocalServer
+from loadtest.launch import finish, pin, settings_of, with_server
+from loadtest.local import LocalServer
 from loadtest.peers.cli import peers
 from loadtest.plan import Plan
-from loadtest.readback import ReadbackError
 from loadtest.replay import Outcome, Replay, Speed, read_lines
+from loadtest.run_cli import compare, run
 from loadtest.scenarios import SCENARIOS
 from loadtest.site import Mint, Site
 from loadtest.truth import summary
 
-T = TypeVar("T")
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 # Progress and messages go to standard error: standard output is the report, also as JSON.
@@ -85,20 +80,6 @@ def _plan(name: str, given: dict[str, Any]) -> Plan:
     return Plan(**{**SCENARIOS[name].defaults, **values})
 
 
-def _pin(cpu: int | None) -> None:
-    if cpu is not None:
-        os.sched_setaffinity(0, {cpu})
-
-
-def _finish(work: Coroutine[Any, Any, T]) -> T:
-    """Run to the end; what cannot work is said in one sentence."""
-    gc.set_threshold(100_000, 50, 100)  # thousands of clients live through the whole run
-    try:
-        return uvloop.run(work)
-    except (OSError, HandshakeError, ProtocolError, ReadbackError, ValueError) as error:
-        raise click.ClickException(str(error) or type(error).__name__) from None
-
-
 _cpu = click.option("--cpu", type=int, help="Core to run on; give the server another one (taskset -c, or --server-cpu).")
 _json = click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 _save = click.option("--save", type=click.Path(path_type=Path), help="Write the report as JSON to this file as well.")
@@ -115,13 +96,13 @@ _NAMES = "\n\n".join(["\b\n" + "\n".join(f"{name:8} {scenario.help}" for name, s
 @plan_options()
 def bench(name: str, cpu: int | None, as_json: bool, save: Path | None, **given: Any) -> None:
     """Measure a running server. Exit status: 0 sound, 1 a rule of truth is broken, 3 the generator was saturated."""
-    _pin(cpu)
+    pin(cpu)
     sys.exit(_bench(name, _plan(name, given), as_json, save))
 
 
 def _bench(name: str, plan: Plan, as_json: bool, save: Path | None) -> int:
     with _console.status(name) as status:
-        found = _finish(scenarios.run(name, plan, lambda text: status.update(f"{name}: {text}")))
+        found = finish(scenarios.run(name, plan, lambda text: status.update(f"{name}: {text}")))
     if save is not None:
         save.write_bytes(found.json())
     if as_json:
@@ -131,41 +112,10 @@ def _bench(name: str, plan: Plan, as_json: bool, save: Path | None) -> int:
     return found.exit_code
 
 
-def _settings(pairs: tuple[str, ...]) -> dict[str, str]:
-    settings = dict(UNBOUND)
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise click.BadParameter(f"{pair!r}: give NAME=VALUE", param_hint="--set")
-        settings[name.lower()] = value
-    return settings
-
-
 _server_cpu = click.option("--server-cpu", type=int, default=0, show_default=True, help="Core of the server.")
 _own_cpu = click.option("--cpu", type=int, default=1, show_default=True, help="Core of the generator.")
 _set = click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="Setting of the server; may be repeated.")
 _folder = click.option("--folder", type=click.Path(path_type=Path), help="Folder to work in and to keep; else a temporary one.")
-
-
-def _with_server(
-    folder: Path | None, server_cpu: int, cpu: int, pairs: tuple[str, ...], work: Callable[[LocalServer], int]
-) -> None:
-    """Start a server, do the work, stop the server, and exit with the work's status."""
-    settings = _settings(pairs)
-    with tempfile.TemporaryDirectory(prefix="barrage-load-") as temporary:
-        place = folder or Path(temporary)
-        place.mkdir(parents=True, exist_ok=True)
-        server = LocalServer(place, cpu=server_cpu, settings=settings)
-        try:
-            server.start()
-        except RuntimeError as error:
-            raise click.ClickException(str(error)) from None
-        _pin(cpu)
-        try:
-            status = work(server)
-        finally:
-            server.stop()
-    sys.exit(status)
 
 
 @main.command(epilog=_NAMES)
@@ -193,7 +143,7 @@ def local(
         plan = _plan(name, {**given, "url": server.url, "data_dir": server.data_dir, "server_pid": server.pid})
         return _bench(name, plan, as_json, save)
 
-    _with_server(folder, server_cpu, cpu, pairs, work)
+    with_server(folder, server_cpu, cpu, settings_of(pairs), work)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -236,7 +186,7 @@ def replay(
 
     Exit status: 0 when every comment was answered and log, acknowledgements, live frames and static pages agree; else 1.
     """
-    _pin(cpu)
+    pin(cpu)
     try:
         mint = Mint.of(data_dir, token_secret_file)
     except ValueError as error:
@@ -253,7 +203,13 @@ def replay(
 @replay_options
 def local_replay(server_cpu: int, cpu: int, pairs: tuple[str, ...], folder: Path | None, as_json: bool, **given: Any) -> None:
     """Start a server on a core of its own, replay a file into it, and stop it."""
-    _with_server(folder, server_cpu, cpu, pairs, lambda server: _replay(server.url, Mint.of(server.data_dir), as_json, **given))
+    with_server(
+        folder,
+        server_cpu,
+        cpu,
+        settings_of(pairs),
+        lambda server: _replay(server.url, Mint.of(server.data_dir), as_json, **given),
+    )
 
 
 def _replay(
@@ -281,7 +237,7 @@ def _replay(
     with Progress(*columns, console=_console, transient=True) as progress:
         task = progress.add_task("entering", total=None)
         step = lambda text, done, total: progress.update(task, description=text, completed=done, total=total)  # noqa: E731
-        outcome = _finish(
+        outcome = finish(
             Replay(
                 site,
                 mint,
@@ -326,7 +282,8 @@ def _show_replay(outcome: Outcome, console: Console) -> None:
     report.show_violations(outcome.violations, summary(outcome.violations), console)
 
 
-main.add_command(peers)
+for _command in (run, compare, peers):
+    main.add_command(_command)
 
 if __name__ == "__main__":
     main()

@@ -8,9 +8,11 @@ slow server nor a slow generator can make it look better than it was.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from time import perf_counter
+from typing import NamedTuple
 
 from loadtest.stats import Histogram
 
@@ -31,6 +33,33 @@ def poisson(per_s: float, seconds: float, seed: int) -> Iterator[float]:
     while offset_s < seconds:
         yield offset_s
         offset_s += dice.expovariate(per_s)
+
+
+class Segment(NamedTuple):
+    """A time in which the rate moves evenly from one value to another, both in arrivals per second."""
+
+    seconds: float
+    from_per_s: float
+    to_per_s: float
+
+
+def varying(segments: Sequence[Segment], seed: int | None) -> Iterator[float]:
+    """Arrivals at a rate that changes; ``seed`` None: evenly spaced, else independent of each other.
+
+    Arrivals of rate 1 are stretched: one comes where the area under the rate has grown by its gap.
+    """
+    dice = None if seed is None else random.Random(seed)  # noqa: S311 -- a repeatable schedule is meant
+    needed = 0.0 if dice is None else dice.expovariate(1.0)
+    start_s = area = 0.0
+    for seconds, low, high in segments:
+        slope = (high - low) / seconds
+        end = area + (low + high) / 2 * seconds
+        while needed < end:
+            rest = needed - area
+            # rest = low * t + slope * t * t / 2, solved in the form that is exact for a slope of 0 too.
+            yield start_s + 2 * rest / (low + math.sqrt(max(0.0, low * low + 2 * slope * rest))) if rest else start_s
+            needed += 1.0 if dice is None else dice.expovariate(1.0)
+        start_s, area = start_s + seconds, end
 
 
 class Pacer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from typing import Literal
 
 from loadtest.messages import Ack, Answer, Refused
@@ -49,11 +50,26 @@ class Ledger:
         """Refusals by code, also temporary ones that a retry overcame."""
         self._outcomes: Counter[Outcome] = Counter()
 
+    @classmethod
+    def together(cls, *books: Ledger) -> Ledger:
+        """One book of several whose keys differ; the submissions are the same objects."""
+        whole = cls()
+        for book in books:
+            whole._by_key.update(book._by_key)
+            whole.faults += book.faults
+            whole.refusals += book.refusals
+            whole._outcomes += book._outcomes
+        return whole
+
     def __len__(self) -> int:
         return len(self._by_key)
 
     def __iter__(self) -> Iterator[Submission]:
         return iter(self._by_key.values())
+
+    def newest(self, number: int) -> Iterator[Submission]:
+        """The newest submissions, newest first, at most ``number``."""
+        return islice(reversed(self._by_key.values()), number)
 
     def add(self, author: str, key: str, text: str, intended_s: float = 0.0) -> Submission:
         """A new submission. Raises ValueError for a key that was used before."""

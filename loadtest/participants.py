@@ -55,14 +55,17 @@ class Participant:
     why connections ended, and why new ones could not be had. ``away_s`` is how long it stays away before it comes back;
     after ``patience_s`` a comment that is still refused for a time is given up;
     ``settled`` is told of each comment whose fate is known; ``room_kind`` is ``live`` or ``vod`` after the first join.
+    ``absences`` holds, for each return after a loss, when it was back and how long that took beyond ``away_s``, in seconds.
     """
 
     __slots__ = (
         "_joined",
         "_looks",
+        "_lost_s",
         "_rejoin",
         "_reopening",
         "_waiting",
+        "absences",
         "away_s",
         "client",
         "dice",
@@ -119,6 +122,8 @@ class Participant:
         self.leaving = False
         self.present = False
         self.losses: list[str] = []
+        self.absences: list[tuple[float, float]] = []
+        self._lost_s = 0.0
         self.open_submissions: dict[str, Submission] = {}
         self._looks: dict[str, Look] = {}
         self._waiting: set[str] = set()  # keys that a timer will send again
@@ -251,6 +256,10 @@ class Participant:
     def on_joined(self, client: Client, message: Joined) -> None:
         """Send again what was never answered."""
         self.present = True
+        if self._lost_s:
+            now_s = perf_counter()
+            self.absences.append((now_s, max(0.0, now_s - self._lost_s - self.away_s)))
+            self._lost_s = 0.0
         self.room_kind = message.state.kind
         if self._joined is not None and not self._joined.done():
             self._joined.set_result(None)
@@ -290,6 +299,8 @@ class Participant:
         for submission in self.open_submissions.values():
             submission.doubtful = submission.doubtful or submission.tries > 0
         was_present, self.present, self.client = self.present, False, None
+        if was_present and not self.leaving:
+            self._lost_s = perf_counter()
         if self._joined is not None and not self._joined.done():
             self._joined.set_exception(error or ConnectionResetError(f"closed with {client.close_code} before the join"))
         if self.stay and not self.leaving and was_present:

@@ -92,17 +92,22 @@ class Log:
 
 
 class Reader:
-    """Reads one room over HTTP. Use as an asynchronous context manager."""
+    """Reads one room over HTTP. Use as an asynchronous context manager.
 
-    def __init__(self, origin: str, room: str) -> None:
+    ``http`` is a client for that origin which the caller owns and closes; without it the reader has one of its own.
+    """
+
+    def __init__(self, origin: str, room: str, http: httpx.AsyncClient | None = None) -> None:
         self._room = room
-        self._http = httpx.AsyncClient(base_url=origin, timeout=TIMEOUT_S)
+        self._owned = http is None
+        self._http = http if http is not None else httpx.AsyncClient(base_url=origin, timeout=TIMEOUT_S)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._http.aclose()
+        if self._owned:
+            await self._http.aclose()
 
     async def _get(self, path: str, missing_ok: bool = False) -> bytes | None:
         try:

@@ -15,6 +15,7 @@ import msgspec
 from joserfc import jwk, jwt
 
 TOKEN_TTL_S: Final = 24 * 3600
+OPERATOR_TTL_S: Final = 60
 _ASK_TIMEOUT_S: Final = 10.0
 ADDRESSES_MAX: Final = 250 * 250
 
@@ -70,6 +71,13 @@ def _is_loopback_4(host: str) -> bool:
     except ValueError:
         return False
     return address.version == 4 and address.is_loopback
+
+
+def operator_token(secret: bytes, actor: str = "loadtest") -> str:
+    """A token for the operator interface, good for a minute; ``secret`` is that of the server's ``operator.key``."""
+    now_s = int(time.time())
+    claims: dict[str, object] = {"sub": actor, "aud": "barrage-operator", "iat": now_s, "exp": now_s + OPERATOR_TTL_S}
+    return jwt.encode({"alg": "HS256"}, claims, jwk.OctKey.import_key(secret), algorithms=["HS256"])
 
 
 class _Agreement(msgspec.Struct, frozen=True):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter
 from typing import Any, Self
+
+import httpx
 
 from loadtest import texts
 from loadtest.arrivals import Pacer, poisson, steady
@@ -194,24 +196,49 @@ class Stage:
     async def judge(self) -> list[Violation]:
         """Read everything back and hold it against what the clients saw. Raises ReadbackError."""
         self.notify("reading the log and the pages back")
-        async with Reader(self.site.origin, self.plan.room) as reader:
-            log = await reader.log(self.base)
-            head = log.events[-1].seq if log.events else self.base
-            pages = await reader.pages(self.base, head) if self.plan.pages else None
-        return check(
-            Evidence(
-                log=log.events,
-                pages=pages,
-                submissions=list(self.ledger),
-                answer_faults=self.ledger.faults,
-                streams=[person.stream for person in self.people],
-                cut=frozenset(person.name for person in self.people if not person.present),
-                contents=self.feed.contents,
-                first=self.base + 1,
-                epoch=log.epoch,
-                same_text=same_or_masked if self.plan.texts else str.__eq__,
-            )
+        return await judge_room(
+            self.site,
+            self.people,
+            self.ledger,
+            self.feed,
+            base=self.base,
+            pages=self.plan.pages,
+            same_text=same_or_masked if self.plan.texts else str.__eq__,
         )
+
+
+async def judge_room(
+    site: Site,
+    people: Sequence[Participant],
+    ledger: Ledger,
+    feed: Feed,
+    *,
+    base: int,
+    pages: bool,
+    same_text: Callable[[str, str], bool],
+    removals: Sequence[tuple[int, int]] = (),
+    http: httpx.AsyncClient | None = None,
+) -> list[Violation]:
+    """Read a room's log (and pages) after number ``base`` and hold them against what its people saw. Raises ReadbackError."""
+    async with Reader(site.origin, site.room, http) as reader:
+        log = await reader.log(base)
+        head = log.events[-1].seq if log.events else base
+        rows = await reader.pages(base, head) if pages else None
+    return check(
+        Evidence(
+            log=log.events,
+            pages=rows,
+            submissions=list(ledger),
+            answer_faults=ledger.faults,
+            streams=[person.stream for person in people],
+            cut=frozenset(person.name for person in people if not person.present),
+            contents=feed.contents,
+            first=base + 1,
+            epoch=log.epoch,
+            same_text=same_text,
+            removals=removals,
+        )
+    )
 
 
 def now_s() -> float:

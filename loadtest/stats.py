@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped]
@@ -82,6 +82,51 @@ def deliveries(
     return histogram
 
 
+class Timeline:
+    """Delivery latencies by the time at which events were due: ``edges`` (ascending) bound the slots, one fewer than edges.
+
+    Times are counted in bins of :data:`BIN_S`, so that slots can be put together without loss; any number of rooms is added.
+    """
+
+    def __init__(self, edges: Sequence[float]) -> None:
+        self.edges = list(edges)
+        self.slots: list[Counter[int]] = [Counter() for _ in range(len(self.edges) - 1)]
+
+    def add(self, batches: Iterable[Batch], due_s: Mapping[int, float], group: int = 0) -> None:
+        """Count every event of ``due_s`` at every viewer of ``group`` that got it."""
+        for batch in batches:
+            arrivals = batch.arrivals[group]
+            due = [due_s[seq] for seq in range(batch.first, batch.last + 1) if seq in due_s] if arrivals else []
+            if not due:
+                continue
+            base = min(due)
+            came = Counter(int((at - base) / BIN_S) for at in arrivals)
+            ages = Counter((bisect_right(self.edges, at) - 1, int((at - base) / BIN_S)) for at in due)
+            for (slot, age), events in ages.items():
+                if 0 <= slot < len(self.slots):
+                    totals = self.slots[slot]
+                    for arrived, viewers in came.items():
+                        totals[arrived - age] += viewers * events
+
+    def histogram(self, first: int = 0, last: int | None = None) -> Histogram:
+        """The slots from ``first`` up to but without ``last`` (None: to the end), as one histogram."""
+        histogram = Histogram()
+        for slot in self.slots[first:last]:
+            for bins, count in slot.items():
+                histogram.record_s((bins + 0.5) * BIN_S, count)
+        return histogram
+
+
+def slope_per_h(points: Sequence[tuple[float, float]]) -> float:
+    """By how much a value grows in an hour: the least-squares line through (seconds, value); 0 with fewer than two points."""
+    if len(points) < 2:
+        return 0.0
+    mean_x = sum(x for x, _ in points) / len(points)
+    mean_y = sum(y for _, y in points) / len(points)
+    spread = sum((x - mean_x) ** 2 for x, _ in points)
+    return sum((x - mean_x) * (y - mean_y) for x, y in points) / spread * 3600 if spread else 0.0
+
+
 class Traffic(NamedTuple):
     """What viewers received live: ``deliveries`` are events times viewers, ``size`` bytes of frames with their headers."""
 
@@ -100,3 +145,20 @@ def delivered(batches: Iterable[Batch], window: Window = ALWAYS) -> Traffic:
             frames += viewers
             size += viewers * batch.size
     return Traffic(deliveries, frames, size)
+
+
+def delivered_over(batches: Iterable[Batch], edges: Sequence[float]) -> list[int]:
+    """Deliveries (events times viewers) by the slot in which they arrived; see :class:`Timeline` for ``edges``."""
+    counts = [0] * (len(edges) - 1)
+    for batch in batches:
+        for arrivals in batch.arrivals:
+            at = 0
+            while at < len(arrivals):
+                slot = bisect_right(edges, arrivals[at]) - 1
+                if slot + 1 >= len(edges):
+                    break
+                after = bisect_left(arrivals, edges[slot + 1], at)
+                if slot >= 0:
+                    counts[slot] += (after - at) * batch.count
+                at = max(after, at + 1)
+    return counts

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import random
+from collections.abc import Callable, Iterator
 from itertools import count, cycle
 from pathlib import Path
 from typing import Final
@@ -44,6 +45,19 @@ def made_up() -> Iterator[str]:
     """Endlessly many comments of about 10 to 20 characters, no two alike."""
     phrases = cycle(_PHRASES)
     return (f"{next(phrases)}{serial(number)}" for number in count())
+
+
+def raid(seed: int) -> Iterator[str]:
+    """What raiders write, endlessly: one slogan over and over, lures with contacts in changing forms, and noise."""
+    dice = random.Random(seed)  # noqa: S311 -- a repeatable run is meant
+    forms: tuple[Callable[[], str], ...] = (
+        lambda: "全体集合冲掉这个直播间",
+        lambda: f"加V信 wx{dice.randrange(10**6, 10**7)} 领红包",
+        lambda: f"福利群 QQ {dice.randrange(10**8, 10**9)} 速进",
+        lambda: "冲" * dice.randint(10, 60),
+        lambda: f"全体集合冲掉这个直播间{'!' * dice.randint(1, 9)}",
+    )
+    return (dice.choice(forms)() for _ in count())
 
 
 def from_file(path: Path, max_chars: int = 100) -> Iterator[str]:

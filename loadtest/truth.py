@@ -34,6 +34,7 @@ RULES: Final = {
     "stream_hole": "a viewer misses nothing but what a gap announced",
     "stream_short": "a viewer that stays gets everything up to the log's end",
     "gap_inexact": "a gap begins after what the viewer got last and ends before what it gets next",
+    "removal_lost": "a removal that was confirmed is in the log, and its comment is a tombstone there",
     "epoch_changed": "the log's epoch stays",
     "protocol_broken": "the server keeps RFC 6455 and its own protocol",
     "log_went_back": "a log never ends before what a viewer has received of it",
@@ -171,7 +172,7 @@ class Evidence:
     ``log`` holds the events from number ``first`` on, ``pages`` the rows from there on (None: pages were not read).
     ``same_text(sent, logged)`` says whether the log may show ``logged`` for ``sent``. ``streams`` that are in ``cut`` ended
     before the log did. ``closed_world``: nobody but our senders posted in the room after ``first``; else only what bears one
-    of their names is held against them.
+    of their names is held against them. ``removals`` are confirmed ones, as (comment, removal).
     """
 
     log: Sequence[LogEvent]
@@ -184,6 +185,7 @@ class Evidence:
     first: int = 1
     epoch: str = ""
     closed_world: bool = True
+    removals: Sequence[tuple[int, int]] = ()
     same_text: Callable[[str, str], bool] = str.__eq__
 
 
@@ -199,6 +201,7 @@ def check(evidence: Evidence) -> list[Violation]:
         *_check_log(evidence),
         *_check_answers(evidence, by_seq),
         *_check_senders(evidence),
+        *_check_removals(evidence, by_seq),
         *_check_live(evidence, by_seq),
         *_check_pages(evidence, by_seq),
         *_check_streams(evidence),
@@ -260,6 +263,15 @@ def _check_senders(evidence: Evidence) -> Iterator[Violation]:
             yield Violation("log_doubled", f"event {event.seq} of {event.author.name} is a second copy")
         else:
             yield Violation("log_foreign", f"event {event.seq} of {event.author.name} was not accepted from any sender")
+
+
+def _check_removals(evidence: Evidence, by_seq: dict[int, LogEvent]) -> Iterator[Violation]:
+    for target, seq in evidence.removals:
+        comment, removal = by_seq.get(target), by_seq.get(seq)
+        if removal is None or removal.kind != "removal" or removal.target != target:
+            yield Violation("removal_lost", f"removal {seq} of {target} is not in the log")
+        elif comment is None or comment.removed is None:
+            yield Violation("removal_lost", f"comment {target} is shown in the log after removal {seq}")
 
 
 def _check_live(evidence: Evidence, by_seq: dict[int, LogEvent]) -> Iterator[Violation]:

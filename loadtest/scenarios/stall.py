@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, Final
 
 from loadtest.participants import Participant
@@ -37,11 +38,11 @@ async def stall(stage: Stage) -> dict[str, Any]:
         await asyncio.sleep(plan.seconds)
         marks.append(now_s())
         stage.notify(f"{len(stalled)} viewers do not read")
-        _each(stalled, reading=False)
+        set_reading(stalled, reading=False)
         await asyncio.sleep(plan.stall_s)
         marks.append(now_s())
         stage.notify("all read again")
-        _each(stalled, reading=True)
+        set_reading(stalled, reading=True)
         await posting
         drained = await stage.drain()
     marks.append(stage.window()[1])
@@ -69,7 +70,8 @@ async def stall(stage: Stage) -> dict[str, Any]:
     return figures
 
 
-def _each(people: list[Participant], *, reading: bool) -> None:
+def set_reading(people: Sequence[Participant], *, reading: bool) -> None:
+    """Let these people read again, or stop reading; those without a connection are left alone."""
     for person in people:
         transport = person.client.transport if person.client is not None else None
         if transport is None:
