@@ -40,7 +40,8 @@ async def _page(
 
     return await show(
         request, "account_public.html", status=refusal.code.http if refusal else 200, problem=problem(request, refusal),
-        detail=refusal.detail if refusal else "", typed=defaultdict(str, typed or {}), label=public.label_of(standing, now_ms), ways=WAY,
+        detail=refusal.detail if refusal else "", typed=defaultdict(str, typed or {}),
+        label=public.label_of(standing, now_ms), ways=WAY,
         categories=public.CATEGORIES, open=people.provider.active("public_accounts", now_ms),
         may_apply=standing.public in public.STEPS["apply"].after, may_withdraw=standing.public in public.STEPS["withdraw"].after,
         limits=_LIMITS, staff_words=staff_words, **await read(request, work),
