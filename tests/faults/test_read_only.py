@@ -67,10 +67,10 @@ async def test_a_removal_that_cannot_reach_the_page_says_so(tmp_path: Path, moun
         await found.fill(20)
         mounts.read_only(found.server.data / "pages")
         async with found.operator() as operations, httpx.AsyncClient(base_url=found.server.url) as client:
-            removing = asyncio.create_task(operations.remove(Remove(room=ROOM, seq=7, code="L5", basis="第十五条")))
+            removing = asyncio.create_task(operations.remove(Remove(room=ROOM, seq=7, code="A2", basis="第十五条")))
             await found.unready("pages")
             event = (await client.get(f"/api/rooms/{ROOM}/events?after=6&limit=1")).json()["events"][0]
-            assert event["removed"]["code"] == "L5"
+            assert event["removed"]["code"] == "A2"
             assert "text" not in event
             assert found.live == 20, "the removal itself is not live before its page is"
             with pytest.raises(Refusal, match="recorded, but the pages cannot be written") as refusal:
