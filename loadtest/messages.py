@@ -161,7 +161,13 @@ class Pong(msgspec.Struct, frozen=True, tag_field="op", tag="pong"):
     """Answer to ``ping``."""
 
 
-ServerMessage = Hello | Joined | Events | Gap | Ack | Held | Refused | Fault | State | Left | Pong
+class Letter(msgspec.Struct, frozen=True, tag_field="op", tag="letter"):
+    """The account was told something; of no matter to a load test."""
+
+    kind: str
+
+
+ServerMessage = Hello | Joined | Events | Gap | Ack | Held | Refused | Fault | State | Left | Letter | Pong
 Answer = Ack | Held | Refused
 
 _message: Final[msgspec.json.Decoder[ServerMessage]] = msgspec.json.Decoder(ServerMessage)
