@@ -30,7 +30,7 @@ def room(site: Site, sender: Callable[..., Sender]) -> str:
     """A room with each kind of row."""
     name = site.new_room()
     poster = sender(name)
-    for text in ("晚上好", "hello", "to be removed", "https://example.org/?q=<b>"):
+    for text in ("晚上好", "hello", "to be removed", "a < b & <b>"):
         poster.say(text)
     site.remove(name, 3, "L5", "rule 7")
     site.announce(name, "公告")

@@ -118,7 +118,8 @@ def test_duty_p5_1_the_newcomers_way(site: Site, visit_site: Open, axe: str, scr
 
 
 def test_the_player_keeps_its_token_fresh(site: Site, visit_site: Open) -> None:
-    """The page gets a token from the session, signs its connection in, and asks for a new one before the old one has expired."""
+    """The page gets a token from the session, signs its connection in, and asks for a new one before the old one has expired. When the
+    session was ended elsewhere, the page goes on as a reader's."""
     room = site.new_room()
     page = visit_site(f"/account/sign-in?return=/rooms/{room}")
     go_in(site, page, new_name())
@@ -138,6 +139,11 @@ def test_the_player_keeps_its_token_fresh(site: Site, visit_site: Open) -> None:
     page.wait_for_selector('#connection[data-state="live"]')
     say(page, "still here")
     expect(page.locator("#rows .text")).to_have_text("still here")
+    other = page.context.new_page()
+    other.goto("/account")
+    other.click("text=退出登录")
+    page.clock.fast_forward("11:00")
+    expect(page.locator("#signin a")).to_have_text("注册或登录")
 
 
 def test_what_is_missing_is_one_click_away_and_back(site: Site, visit_site: Open) -> None:

@@ -18,6 +18,7 @@ export function sentence({ message, message_zh }) {
 const RENEW_AT = 0.7; // of a token's life
 const RENEW_LEAST_MS = 10_000;
 const RENEW_AGAIN_MS = 30_000;
+const HTTP_SERVER_ERROR = 500;
 
 /** The token of a host page lives as long as the tab, so that a reload stays signed in. */
 const KEY = "barrage.token";
@@ -55,34 +56,38 @@ export function takeToken() {
 
 /** Tokens for the player out of the session's cookie. */
 export class SessionTokens {
-  /** @param {string} formToken  of the page */
-  constructor(formToken) {
-    this.formToken = formToken;
-  }
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
 
-  /** A fresh token; null: there is none to be had just now. An ended session reads on. @returns {Promise<{token: string, expires_ms: number, now_ms: number} | null>} */
-  async fetch() {
-    try {
-      const response = await fetch("/api/v1/session/token", {
-        method: "POST",
-        headers: { "X-Barrage-Form-Token": this.formToken },
-      });
-      return response.ok ? await response.json() : null;
-    } catch {
-      return null; // no network: the connection will not be there either
-    }
+  /** @param {string} formToken  of the page @param {() => void} onEnded  the session is over, or another one: the page is out of date */
+  constructor(formToken, onEnded) {
+    this.formToken = formToken;
+    this.onEnded = onEnded;
   }
 
   /** Sign the client in, and keep it signed in. @param {Barrage} client */
   async keep(client) {
-    const found = await this.fetch();
-    if (found !== null) {
-      client.setToken(found.token);
+    const wait_ms = await this.#renew(client);
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.keep(client), Math.max(RENEW_LEAST_MS, wait_ms));
+  }
+
+  /** Give the client a fresh token; after how long the next one is due. @param {Barrage} client @returns {Promise<number>} */
+  async #renew(client) {
+    try {
+      const headers = { "X-Barrage-Form-Token": this.formToken };
+      const response = await fetch("/api/v1/session/token", { method: "POST", headers });
+      if (response.ok) {
+        const { token, expires_ms, now_ms } = await response.json();
+        client.setToken(token);
+        return (expires_ms - now_ms) * RENEW_AT;
+      }
+      if (response.status < HTTP_SERVER_ERROR) {
+        this.onEnded();
+      }
+    } catch {
+      // No network: the connection will not be there either.
     }
-    const left = found === null ? RENEW_AGAIN_MS : (found.expires_ms - found.now_ms) * RENEW_AT;
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.keep(client), Math.max(RENEW_LEAST_MS, left));
-    return found !== null;
+    return RENEW_AGAIN_MS;
   }
 }
 

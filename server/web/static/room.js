@@ -30,7 +30,7 @@ const byId = (id) => document.getElementById(id);
 const config = JSON.parse(byId("config").textContent);
 useWords(config.messages);
 
-const session = config.form_token ? new SessionTokens(config.form_token) : null;
+const session = config.form_token ? new SessionTokens(config.form_token, reloadUnlessWriting) : null;
 const client = new Barrage({ room: config.room, token: session === null ? takeToken() : "", since: { epoch: config.epoch, seq: config.head } });
 const player = new Player(byId("video"));
 const overlay = new Overlay(byId("overlay"), showCounts);
@@ -54,6 +54,13 @@ const rows = new Rows(byId("rows"), byId("row-templates"), {
   onWaiting: showWaiting,
   decorate,
 });
+
+/** The page is of a session that has ended. What somebody is writing is not lost to that. */
+function reloadUnlessWriting() {
+  if (byId("text").value === "") {
+    location.reload();
+  }
+}
 
 // -- events ------------------------------------------------------------------------------------------------------------
 
