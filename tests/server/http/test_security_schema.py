@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import httpx
 import hypothesis
@@ -94,9 +94,9 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzed]:
 
 
 def reaches(path: str, url: str) -> bool:
-    """Whether an address is one of this path: what was drawn for a part of it may hold a slash, or nothing."""
-    pattern = re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(path))
-    return re.fullmatch(pattern, urlsplit(url).path) is not None
+    """Whether an address is one of this path: what was drawn for a part of it may hold a slash or a line end, or nothing."""
+    pattern = re.sub(r"\\\{\w+\\\}", r"[^/\\n]+", re.escape(path))
+    return re.fullmatch(pattern, unquote(urlsplit(url).path)) is not None
 
 
 @pytest.mark.filterwarnings("ignore")  # of the generators, on what they cannot make
