@@ -17,6 +17,7 @@ from server.account_requests import (
     AddStaff,
     ApprovePublic,
     ClassifyPublic,
+    CompileProviderFile,
     DecideAppeal,
     EnrolStaff,
     EraseAccount,
@@ -48,6 +49,7 @@ from server.accounts import appeals, holds, licences, lookup, measures, public, 
 from server.accounts.book import Transaction, read_entries, read_standing
 from server.accounts.events import Entry, VerificationWithdrawn
 from server.accounts.people import People
+from server.accounts.provider_file import compile_file
 from server.accounts.standing import Standing
 from server.custody import Custody
 from server.errors import ConfigError, Refusal, StoreError, StoreUnknown
@@ -269,6 +271,11 @@ class LocalAccountOperations:
         found = await self._people.book.read(lambda c: lookup.accesses(c, request.subject, request.before, request.limit))
         return _plain(found)
 
+    async def _provider_file(self, request: CompileProviderFile) -> dict[str, Any]:
+        if request.since_ms >= request.until_ms:
+            raise Refusal("bad_message", "until_ms: after since_ms")
+        return await self._people.book.read(lambda c: compile_file(c, request.since_ms, request.until_ms))
+
     async def _rotate_vault(self, request: RotateVault) -> dict[str, Any]:
         people, dropped = self._people, 0
         try:
@@ -375,4 +382,5 @@ _WORK: Final[dict[type, _Work]] = {
     ReleaseHold: LocalAccountOperations._release_hold,
     ListHolds: LocalAccountOperations._holds,
     Purge: LocalAccountOperations._purge,
+    CompileProviderFile: LocalAccountOperations._provider_file,
 }

@@ -215,6 +215,13 @@ class ReadAccessLog(_Request, frozen=True, kw_only=True, tag="log.read"):
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
 
 
+class CompileProviderFile(_Request, frozen=True, kw_only=True, tag="provider_file"):
+    """The provider's own credit file of a period, ``until_ms`` not included."""
+
+    since_ms: int
+    until_ms: int
+
+
 class RotateVault(_Request, frozen=True, kw_only=True, tag="vault.rotate"):
     """Wrap every key of the vault with the newest key-encryption key; ``new_key``: with one that is made now. ``new_pepper``: mark
     identities with a new one from now on. ``drop_old``: remove versions that nothing needs any more, for good."""
@@ -228,5 +235,5 @@ AccountRequest = (
     FindAccounts | ShowAccount | TakeMeasure | LiftMeasure | WithdrawVerification | ListAppeals | DecideAppeal | ListStaff
     | AddStaff | EnrolStaff | SetStaffRoles | SwitchStaff | ListPublic | StepPublic | ClassifyPublic | FilePublic | ApprovePublic
     | ExportPublic | ListLicences | RecordLicence | RevokeLicence | ReadAccessLog | RotateVault | EraseAccount | PlaceHold
-    | ReleaseHold | ListHolds | Purge
+    | ReleaseHold | ListHolds | Purge | CompileProviderFile
 )  # fmt: skip

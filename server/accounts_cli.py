@@ -13,6 +13,7 @@ import orjson
 
 from server.account_requests import (
     AccountRequest,
+    CompileProviderFile,
     DecideAppeal,
     EraseAccount,
     FindAccounts,
@@ -303,4 +304,27 @@ def list_holds(as_json: bool, settings: Settings) -> None:
     )
 
 
-COMMANDS = (account, hold, purge)
+@click.command("provider-file")
+@click.option("--since", "since_ms", type=Day(), required=True, help="First day, like 2026-11-01 (UTC).")
+@click.option("--until", "until_ms", type=Day(), required=True, help="The day after the last one.")
+@as_json_option
+@with_settings()
+def provider_file(since_ms: int, until_ms: int, as_json: bool, settings: Settings) -> None:
+    """Compile the provider's own credit file of a period from the records: numbers only, the same from the same records."""
+    show_rows(ask(settings, CompileProviderFile(since_ms=since_ms, until_ms=until_ms)), as_json, _file_text)
+
+
+def _file_text(row: dict[str, Any]) -> str:
+    lines = [f"records   {row['records']['entries']} entries, sha256 {row['records']['sha256']}"]
+    for name in ("accounts", "measures", "appeals", "licences", "access", "faults"):
+        counts = ", ".join(f"{key} {value}" for key, value in row[name].items() if value and not isinstance(value, dict))
+        nested = ", ".join(
+            f"{key}: {', '.join(f'{each} {count}' for each, count in value.items())}"
+            for key, value in row[name].items()
+            if value and isinstance(value, dict)
+        )
+        lines.append(f"{name:<9} {'; '.join(part for part in (counts, nested) if part) or 'none'}")
+    return "\n".join([*lines, f"points    {row['points']} of 100"])
+
+
+COMMANDS = (account, hold, purge, provider_file)
