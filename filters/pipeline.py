@@ -6,6 +6,7 @@ classifier, repeats, swarm. The weightiest finding decides; every finding is tol
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
@@ -114,6 +115,17 @@ class Pipeline:
             return self._screen(candidate, now_ms, now_ms if clock_ms is None else clock_ms)
         except Exception as error:
             return self._single(candidate.text, Action.HOLD, "held_for_review", "screening.fault", detail=type(error).__name__)
+
+    def catch_up(self, seconds: float) -> bool:
+        """Do, for about so long, what comments left to be done after them (the weighing of swarms); whether some is left.
+
+        Call it every 50 ms or so, between comments; where nobody does, later comments do it, within :data:`filters.swarm.LAG_MS`.
+        """
+        until = time.perf_counter() + seconds
+        while self.memory.swarm.settle(4):
+            if time.perf_counter() >= until:
+                return True
+        return False
 
     def inspect(self, text: str, room: str = "", now_ms: int = 0) -> Verdict:
         """The verdict by the text alone: nothing is counted, no rate, repeat or swarm plays a part."""

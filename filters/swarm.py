@@ -17,12 +17,17 @@ everybody says names nobody for it. Closed texts that are said by the group (:da
 Texts are compared by their syllables and by pieces of them, so that homophones, punctuation, digits, a changed character and
 words put in front or behind do not hide them; versions of one text count as one. Memory is bounded and decays: what is older
 than the window is forgotten. The same structure serves likes and reports: the target is the text.
+
+A comment does not wait for all that: it is put down, and weighed in order when :meth:`Swarm.settle` is called, or by later
+comments, two at a time, once :data:`LAG_MS` have passed or :data:`MAX_WAITING` are waiting. Where it matters for the comment
+itself, it is weighed before it is answered: an account of little own, a text that is known; at most :data:`AT_ONCE` a second.
+Further ones are told at the account's next comment.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, deque
 from functools import lru_cache
 from itertools import islice
 from math import log
@@ -55,6 +60,11 @@ MAX_ASKED: Final = 48
 MAX_ROOMS: Final = 16
 # Accounts weighed in a second: where a whole site chants, this bounds what it costs.
 MAX_WEIGHED: Final = 100
+# Comments weighed before they are answered, in a second.
+AT_ONCE: Final = 8
+# Comments are weighed within this time, or within so many further ones, where nobody calls for it.
+LAG_MS: Final = 1_000
+MAX_WAITING: Final = 4_096
 MAX_KNOWN: Final = 10_000
 MAX_NAMES: Final = 50
 MAX_SPOKEN: Final = 64
@@ -170,14 +180,45 @@ class Swarm:
         self._judged = 10.0
         self._second = self._weighed = 0
         self._little = 5.0
+        # Comments to be weighed, in order: account, room, text, moment.
+        self._waiting: deque[tuple[str, str, str, int]] = deque()
+        self._urgent_second = self._urgent = 0
 
     def __len__(self) -> int:
         """Number of accounts remembered."""
         return len(self._accounts)
 
     def post(self, account: str, room: str, folded: str, now_ms: int) -> Evidence | None:
-        """Take note of a comment; evidence when its account belongs to a group by now."""
-        return self._note(account, room, said(folded), now_ms)
+        """Put a comment down to be weighed; evidence when its account is known to belong to a group by now."""
+        waiting = self._waiting
+        if waiting and (waiting[0][3] < now_ms - LAG_MS or len(waiting) >= MAX_WAITING):
+            self.settle(2)
+        known = self._known
+        is_known = bool(known) and any(known.get(mark, 0) > now_ms for mark in said(folded).marks)
+        if is_known:
+            before = self._named.get(account)
+            if before is not None and now_ms < before.at_ms + KNOWN_MS:
+                waiting.append((account, room, folded, now_ms))
+                return before
+        record = self._accounts.get(account)
+        if record is not None and (is_known or record.little_own) and self._may_be_urgent(now_ms):
+            return self._note(account, room, said(folded), now_ms)
+        waiting.append((account, room, folded, now_ms))
+        return None
+
+    def settle(self, most: int = MAX_WAITING) -> bool:
+        """Weigh at most so many of the comments that wait for it; whether others are left."""
+        waiting = self._waiting
+        for _ in range(min(most, len(waiting))):
+            account, room, folded, at_ms = waiting.popleft()
+            self._note(account, room, said(folded), at_ms)
+        return bool(waiting)
+
+    def _may_be_urgent(self, now_ms: int) -> bool:
+        if now_ms // 1000 != self._urgent_second:
+            self._urgent_second, self._urgent = now_ms // 1000, 0
+        self._urgent += 1
+        return self._urgent <= AT_ONCE
 
     def act(self, account: str, room: str, target: str, now_ms: int) -> Evidence | None:
         """Take note of a like or a report of ``target``, which is in ``room``; evidence when its account acts with a group.

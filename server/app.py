@@ -373,6 +373,7 @@ async def _serve(settings: Settings, sock: socket.socket, lock: DataLock, ready:
         )
         tasks = [
             _named(loop, "look after", parts.look_after()),
+            _named(loop, "catch up", parts.screening.run()),
             _named(loop, "patrol pages", parts.patrol_pages()),
             _named(loop, "fresh keys", parts.tokens.run()),
             _named(loop, "look after accounts", parts.people.run()),

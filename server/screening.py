@@ -26,6 +26,8 @@ from server.errors import ConfigError, Refusal
 
 EMERGENCY: Final = "emergency.jsonl"
 _RETRY_MS: Final = 2000
+_CATCH_UP_S: Final = 0.05
+_STEP_S: Final = 0.001
 
 log = structlog.get_logger("screening")
 
@@ -68,6 +70,18 @@ class Screening:
     def current(self) -> Pipeline:
         """The pipeline in force; called for each comment."""
         return self._book.current
+
+    async def run(self) -> None:
+        """Until cancelled, do what comments left to be done after them, a millisecond at a time, so that nobody waits for it."""
+        pause_s = _CATCH_UP_S
+        while True:
+            await asyncio.sleep(pause_s)
+            pause_s = _CATCH_UP_S
+            try:
+                if self.current().catch_up(_STEP_S):
+                    pause_s = _STEP_S
+            except Exception:
+                log.exception("catching up failed")
 
     async def reload(self, source: str, by: str) -> Change:
         """See ``Rules``."""

@@ -252,6 +252,19 @@ def test_classifier_watches_first() -> None:
     assert Pipeline(STARTER, OPEN, classifier=model).inspect("看看这里").reasons == ()
 
 
+def test_catching_up_is_bounded() -> None:
+    """What comments left to be done is done for as long as asked, and the rest is told to be left."""
+    pipeline = Pipeline(STARTER, OPEN)
+    for number in range(3_000):
+        pipeline.screen(Candidate(text=f"第{chr(0x4E00 + number)}句完全不同的话", room="r", author=f"a{number}"), number // 4)
+    assert len(pipeline.memory.swarm) == 0
+    assert pipeline.catch_up(0.0)
+    assert len(pipeline.memory.swarm) == 4
+    while pipeline.catch_up(0.001):
+        pass
+    assert len(pipeline.memory.swarm) == 3_000
+
+
 def test_swarm_holds() -> None:
     """Comments of accounts that post as a group are held, with the evidence."""
     pipeline = Pipeline(STARTER, OPEN)

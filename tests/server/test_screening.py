@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,33 @@ def test_a_rules_file_that_cannot_be_used_names_itself(tmp_path: Path, content: 
         rules.write_bytes(content.encode("utf-8", "surrogateescape"))
     with pytest.raises(ConfigError, match=r"^rules_file .*rules\.toml: ."):
         Screening(tmp_path / "rules", rules, ScreeningConfig())
+
+
+def test_what_comments_left_is_done_in_between(
+    screening: Screening, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What comments left to be done is done in small steps on the loop; a fault there is logged, and does not end it."""
+    memory = screening.current().memory
+
+    async def until(holds: Callable[[], bool]) -> None:
+        while not holds():  # noqa: ASYNC110 # nothing tells when
+            await asyncio.sleep(0.001)
+
+    async def follow() -> None:
+        task = asyncio.create_task(screening.run())
+        for number in range(100):
+            memory.swarm.post(f"a{number}", "demo", "一句足够长的话语呀", number)
+        await until(lambda: len(memory.swarm) == 100)
+        with monkeypatch.context() as patch:
+            patch.setattr(memory.swarm, "settle", lambda _: 1 / 0)
+            await until(lambda: "catching up failed" in capsys.readouterr().out)
+        memory.swarm.post("after", "demo", "一句足够长的话语呀", 200)
+        await until(lambda: len(memory.swarm) == 101)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(asyncio.wait_for(follow(), 20))
 
 
 # -- changing the rules
