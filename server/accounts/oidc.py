@@ -388,7 +388,7 @@ def _take(tx: Transaction, key: str) -> _Row | None:
 def _decode(data: bytes, kind: type[_T]) -> _T:
     try:
         return msgspec.json.decode(data, type=kind)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Refusal("verification_unavailable", "the provider's answer cannot be understood") from None
 
 

@@ -7,7 +7,6 @@ the person came from. So each step is a page that can be reloaded, and read in t
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import Final
 
 import msgspec
@@ -53,7 +52,7 @@ def _flow(request: Request) -> Flow:
     text = request.cookies.get(FLOW.name, "")
     try:
         found = msgspec.json.decode(base64.urlsafe_b64decode(text[:_FLOW_MAX_CHARS]), type=Flow)
-    except (msgspec.DecodeError, binascii.Error, ValueError):
+    except (ValueError, RecursionError):
         return Flow()
     return msgspec.structs.replace(found, return_to=local_path(found.return_to))
 

@@ -66,6 +66,8 @@ async def read_json(request: Request, kind: type[_T], limit: int = 0) -> _T:
         return msgspec.json.decode(await read_body(request, limit), type=kind)
     except msgspec.ValidationError as error:
         raise Refusal("bad_message", str(error)) from None
+    except UnicodeDecodeError:
+        raise Refusal("bad_json", "not UTF-8") from None
     except (msgspec.DecodeError, RecursionError) as error:
         raise Refusal("bad_json", str(error)) from None
 

@@ -106,7 +106,7 @@ class SignedClient:
             raise self._client.unavailable("the answer is not signed as agreed")
         try:
             return msgspec.json.decode(content, type=dict[str, Any])
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise self._client.unavailable("the answer is not a JSON object") from None
 
     async def aclose(self) -> None:

@@ -42,7 +42,7 @@ class HttpGateway:
         if self._config.expect:
             try:
                 found = msgspec.json.decode(answer, type=dict[str, Any])
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 found = {}
             if any(str(found.get(name)) != value for name, value in self._config.expect.items()):
                 raise self._client.unavailable("the gateway did not take the message")

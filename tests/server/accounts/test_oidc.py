@@ -250,6 +250,8 @@ async def test_bad_answers_are_refused(providers: Providers, fake: FakeProvider)
         ("/token", httpx.ConnectError("no")),
         ("/token", httpx.Response(500)),
         ("/token", httpx.Response(200, text="no JSON")),
+        ("/token", httpx.Response(200, content=b'{"id_token":"\xff"}')),
+        ("/token", httpx.Response(200, content=b"[" * 5000)),
         ("/token", httpx.Response(200, json={"access_token": "at"})),
         ("/token", httpx.Response(302, headers={"Location": "https://evil.example"})),
         ("/jwks", httpx.Response(404)),
