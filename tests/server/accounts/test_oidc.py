@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import time
@@ -194,6 +195,35 @@ async def test_an_answer_is_good_once(providers: Providers, fake: FakeProvider, 
     with pytest.raises(Refusal, match="used already"):
         await providers.finish("one", answer, begun.cookie, REDIRECT)
     assert accounts.read_now(lambda connection: connection.execute(select(func.count(tables.logins.c.state))).scalar()) == 0
+
+
+async def test_an_answer_is_good_once_also_at_once(providers: Providers, fake: FakeProvider) -> None:
+    """The same answer five times at the same time signs in once."""
+    begun = await providers.begin("one", REDIRECT, "/")
+    answer = fake.authorize(begun.url)
+    ends = (providers.finish("one", answer, begun.cookie, REDIRECT) for _ in range(5))
+    found = await asyncio.gather(*ends, return_exceptions=True)
+    assert sum(isinstance(each, Login) for each in found) == 1
+    assert sum(isinstance(each, Refusal) for each in found) == 4
+
+
+async def test_a_code_of_another_sign_in_is_refused(providers: Providers, fake: FakeProvider) -> None:
+    """A code that was made for somebody else's sign-in is not taken in mine: its challenge is not of my verifier and, at a provider
+    that does not look, its token has not my nonce."""
+    mine = await providers.begin("one", REDIRECT, "/")
+    my_answer = fake.authorize(mine.url)
+    other = await providers.begin("one", REDIRECT, "/")
+    fake.authorize(other.url)
+    with pytest.raises(Refusal, match="login_failed") as caught:
+        await providers.finish("one", my_answer, mine.cookie, REDIRECT)
+    assert caught.value.detail == "the provider did not take the code"
+    again = await providers.begin("one", REDIRECT, "/")
+    answer = {**fake.authorize(again.url), "code": "c0de"}
+    fake.authorize(other.url)  # whose nonce the token will have
+    fake.answers["/token"] = httpx.Response(200, json={"id_token": fake.id_token()})
+    with pytest.raises(Refusal, match="login_failed") as caught:
+        await providers.finish("one", answer, again.cookie, REDIRECT)
+    assert "nonce" in caught.value.detail
 
 
 async def test_an_answer_counts_in_the_browser_that_asked(providers: Providers, fake: FakeProvider) -> None:
