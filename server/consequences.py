@@ -6,6 +6,9 @@ room; the place up to which a room was read stands in ``accounts.db`` (:mod:`ser
 Crash windows. After the log's commit and before the accounts': the place is behind the decision, and the next start reads on from
 there. After the accounts' commit: the place is past it. A fault of either database is waited out while the server runs, and caught up
 with at the next start otherwise. Logs that are older than the book itself are not read back: what they decided is not counted anew.
+
+Of two databases either may be a backup. An older book is caught up from the logs. Logs that end before the places of the book bring
+these back to their ends (:func:`server.accounts.followed.fit`).
 """
 
 from __future__ import annotations
@@ -56,6 +59,8 @@ class Consequences:
         """Begin to follow, and catch up in the background with what a crash left. The rooms are loaded. Raises StoreError."""
         heads = {room.name: room.head for room in self._hub.rooms.values()}
         await self._book.write(lambda tx: followed.begin(tx, heads))
+        for room in await self._book.write(lambda tx: followed.fit(tx, heads)):
+            log.warning("the log of a room is older than the accounts know it, as after restoring a backup", room=room)
         self._places = await self._book.read(followed.places)
         self._behind = {name: head for name, head in heads.items() if head > self._places.get(name, 0)}
         self._work()
@@ -84,9 +89,13 @@ class Consequences:
                         await self._catch_up(next(iter(self._behind)))
                 except StoreError as error:
                     log.error("a decision is not counted yet", error=str(error))
-                    if self._stopping:
-                        return
-                    await asyncio.sleep(_PAUSE_S)
+                except Exception:  # a fault of ours: the next ones must not wait in silence
+                    log.exception("a decision cannot be counted")
+                else:
+                    continue
+                if self._stopping:
+                    return
+                await asyncio.sleep(_PAUSE_S)
         finally:
             self._task = None
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from server.accounts import measures
 from server.accounts.book import Transaction
-from server.accounts.tables import followed
+from server.accounts.tables import followed, withdrawals
 from server.wire import Event
 
 BEGUN: Final = ""
@@ -29,6 +29,22 @@ def begin(tx: Transaction, heads: Mapping[str, int]) -> None:
         return
     rows = [{"room": room, "seq": seq} for room, seq in {BEGUN: 0, **heads}.items()]
     tx.sql.execute(insert(followed).on_conflict_do_nothing(), rows)
+
+
+def fit(tx: Transaction, heads: Mapping[str, int]) -> list[str]:
+    """The logs may be older than the book, when a backup of theirs was put back: bring places that lie beyond them back to ``heads``,
+    or what is decided under these numbers from now on would never count. Comments of erased accounts, which the backup may hold again,
+    are to be removed once more. Returns the rooms; empty: the logs are those that the book knows."""
+    beyond = [room for room, seq in places(tx.sql).items() if seq > heads.get(room, 0)]
+    for room in beyond:
+        row = followed.c.room == room
+        if room in heads:
+            tx.sql.execute(update(followed).where(row).values(seq=heads[room]))
+        else:
+            tx.sql.execute(delete(followed).where(row))  # should it come again, it is read from its first event
+    if beyond:
+        tx.sql.execute(update(withdrawals).values(after=0, done_ms=0))
+    return beyond
 
 
 def places(connection: Connection) -> dict[str, int]:

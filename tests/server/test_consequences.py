@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from server import consequences as module
 from server.accounts import followed
@@ -210,3 +211,39 @@ async def test_places_that_cannot_be_noted_are_older_at_the_next_start(tmp_path:
             patch.setattr(found.accounts, "write", failing)
             await found.found.drain()
         assert found.places() == {"a": 0}
+
+
+async def test_a_log_that_was_put_back_from_a_backup_goes_on_to_count(tmp_path: Path) -> None:
+    """Its numbers come a second time, and what is decided under them counts."""
+    async with site(tmp_path) as found:
+        found.append(comment(), removal(1), comment("k2"))
+        await found.found.drain()
+        assert (found.places(), found.points()) == ({"a": 3}, -40)
+        found.store = FaultyStore(MemoryStore())
+        found.store.inner.create_room("a", "Room a", "live", 1)
+        found.restarted()
+        await found.found.start()
+        assert found.places() == {"a": 0}
+        found.append(comment(author="bob"), removal(1))
+        await found.eventually(lambda: found.points("bob") == -40)
+
+
+async def test_a_fault_of_ours_is_logged_and_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What nobody foresaw ends neither the task nor the counting of what comes after it, and the drain does not wait for it."""
+    monkeypatch.setattr(module, "_PAUSE_S", 0.01)
+    async with site(tmp_path) as found:
+        with capture_logs() as logs, monkeypatch.context() as patch:
+
+            def broken(*_: object) -> None:
+                raise ValueError("nobody foresaw this")
+
+            patch.setattr(followed, "count", broken)
+            found.append(comment(), comment("k2"), removal(1), removal(2, "rm2"))
+            await found.eventually(lambda: logs)
+        assert logs[0]["event"] == "a decision cannot be counted"
+        await found.eventually(lambda: found.points() == -80)
+        with monkeypatch.context() as patch:
+            patch.setattr(followed, "count", broken)
+            found.append(comment("k3"), removal(5, "rm3"))
+            await found.found.drain()
+        assert found.points() == -80

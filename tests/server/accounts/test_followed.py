@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from server.accounts import followed
+from server.accounts import followed, privacy
 from server.accounts.book import Accounts, Transaction
 from server.accounts.events import Erased
 from server.errors import Refusal
@@ -48,6 +48,23 @@ def test_a_place_never_goes_back(tmp_path: Path) -> None:
         moved = [accounts.write_now(lambda tx, seq=seq: followed.move(tx, "a", seq)) for seq in (3, 3, 2, 5)]  # type: ignore[misc]
         assert moved == [True, False, False, True]
         assert accounts.read_now(followed.places) == {"a": 5}
+
+
+def test_places_beyond_the_logs_are_brought_back(tmp_path: Path) -> None:
+    """After a backup of the logs was put back, what is decided under numbers that were read before counts, and comments of erased
+    accounts are to be removed again; logs that have gone on change nothing."""
+    with book(tmp_path) as accounts:
+        accounts.write_now(lambda tx: followed.begin(tx, {"a": 7, "b": 3, "gone": 2}))
+        accounts.write_now(lambda tx: tx.open("ann"))
+        accounts.write_now(lambda tx: privacy.withdraw_comments(tx, "ann"))
+        accounts.write_now(lambda tx: privacy.withdrawal_done(tx, "ann"))
+        assert accounts.write_now(lambda tx: followed.fit(tx, {"a": 7, "b": 9, "gone": 2})) == []
+        assert accounts.read_now(privacy.open_withdrawals) == []
+        assert sorted(accounts.write_now(lambda tx: followed.fit(tx, {"a": 4, "b": 9}))) == ["a", "gone"]
+        assert accounts.read_now(followed.places) == {"a": 4, "b": 3}
+        assert accounts.read_now(privacy.open_withdrawals) == [("ann", 0)]
+        count(accounts, removal(5))
+        assert points(accounts) == -40
 
 
 def test_a_removal_counts_once_and_is_told(tmp_path: Path) -> None:
