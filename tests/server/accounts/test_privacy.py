@@ -234,7 +234,7 @@ def test_the_blacklist_outlasts_erasure(world: World) -> None:
 # -- holds and purging
 
 
-def test_a_hold_keeps_what_is_to_be_erased_until_it_ends(world: World) -> None:
+def test_duty_p12_a_hold_keeps_what_is_to_be_erased_until_it_ends(world: World) -> None:
     """duty P12: closed and locked at once, deleted when the hold ends."""
     hold = world.do(lambda tx: holds.place(tx, "a-1", "inquiry", "2026-17", actor="staff:x", role="compliance"))
     assert not world.do(lambda tx: privacy.erase(tx, world.vault, "a-1", actor="a-1", role="person"))
