@@ -148,7 +148,8 @@ class Acts:
         self._cut(person, dice.uniform(0, phase.away_max_s) if dice.random() < 0.25 else 0.0)
 
     def _cut(self, person: Participant, away_s: float) -> None:
-        if person.present:
+        transport = person.client.transport if person.present and person.client is not None else None
+        if transport is not None and not transport.is_closing():
             person.away_s = away_s
             person.cut()
             self.cuts.append(perf_counter())
@@ -165,7 +166,7 @@ class Acts:
         if kind in (3, 8):
             path = f"/rooms/{name}"
         elif kind in (1, 6):
-            path = f"/rooms/{name}/comments/{self.arena.dice.randint(1, newest)}.html"
+            path = f"/rooms/{name}/comments/{self.arena.dice.randint(0, newest)}.html"
         good = False
         try:
             answer = await self.arena.http.get(path)

@@ -71,11 +71,12 @@ class Room:
         return max((person.stream.last for person in self.people[: self.present]), default=0)
 
     def settled(self) -> bool:
-        """Every comment is answered, and everybody who is there has everything."""
+        """Every comment is answered, and everybody is there and has everything."""
         if self.ledger.count("open") or self.raid.count("open"):
             return False
-        here = [person.stream.last for person in self.people[: self.present] if person.present]
-        return not here or min(here) == max(here)
+        people = self.people[: self.present]
+        last = [person.stream.last for person in people]
+        return all(person.present for person in people) and (not last or min(last) == max(last))
 
     def due_times(self) -> dict[int, float]:
         """When each acknowledged comment was due, by number."""

@@ -64,8 +64,8 @@ class _Step(NamedTuple):
     end_s: float
     rate_per_s: float
     doubts: list[str]
-    good: bool
-    """The thresholds of the phase held, as far as could be told at once; only asked of phases that go on until they break."""
+    broken: list[str]
+    """Thresholds of the phase that did not hold, as far as could be told at once; only asked of those that go on until it breaks."""
 
 
 class Conductor:
@@ -102,7 +102,9 @@ class Conductor:
             await self._acts.finish(self._scenario.drain_s)
             drained = await self._arena.drain()
         if not drained:
-            self._notes.append(f"After {self._scenario.drain_s:g} s some comments were still unanswered or not delivered.")
+            self._notes.append(
+                f"After {self._scenario.drain_s:g} s some comments were still unanswered or not delivered, or people not back."
+            )
         end_s = perf_counter()
         violations = [*await self._arena.judge(), *self._acts.violations]
         self._notify("counting")
@@ -122,8 +124,8 @@ class Conductor:
                     f" ({'; '.join(step.doubts)}); the server's limit is higher than what was measured."
                 )
                 return
-            if phase.until_broken and not step.good:
-                self._notes.append(f"{self._phase}: at {step.rate_per_s:,.0f} comments/s a threshold broke.")
+            if step.broken:
+                self._notes.append(f"{self._phase}: at {step.rate_per_s:,.0f} comments/s this broke: {'; '.join(step.broken)}.")
                 return
 
     async def _play_step(self, phase: Phase, number: int, segments: list[Segment]) -> _Step:
@@ -139,14 +141,16 @@ class Conductor:
         self._lag_ms = max(self._lag_ms, watch.lag.ms(99))
         self._share = max(self._share, usage.cpu_share)
         found = doubts(usage, watch.lag, pacer.lateness)
-        good = True
+        broken: list[str] = []
         if phase.until_broken and not found:
             drained = await self._arena.drain()
             self._tick(await self._probe.read())
             books = Books(self._arena, self._acts, self._ticks, [Part((start_s, end_s), counts=True)], perf_counter())
             figures = {**books.figures([0]), "loss": 0.0 if drained else 1.0}
-            good = drained and not any(each.holds is False for each in outcome.judge(phase.thresholds, figures))
-        return _Step(phase, number, start_s, end_s, rate, found, good)
+            broken = [each.text for each in outcome.judge(phase.thresholds, figures) if each.holds is False]
+            if not drained:
+                broken.append("comments were still unanswered or not delivered when the waiting ended")
+        return _Step(phase, number, start_s, end_s, rate, found, broken)
 
     # -- sampling -----------------------------------------------------------------------------------------------------
 
@@ -259,7 +263,8 @@ class Conductor:
     def _capacity(self) -> float:
         """The highest rate of a step at which everything held; 0 when not even the first did."""
         return max(
-            (step.rate_per_s for step in self._steps if step.phase.until_broken and step.good and not step.doubts), default=0.0
+            (step.rate_per_s for step in self._steps if step.phase.until_broken and not step.broken and not step.doubts),
+            default=0.0,
         )
 
     def _counts(self) -> dict[str, int]:

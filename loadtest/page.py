@@ -57,8 +57,9 @@ def render_comparison(both: Comparison) -> str:
 
 
 def label(name: str) -> str:
-    """A figure's name for people: without its unit."""
+    """A figure's name for people: without its unit, which stands beside the number."""
     unit = _unit_end(name)
+    name = name.replace("p99_9", "p99.9")
     return name.removesuffix(unit).replace("_", " ") if unit else name.replace("_", " ")
 
 

@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 
 from markupsafe import Markup, escape
 
-WIDTH: Final = 640
-HEIGHT: Final = 240
+WIDTH: Final = 460
+HEIGHT: Final = 210
 _LEFT: Final = 56
 _RIGHT: Final = 12
 _TOP: Final = 14
@@ -49,7 +49,7 @@ def plot(
     xs = [x for line in lines for x, _ in line.points]
     ys = [y for line in lines for _, y in line.points if y is not None]
     first, last = min([*xs, *(band.start for band in bands)]), max([*xs, *(band.end for band in bands)])
-    top = nice_top(max(ys))
+    top = nice_top(max(ys) * 1.05)
     across = (WIDTH - _LEFT - _RIGHT) / (last - first if last > first else 1.0)
     down = (HEIGHT - _TOP - _BOTTOM) / top
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from loadtest.arrivals import Pacer, poisson, steady
+from loadtest.arrivals import Pacer, Segment, poisson, steady, varying
 
 
 def test_steady() -> None:
@@ -56,3 +56,26 @@ async def test_pacer_behind_its_schedule() -> None:
     assert pacer.fired == 200
     assert pacer.lateness.ms(50) > 700
     assert turns >= 5
+
+
+def test_a_rate_that_changes() -> None:
+    """As many arrivals come in each part as the area under its rate; evenly spaced ones are the same every time."""
+    segments = [Segment(2, 10, 10), Segment(2, 10, 30), Segment(1, 0, 0), Segment(1, 100, 0)]
+    offsets = list(varying(segments, None))
+    assert offsets == sorted(offsets)
+    assert [sum(start <= at < end for at in offsets) for start, end in ((0, 2), (2, 4), (4, 5), (5, 6))] == [20, 40, 0, 50]
+    assert offsets[:3] == [0.0, 0.1, 0.2]
+    # At twice the mean rate of a rising part, half of its arrivals lie in its last third or so.
+    rising = [at for at in offsets if 2 <= at < 4]
+    assert rising[20] > 3.1
+
+
+def test_independent_arrivals_at_a_changing_rate() -> None:
+    """Independent arrivals follow the rate, and repeat with their seed."""
+    segments = [Segment(10, 0, 200), Segment(10, 50, 50)]
+    offsets = list(varying(segments, 7))
+    assert offsets == list(varying(segments, 7))
+    assert offsets != list(varying(segments, 8))
+    assert sum(at < 10 for at in offsets) == pytest.approx(1000, rel=0.1)
+    assert sum(at >= 10 for at in offsets) == pytest.approx(500, rel=0.15)
+    assert max(offsets) < 20

@@ -90,3 +90,17 @@ def test_keys_are_unique(ledger: Ledger) -> None:
     with pytest.raises(ValueError, match="twice"):
         sent(ledger)
     assert [submission.key for submission in ledger] == ["k"]
+
+
+def test_books_together() -> None:
+    """Several books make one, with all that was said in them; the newest comments are told first."""
+    one, two = Ledger(), Ledger()
+    first, second = one.add("ann", "k1", "a"), two.add("bob", "k2", "b")
+    one.answer(Ack("demo", "k1", 1), 1.0)
+    two.answer(Refused("demo", "k2", "banned_content"), 1.0)
+    two.answer(Ack("demo", "none", 9), 1.0)
+    both = Ledger.together(one, two)
+    assert list(both) == [first, second]
+    assert (both.count("acked"), both.count("refused"), both.count("open"), len(both.faults)) == (1, 1, 0, 1)
+    assert both.refusals == {"banned_content": 1}
+    assert list(both.newest(1)) == [second]

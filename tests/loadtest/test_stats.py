@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.feed import Batch
-from loadtest.stats import Histogram, Traffic, delivered, deliveries
+from loadtest.stats import Histogram, Timeline, Traffic, delivered, delivered_over, deliveries, slope_per_h
 
 
 def batch(first: int, last: int, *arrivals: list[float], frame: bytes = b"x" * 10) -> Batch:
@@ -62,3 +62,30 @@ def test_delivered() -> None:
     batches = [batch(1, 3, [1.0, 2.0], [3.0]), batch(4, 4, [5.0], [])]
     assert delivered(batches) == Traffic(10, 4, 40)
     assert delivered(batches, (2.0, 5.0)) == Traffic(6, 2, 20)
+
+
+def test_timeline() -> None:
+    """Slots hold what was due in them; put together they are what the whole is; what was due outside counts nowhere."""
+    batches = [batch(1, 3, [10.5, 10.6]), batch(4, 4, [12.1]), batch(5, 5, [])]
+    due = {1: 10.0, 2: 10.4, 3: 11.0, 4: 12.0, 5: 12.0, 9: 1.0}
+    timeline = Timeline([10.0, 11.0, 12.0, 13.0])
+    timeline.add(batches, due)
+    assert [timeline.histogram(slot, slot + 1).count for slot in range(3)] == [4, 2, 1]
+    assert timeline.histogram().count == deliveries(batches, due).count
+    assert timeline.histogram().ms(100) == deliveries(batches, due).ms(100) == pytest.approx(600, rel=0.01)
+    assert timeline.histogram(2).ms(50) == pytest.approx(100, rel=0.01)
+    outside = Timeline([20.0, 21.0])
+    outside.add(batches, due)
+    assert outside.histogram().count == 0
+
+
+def test_deliveries_by_slot() -> None:
+    """Each delivery counts in the slot in which it arrived; those before and after count nowhere."""
+    batches = [batch(1, 3, [9.0, 10.5, 10.6, 11.0, 13.5]), batch(4, 4, [12.1, 12.2])]
+    assert delivered_over(batches, [10.0, 11.0, 12.0, 13.0]) == [6, 3, 2]
+
+
+def test_slopes() -> None:
+    """A slope is by how much a value grows in an hour; nothing is known from one point or one moment."""
+    assert slope_per_h([(0.0, 5.0), (10.0, 6.0), (20.0, 7.0)]) == pytest.approx(360)
+    assert slope_per_h([(0.0, 5.0)]) == slope_per_h([(1.0, 5.0), (1.0, 9.0)]) == 0.0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.texts import from_file, made_up, serial
+from loadtest.texts import from_file, made_up, raid, serial
 
 
 def test_made_up_comments_are_all_different() -> None:
@@ -38,3 +38,11 @@ def test_from_a_file_without_comments(tmp_path: Path) -> None:
     path.write_text("\n\n")
     with pytest.raises(ValueError, match=r"texts\.txt has no line"):
         from_file(path)
+
+
+def test_raiders() -> None:
+    """Raiders repeat themselves, and write the same for the same seed."""
+    one, other = raid(1), raid(1)
+    first = [next(one) for _ in range(50)]
+    assert first == [next(other) for _ in range(50)]
+    assert 5 < len(set(first)) < 50

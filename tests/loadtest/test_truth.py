@@ -270,3 +270,14 @@ def test_summary_counts_by_rule() -> None:
     found = [Violation("log_hole", "a"), Violation("log_hole", "b")]
     assert summary(found) == {"log_hole": 2}
     assert {rule for rule, _ in LIES} <= set(RULES)
+
+
+def test_removals_stay() -> None:
+    """A confirmed removal must be in the log, and its comment a tombstone."""
+    removal = LogEvent(seq=2, kind="removal", at_ms=1002, target=1)
+    grave = tombstone(comment(1), 2)
+    pages = [row(grave), row(removal)]
+    assert check(Evidence(log=[grave, removal], pages=pages, removals=[(1, 2)])) == []
+    for log, claimed in (([comment(1), removal], (1, 2)), ([grave, removal], (1, 7)), ([grave, removal], (5, 2))):
+        evidence = Evidence(log=log, removals=[claimed])
+        assert rules(evidence) == {"removal_lost"}

@@ -68,6 +68,7 @@ class FakeBarrage:
         self.events: list[dict[str, Any]] = []
         self.viewers: list[ServerConnection] = []
         self.accepted = 0
+        self.loop: asyncio.AbstractEventLoop | None = None
         self._fragment = fragment
         self._keys: dict[tuple[str, str], int] = {}
         self._tick_s = tick_s
@@ -78,6 +79,7 @@ class FakeBarrage:
         self._flushing: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
+        self.loop = asyncio.get_running_loop()
         deflate = ServerPerMessageDeflateFactory(server_no_context_takeover=True, client_no_context_takeover=True)
         self._server = await serve(
             self._talk, "127.0.0.1", 0, process_request=self._page, compression=None, extensions=[deflate], ping_interval=None
@@ -210,11 +212,12 @@ class FakeBarrage:
         while True:
             await asyncio.sleep(self._tick_s)
             batch, self._sent = self.events[self._sent :], len(self.events)
+            viewers = list(self.viewers)  # who joins from now on has the batch, and who leaves must not shift the others
             if batch:
                 if self.faults.delay_s:
                     await asyncio.sleep(self.faults.delay_s)
-                for number, viewer in enumerate(self.viewers):
-                    await self._send(viewer, self._as_seen(batch, newest=number == len(self.viewers) - 1))
+                for number, viewer in enumerate(viewers):
+                    await self._send(viewer, self._as_seen(batch, newest=number == len(viewers) - 1))
 
     async def _send(self, viewer: ServerConnection, events: list[dict[str, Any]]) -> None:
         text = json.dumps({"op": "events", "room": ROOM, "events": events}, ensure_ascii=False)

@@ -1,0 +1,55 @@
+"""What commands share."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterator
+
+import click
+import pytest
+
+from loadtest.launch import finish, pin, settings_of
+from loadtest.local import UNBOUND
+from loadtest.readback import ReadbackError
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    """Pinning and the pace of the garbage collector are for the process of a measurement, not for the tests."""
+    cores, pace = os.sched_getaffinity(0), gc.get_threshold()
+    yield
+    os.sched_setaffinity(0, cores)
+    gc.set_threshold(*pace)
+
+
+def test_settings() -> None:
+    """Limits are lifted, the scenario's settings come over them, and what is given by hand over those."""
+    settings = settings_of(("TICK_MS=20", "x=1=2"), {"tick_ms": "50", "joins_per_s": "7"})
+    assert settings == {**UNBOUND, "tick_ms": "20", "x": "1=2", "joins_per_s": "7"}
+    with pytest.raises(click.BadParameter, match="give NAME=VALUE"):
+        settings_of(("tick_ms",))
+
+
+def test_pinning() -> None:
+    """A process runs on the core that it is given; without one it stays where it is."""
+    before = os.sched_getaffinity(0)
+    pin(None)
+    assert os.sched_getaffinity(0) == before
+    pin(min(before))
+    assert os.sched_getaffinity(0) == {min(before)}
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [(ReadbackError("no log"), "no log"), (ConnectionResetError(), "ConnectionResetError"), (ValueError("x"), "x")],
+)
+def test_what_does_not_work(error: Exception, says: str) -> None:
+    """An error that was to be expected becomes one sentence."""
+
+    async def fail() -> None:
+        raise error
+
+    with pytest.raises(click.ClickException) as caught:
+        finish(fail())
+    assert caught.value.message == says
