@@ -70,8 +70,9 @@ class Custody:
         found = await self._booked(self._people.book.read(lambda sql: privacy.export(sql, self._people.vault, account)))
         comments = await self._read(lambda: self._store.comments_of(account, 0, COMMENTS_MAX + 1))
         connections = await self._read(lambda: self._store.connections_of(account, COMMENTS_MAX + 1))
-        found["comments"] = [msgspec.structs.asdict(each) for each in comments[:COMMENTS_MAX]]
-        found["connections"] = [msgspec.structs.asdict(each) for each in connections[:COMMENTS_MAX]]
+        # In a reader's thread like the reading: so many objects would keep the loop, and everybody on it, waiting.
+        found["comments"] = await self._read(lambda: [msgspec.structs.asdict(each) for each in comments[:COMMENTS_MAX]])
+        found["connections"] = await self._read(lambda: [msgspec.structs.asdict(each) for each in connections[:COMMENTS_MAX]])
         found["complete"] = max(len(comments), len(connections)) <= COMMENTS_MAX
         return found
 
@@ -110,8 +111,12 @@ class Custody:
                     await self.purge()
             except (Refusal, StoreError) as error:
                 log.warning("what a term has run out for, or an author withdrew, could not be deleted yet", reason=str(error))
-                next_s = min(next_s, loop.time() + FIRST_PURGE_S)
-                await asyncio.sleep(PAUSE_S)
+            except Exception:  # such as an item of the vault that was changed: the rest is to be deleted in time all the same
+                log.exception("deleting what a term has run out for failed")
+            else:
+                continue
+            next_s = min(next_s, loop.time() + FIRST_PURGE_S)
+            await asyncio.sleep(PAUSE_S)
 
     async def finish_withdrawals(self) -> int:
         """Remove the comments of erased accounts, in the order of writing; how many were removed. Raises Refusal, StoreError."""

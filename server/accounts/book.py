@@ -27,9 +27,19 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, Programmi
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from server.accounts import events, standing, tables
-from server.accounts.events import AccountEvent, AccountKind, Entry, Opened, Origin
+from server.accounts.events import (
+    AccountEvent,
+    AccountKind,
+    ConsentWithdrawn,
+    Entry,
+    Erased,
+    Opened,
+    Origin,
+    PublicStep,
+    VerificationWithdrawn,
+)
 from server.accounts.standing import Standing
-from server.errors import StoreError, StoreUnavailable
+from server.errors import Refusal, StoreError, StoreUnavailable
 from server.store import migrate, sqlite
 
 _T = TypeVar("_T")
@@ -39,6 +49,12 @@ BUSY_MS: Final = 2_000
 CACHED_STANDINGS: Final = 65_536
 """Standings kept in memory; the longest unused is dropped and folded anew when it is wanted. Those of open connections are
 held by these."""
+
+OWN_ENTRIES: Final = 200
+OWN_ENTRIES_MS: Final = 86_400_000
+"""So many entries of its ledger can an account, or its platform's token, cause within a day: the ledger is folded whole and nothing
+is ever taken out of it, so who gives and takes back a consent all day would slow down everybody's transactions."""
+_BY_ITSELF: Final = ("person", "platform")
 
 log = structlog.get_logger("accounts")
 
@@ -73,7 +89,12 @@ class Transaction:
         return True
 
     def append(self, account: str, event: AccountEvent, *, actor: str, role: str) -> Entry:
-        """Append to the ledger. The account must be there (:meth:`open`), or the transaction fails."""
+        """Append to the ledger. The account must be there (:meth:`open`), or the transaction fails.
+
+        Raises Refusal ``too_many_attempts`` for what an account begins itself, beyond :data:`OWN_ENTRIES`.
+        """
+        if role in _BY_ITSELF and not _ends(event):
+            self._bound_own(account)
         data = events.encode(event)
         tag: str = type(event).__struct_config__.tag  # type: ignore[assignment] # every event has one
         row = {"account": account, "at_ms": self.now_ms, "actor": actor, "role": role, "kind": tag, "data": data}
@@ -82,6 +103,13 @@ class Transaction:
         entry = Entry(id=int(found[0]), account=account, at_ms=self.now_ms, actor=actor, role=role, event=event)
         self.entries.append(entry)
         return entry
+
+    def _bound_own(self, account: str) -> None:
+        ledger = tables.ledger.c
+        own = select(ledger.at_ms).where(ledger.account == account, ledger.role.in_(_BY_ITSELF)).order_by(ledger.id.desc())
+        oldest_ms = self.sql.execute(own.offset(OWN_ENTRIES - 1).limit(1)).scalar()
+        if oldest_ms is not None and oldest_ms > self.now_ms - OWN_ENTRIES_MS:
+            raise Refusal("too_many_attempts", "changes of one's own", retry_after_ms=oldest_ms + OWN_ENTRIES_MS - self.now_ms)
 
     def standing(self, account: str) -> Standing:
         """The account's standing, what this transaction appended included."""
@@ -277,6 +305,13 @@ def read_standing(connection: Connection, account: str) -> Standing:
 def newest_entry(connection: Connection) -> int:
     """The id of the ledger's newest entry; 0: it is empty."""
     return connection.execute(select(func.max(tables.ledger.c.id))).scalar() or 0
+
+
+def _ends(event: AccountEvent) -> bool:
+    """Whether an event takes something away that one before it gave: that is possible at any time, and once for each."""
+    if isinstance(event, PublicStep):
+        return event.state == "revoked"
+    return isinstance(event, Erased | ConsentWithdrawn | VerificationWithdrawn)
 
 
 def entry_of(row: RowMapping) -> Entry:

@@ -33,8 +33,8 @@ def begin(tx: Transaction, heads: Mapping[str, int]) -> None:
 
 def fit(tx: Transaction, heads: Mapping[str, int]) -> list[str]:
     """The logs may be older than the book, when a backup of theirs was put back: bring places that lie beyond them back to ``heads``,
-    or what is decided under these numbers from now on would never count. Comments of erased accounts, which the backup may hold again,
-    are to be removed once more. Returns the rooms; empty: the logs are those that the book knows."""
+    or what is decided under these numbers from now on would never count. Comments of erased accounts, which the backup may hold
+    again, are to be removed once more. Returns the rooms; empty: the logs are those that the book knows."""
     beyond = [room for room, seq in places(tx.sql).items() if seq > heads.get(room, 0)]
     for room in beyond:
         row = followed.c.room == room

@@ -202,6 +202,18 @@ def _end(
     tx.tell(found.account, "measure_lifted", {**told, "room": found.room, "seq": found.seq})
 
 
+def keep_out(tx: Transaction, account: str) -> None:
+    """The account is about to give up its claims, being erased: what keeps it from posting keeps the person from signing up anew.
+
+    The marks of the identity go into the blacklist for as long as the suspension or closing that lasts longest; under a blacklist
+    they are there already.
+    """
+    standing = [each for each in tx.standing(account).in_force(tx.now_ms) if each.rung in ("suspend", "close", "blacklist")]
+    if standing and not any(each.rung == "blacklist" for each in standing):
+        longest = max(standing, key=lambda each: (each.until_ms == 0, each.until_ms))
+        _mark(tx, account, longest.id, longest.until_ms)
+
+
 def count_removal(
     tx: Transaction,
     account: str,

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection, delete, insert, select, update
 
-from server.accounts import appeals, events, holds, sessions, tables
+from server.accounts import appeals, events, holds, measures, sessions, tables
 from server.accounts.book import Transaction, read_entries
 from server.accounts.events import Consented, ConsentWithdrawn, Erased, PublicStep, Signed, VerificationWithdrawn, Verified
 from server.accounts.fields import FIELDS, PURPOSE, PURPOSES, TERM, Field, Purpose, vault_fields
@@ -194,9 +194,10 @@ _MEASURE: Final = (
 def erase(tx: Transaction, vault: Vault, account: str, *, actor: str, role: str) -> bool:
     """Close an account for good and delete what is stored of the person; afterwards nothing of the vault can be decrypted.
 
-    What stays: the ledger, which names nobody; marks of the blacklist while their measure lasts; records of connections for their
-    term. Returns False when a hold covers the account: it is closed and locked at once, and deleted when the hold ends.
-    Follow the commit by :func:`server.accounts.vault.scrub`. Raises Refusal ``account_not_found``, ``account_closed``.
+    What stays: the ledger, which names nobody; marks of the blacklist while their measure lasts, a suspension and a closing too
+    (:func:`server.accounts.measures.keep_out`); records of connections for their term. Returns False
+    when a hold covers the account: it is closed and locked at once, and deleted when the hold ends. Follow the commit by
+    :func:`server.accounts.vault.scrub`. Raises Refusal ``account_not_found``, ``account_closed``.
     """
     standing = _open(tx, account)
     if standing.public not in ("", "rejected", "revoked"):
@@ -230,6 +231,7 @@ def sweep(tx: Transaction, vault: Vault, account: str) -> bool:
 def _delete(tx: Transaction, vault: Vault, account: str) -> None:
     """Everything of an erased account that is about the person."""
     vault.destroy(tx, account)
+    measures.keep_out(tx, account)
     vault.release(tx, account)
     appeals.forget(tx, account)
     accounts, nicknames = tables.accounts, tables.nicknames

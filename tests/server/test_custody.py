@@ -13,6 +13,7 @@ import pytest
 from server import custody
 from server.accounts import holds, privacy
 from server.accounts.people import People
+from server.accounts.vault_keys import VaultError
 from server.custody import Custody
 from server.errors import Refusal, StoreUnavailable
 from server.settings import Settings
@@ -170,6 +171,30 @@ async def test_the_task_removes_and_purges_and_outlives_a_fault(world: World, mo
     world.store.heal()
     async with asyncio.timeout(20):
         while len(world.removed()) < 3 or world.store.connections_of("ann", 9):  # noqa: ASYNC110 - nor here
+            await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_the_task_outlives_a_fault_of_ours(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An item of the vault that was changed, say, ends neither the purging nor the removing of comments."""
+    monkeypatch.setattr(custody, "FIRST_PURGE_S", 0.02)
+    monkeypatch.setattr(custody, "PAUSE_S", 0.01)
+    sound, broken = privacy.open_withdrawals, [True]
+
+    def look(connection: Any) -> list[tuple[str, int]]:
+        if broken:
+            broken.clear()
+            raise VaultError("an item of the vault was changed")
+        return sound(connection)
+
+    monkeypatch.setattr(privacy, "open_withdrawals", look)
+    await world.custody.erase("ann", remove_comments=True, actor="ann", role="person")
+    task = asyncio.create_task(world.custody.run())
+    async with asyncio.timeout(20):
+        while len(world.removed()) < 3:
+            assert not task.done()
             await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -17,10 +17,10 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from server.accounts import tables
 from server.accounts.book import Accounts, Letter, Transaction, new_id, newest_entry, read_entries, read_standing
-from server.accounts.events import Counted, LessonTaken, Signed
+from server.accounts.events import Consented, ConsentWithdrawn, Counted, Erased, LessonTaken, Signed
 from server.accounts.standing import Standing
 from server.errors import ConfigError, Refusal, StoreUnavailable, StoreUnknown
-from tests.support.accounts import Clock, add_person, book, letters, person, standing
+from tests.support.accounts import DAY_MS, Clock, add_person, book, letters, person, standing, verify
 
 
 @pytest.fixture
@@ -121,6 +121,34 @@ def test_an_account_is_opened_once(accounts: Accounts) -> None:
     entries = accounts.read_now(lambda connection: read_entries(connection, "a-1") + read_entries(connection, "h-1"))
     assert [(each.account, each.actor, each.role) for each in entries] == [("a-1", "a-1", "person"), ("h-1", "host", "host")]
     assert standing(accounts, "h-1").origin == "host"
+
+
+def test_what_an_account_begins_itself_is_bounded(accounts: Accounts, clock: Clock) -> None:
+    """Two hundred entries of its own within a day: then it is told how long to wait. What ends something goes on, and so does what
+    others write."""
+
+    def consent(tx: Transaction) -> None:
+        tx.append("a-1", Consented(purpose="guardian", version="1"), actor="a-1", role="person")
+
+    def withdraw(tx: Transaction) -> None:
+        tx.append("a-1", ConsentWithdrawn(purpose="guardian"), actor="a-1", role="person")
+
+    def fill(tx: Transaction) -> None:
+        person(tx)
+        for _ in range(99):
+            consent(tx)
+            withdraw(tx)
+
+    accounts.write_now(fill)  # with Opened and Signed these are 200
+    with pytest.raises(Refusal, match="too_many_attempts") as refused:
+        accounts.write_now(consent)
+    assert refused.value.retry_after_ms == DAY_MS
+    accounts.write_now(withdraw)
+    accounts.write_now(lambda tx: verify(tx, "a-1"))
+    accounts.write_now(lambda tx: tx.append("a-1", Erased(), actor="a-1", role="person"))
+    accounts.write_now(lambda tx: person(tx, "a-2"))
+    clock.forward(days=1)
+    accounts.write_now(consent)
 
 
 def test_a_transaction_sees_what_it_appended(accounts: Accounts) -> None:
