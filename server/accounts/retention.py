@@ -82,16 +82,19 @@ def sweep_erased(tx: Transaction, vault: Vault) -> int:
 
 
 def sweep_withdrawn(tx: Transaction, vault: Vault) -> int:
-    """Delete what was kept for a purpose whose consent ended under a hold; how many accounts there were in this batch."""
-    items = tables.vault_items.c
+    """Delete what was kept for a purpose whose consent ended under a hold; how many accounts there were in this batch.
+
+    Nothing is kept without a consent (:func:`server.accounts.privacy.require`), so only accounts that have ever withdrawn one are
+    looked at: those are few, and fewer of them have anything left.
+    """
+    items, ledger = tables.vault_items.c, tables.ledger.c
+    withdrew = select(ledger.account).where(ledger.kind == "consent_withdrawn")
     swept = 0
     for purpose in PURPOSES:
         if not purpose.consent:
             continue
-        with_fields = (
-            select(items.account).where(items.field.in_(vault_fields(purpose.name))).distinct().order_by(items.account)
-        )
-        for account in tx.sql.execute(with_fields).scalars().all():
+        left = items.field.in_(vault_fields(purpose.name)), items.account.in_(withdrew)
+        for account in tx.sql.execute(select(items.account).where(*left).distinct().order_by(items.account)).scalars().all():
             if swept < BATCH and purpose.name not in tx.standing(account).consents and privacy.sweep(tx, vault, account):
                 swept += 1
     return swept
