@@ -9,12 +9,14 @@ from sqlalchemy import func, insert, select, update
 from server.accounts import privacy
 from server.accounts.book import Transaction, new_id
 from server.accounts.events import Consented, ConsentWithdrawn, Verified
-from server.accounts.tables import verifications
+from server.accounts.tables import claims, verifications
 from server.accounts.vault import Vault
 from server.accounts.verify import Adapter, Answer
 from server.errors import Refusal
 
 DAY_MS: Final = 86_400_000
+PASSED_PER_DAY: Final = 5
+"""Each is paid for, and nobody has so many papers."""
 FAILED_PER_DAY: Final = 5
 """Refused attempts of one account within a day: a service that says yes or no must not serve for guessing names."""
 ASKED_PER_DAY: Final = 20
@@ -48,13 +50,12 @@ def begin(tx: Transaction, account: str, adapter: Adapter, *, under_14: bool) ->
     recent = (
         verifications.c.account == account,
         verifications.c.at_ms > tx.now_ms - DAY_MS,
-        verifications.c.result != "passed",
     )
     rows = tx.sql.execute(
         select(verifications.c.result, func.count(), func.min(verifications.c.at_ms)).where(*recent).group_by("result")
     )
     counts = {result: (count, first_ms) for result, count, first_ms in rows}
-    for result, most in (("failed", FAILED_PER_DAY), ("unavailable", ASKED_PER_DAY)):
+    for result, most in (("passed", PASSED_PER_DAY), ("failed", FAILED_PER_DAY), ("unavailable", ASKED_PER_DAY)):
         count, first_ms = counts.get(result, (0, 0))
         if count >= most:
             raise Refusal("too_many_attempts", retry_after_ms=first_ms + DAY_MS - tx.now_ms)
@@ -95,10 +96,20 @@ def _refusal(tx: Transaction, vault: Vault, account: str, answer: Answer, purpos
     try:
         privacy.require(standing, purpose)
         if answer.claim is not None:
+            if _is_another(tx, vault, account, *answer.claim):
+                return Refusal("identity_refused", "the account is another person's")
             vault.claim(tx, account, *answer.claim)
     except Refusal as refusal:
         return refusal
     return None
+
+
+def _is_another(tx: Transaction, vault: Vault, account: str, kind: str, value: str) -> bool:
+    """Whether the account has claimed to be somebody else before. Who could be several people, one after the other, would keep each
+    of them from an account of their own."""
+    rows = select(claims.c.value).where(claims.c.account == account, claims.c.kind == kind)
+    held = set(tx.sql.execute(rows).scalars())
+    return bool(held) and held.isdisjoint(mark for mark, _ in vault.marks(kind, value))
 
 
 def has_guardian(tx: Transaction, account: str) -> bool:

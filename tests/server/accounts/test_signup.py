@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from sqlalchemy import insert, select
 from structlog.testing import capture_logs
 
 from filters.verdict import Action, Verdict
-from server.accounts import holds, nicknames, privacy, tables
+from server.accounts import holds, measures, nicknames, privacy, tables, verifications
 from server.accounts.book import Accounts, Transaction, read_standing
 from server.accounts.events import Consented, VerificationWithdrawn
 from server.accounts.identity import Identity
@@ -21,7 +22,7 @@ from server.accounts.vault import Vault
 from server.accounts.verify import Answer, Question, Refused
 from server.errors import Refusal
 from server.settings import Settings
-from tests.support.accounts import Clock, add_person, book
+from tests.support.accounts import DAY_MS, Clock, add_person, book
 from tests.support.phones import Phones
 from tests.support.vaults import vault
 
@@ -267,6 +268,30 @@ async def test_a_blacklisted_number_opens_no_account(site: Site) -> None:
     assert found.account != account
 
 
+@pytest.mark.parametrize("rung", ["suspend", "close"])
+async def test_erasing_does_not_end_a_suspension_or_a_closing(site: Site, rung: Literal["suspend", "close"]) -> None:
+    """Who erases the account meanwhile signs up anew when the measure has ended or is lifted, and not before."""
+    account = await site.person()
+    days = 30 if rung == "suspend" else 0
+    measure = await site.book.write(
+        lambda tx: measures.take(
+            tx, account, rung, "L5", "rule 3", actor="staff:an", role="operator", duration_ms=days * DAY_MS
+        )
+    )
+    await site.erase(account)
+    assert (await _refused(site.come(nickname="别名"))).code.name == "blacklisted"
+    if days:
+        site.clock.forward(days=days)
+    else:
+        site.clock.forward(days=1000)
+        assert (await _refused(site.come(nickname="别名"))).code.name == "blacklisted"
+        await site.book.write(lambda tx: measures.lift(tx, measure, "R1", "a mistake", actor="staff:bo", role="senior"))
+        site.clock.forward(hours=1)
+    found = await site.come(nickname="别名")
+    assert isinstance(found, SignedIn)
+    assert found.new
+
+
 async def test_a_proof_does_not_outrun_the_blacklist(site: Site) -> None:
     """Somebody who is blacklisted between code and nickname gets no account."""
     found = await site.come(nickname="")
@@ -371,6 +396,24 @@ async def test_one_person_across_accounts(site: Site) -> None:
     assert (await _refused(site.signup.verify(other, "id_number", {"number": NUMBER}))).code.name == "blacklisted"
     assert site.results(other) == ["passed", "failed", "failed"]
     assert site.kept(other, "id_number") is None
+
+
+async def test_one_account_is_one_person(site: Site) -> None:
+    """Who was verified cannot become somebody else, and keeps nobody from an account of their own; the same number may be shown
+    again, not without end."""
+    account, other = await site.person(), await site.person(OTHER, "小红")
+    await site.consent(account)
+    await site.consent(other)
+    await site.signup.verify(account, "id_number", {"number": NUMBER})
+    refusal = await _refused(site.signup.verify(account, "id_number", {"number": "110101199003070038"}))
+    assert (refusal.code.name, refusal.detail) == ("identity_refused", "the account is another person's")
+    assert site.kept(account, "id_number") == NUMBER
+    assert await site.signup.verify(other, "id_number", {"number": "110101199003070038"}) == 2
+    for _ in range(verifications.PASSED_PER_DAY - 2):  # the phone and the number passed before
+        await site.signup.verify(account, "id_number", {"number": NUMBER})
+    asked = site.desk.asked
+    assert (await _refused(site.signup.verify(account, "id_number", {"number": NUMBER}))).code.name == "too_many_attempts"
+    assert site.desk.asked == asked
 
 
 async def test_refused_attempts_are_few(site: Site) -> None:
