@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import zoneinfo
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, Final, get_args
@@ -46,6 +47,7 @@ def _public(work: Callable[[Transaction, str, dict[str, str], dict[str, Any]], N
         given = await read_form(request, acting(request).who)
         target, by = request.path_params["account"], acting(request).by
         try:
+            given["until_ms"] = str(_day(request, given["until"]) if given.get("until") else 0)
             await write(request, lambda tx: work(tx, target, given, by))
         except Refusal as refusal:
             return await _public_page(request, refusal)
@@ -67,7 +69,7 @@ def _approve(tx: Transaction, target: str, given: dict[str, str], by: dict[str, 
     topic: Any = given.get("topic", "")
     if action not in get_args(PublicAction) or topic not in get_args(Topic):
         raise Refusal("bad_message", "action, topic")
-    until_ms = _day(given["until"]) if given.get("until") else 0
+    until_ms = int(given["until_ms"])
     granted = given.get("granted", "yes") == "yes"
     public.approve(tx, target, action, topic, given.get("basis", ""), until_ms=until_ms, granted=granted, **by)
 
@@ -108,7 +110,7 @@ async def add_licence(request: Request) -> Response:
     """``POST /staff/licences``: enter a licence."""
     given = await read_form(request, acting(request).who)
     try:
-        begins, ends = _day(given.get("from", "")), _day(given.get("until", ""))
+        begins, ends = _day(request, given.get("from", "")), _day(request, given.get("until", ""))
         features = tuple(each for each in licences.FEATURES if given.get(f"feature.{each}"))
         await write(
             request,
@@ -138,13 +140,14 @@ async def revoke_licence(request: Request) -> Response:
     return lead("/staff/licences")
 
 
-def _day(text: str) -> int:
-    """The begin of a day, UTC, as Unix ms. Raises Refusal ``bad_message``."""
+def _day(request: Request, text: str) -> int:
+    """The begin of a day where the site is, as Unix ms: the day of a licence's paper. Raises Refusal ``bad_message``."""
     try:
         day = dt.date.fromisoformat(text)
     except ValueError:
         raise Refusal("bad_message", "day: YYYY-MM-DD") from None
-    return int(dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC).timestamp() * 1000)
+    zone = zoneinfo.ZoneInfo(services(request).settings.time_zone)
+    return int(dt.datetime(day.year, day.month, day.day, tzinfo=zone).timestamp() * 1000)
 
 
 def _step(step: str, needs: Any, work: Any) -> Rule:

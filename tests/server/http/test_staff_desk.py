@@ -211,6 +211,8 @@ async def test_licences_are_entered_and_revoked(desk: Desk, services: FakeServic
     assert (await desk.post("/staff/licences", **{**fields, "from": "x"})).status_code == 400
     assert (await desk.post("/staff/licences", **fields, feature__news="1")).status_code == 303
     assert licences.licensed(await services.people.standing("a-1"), "news", START_MS)
+    (held,) = (await services.people.standing("a-1")).licences
+    assert (held.from_ms, held.until_ms) == (1_577_808_000_000, 4_070_880_000_000)  # days of Shanghai, as on the paper
     assert "许可证 77" in await text(desk, "/staff/licences")
     own = services.people.book.read_now(lambda c: licences.listed(c, START_MS, "provider"))[0]
     assert (await desk.post("/staff/licences/revoke", licence=own.id, basis="given back")).status_code == 303
