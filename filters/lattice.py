@@ -80,6 +80,7 @@ UNUSUAL: Final = _unusual()
 _FACE_INSIDE: Final = re.compile("[\U0001f600-\U0001f64f\U0001f90c-\U0001f93a\U0001f970-\U0001f97a](?=[\u3400-\u9fff])")
 _SYLLABLES: Final = frozenset(syllable for syllable in CODE_OF if syllable not in {"m", "n", "ng", "hm", "hng", "r"})
 LETTERS: Final = re.compile(r"[a-z]{2,48}")
+HAS_LETTERS: Final = re.compile("[a-z]").search
 
 
 @lru_cache(maxsize=20_000)
@@ -116,13 +117,16 @@ def _edges(char: str) -> tuple[Edge, ...]:
     )
 
 
-def _guesses(char: str) -> tuple[str, int]:
-    """Codes that an unusual character may stand for besides its own, and how many of them are second readings."""
+@lru_cache(maxsize=20_000)
+def _guesses(char: str) -> tuple[str, int, frozenset[str]]:
+    """Codes that an unusual character may stand for besides its own, how many of them are second readings, and the codes as a set."""
     found = READINGS.get(char)
     if not found:
-        return EMOJI.get(char, ""), 0
+        codes = EMOJI.get(char, "")
+        return codes, 0, frozenset(codes)
     second = CODE_OF[found[1]] if len(found) > 1 else ""
-    return second + SHAPES.get(char, ""), len(second)
+    codes = second + SHAPES.get(char, "")
+    return codes, len(second), frozenset(codes)
 
 
 # Characters without any of which nothing here has work to do; every astral one is among them. One range, one table: quick.
@@ -135,6 +139,8 @@ _FILLER: Final = re.compile(
     + "".join(chr(code) for code in (*range(0x2300, 0xD800), *range(0xF900, 0x10000)) if not chr(code).isalpha())
     + "\U0001d000-\U0001d3ff\U0001f000-\U0001ffff]"
 )
+# These and more: where it finds nothing, nothing is a filler by :func:`_is_filler` either.
+_PERHAPS_FILLER: Final = re.compile(_FILLER.pattern[:-1] + "\U00010000-\U0010ffff]")
 
 
 def marks_of(folded: str) -> list[int] | None:
@@ -159,8 +165,9 @@ def marks_of(folded: str) -> list[int] | None:
 
 
 def _in_word(folded: str, place: int) -> bool:
-    with_next, with_last = folded[place : place + 2], folded[max(0, place - 1) : place + 1]
-    return (len(with_next) == 2 and with_next in WORDS) or (len(with_last) == 2 and with_last in WORDS)
+    if place + 1 < len(folded) and folded[place : place + 2] in WORDS:
+        return True
+    return place > 0 and folded[place - 1 : place + 1] in WORDS
 
 
 @lru_cache(maxsize=4_096)
@@ -184,15 +191,19 @@ def syllables_in(run: str) -> tuple[tuple[int, int, str], ...]:
 def _longs(folded: str, marks: list[int]) -> dict[int, list[Long]]:
     """Pieces of several characters, by where they start: syllables in Latin letters, and near unusual characters split ones."""
     out: dict[int, list[Long]] = {}
-    runs = [run for run in LETTERS.finditer(folded) if is_pinyin(run.group())]
+    runs = [run for run in LETTERS.finditer(folded) if is_pinyin(run.group())] if HAS_LETTERS(folded) else []
     for run in runs:
         if len(runs) == 1 and run.group() in ENGLISH:
             continue
         for start, end, code in syllables_in(run.group()):
             out.setdefault(run.start() + start, []).append((run.start() + end, code, Kind.LATIN))
-    near = {place for mark in marks for place in range(mark - CLOSE, mark + CLOSE + 1)}
-    for start in sorted(near):
-        if start < 0 or folded[start : start + 2] not in _SPLIT_STARTS:
+    begun = 0
+    for start in [place for mark in marks for place in range(max(0, mark - CLOSE), mark + CLOSE + 1)]:
+        # Marks are in order, and what is near two of them is looked at once.
+        if start < begun:
+            continue
+        begun = start + 1
+        if folded[start : start + 2] not in _SPLIT_STARTS:
             continue
         for end in range(start + 2, min(start + 4, len(folded)) + 1):
             wholes = SPLITS.get(folded[start:end], "")
@@ -326,17 +337,24 @@ def cuts_of(run: str) -> tuple[tuple[tuple[int, int], ...], ...]:
 
 def _one(char: str, mark: int, spoken: str, patterns: Patterns) -> list[Candidate]:
     """Candidates around a single unusual character: every reading of it that fits between its neighbours in turn, in one scan."""
-    guesses, seconds = _guesses(char)
+    guesses, seconds, different = _guesses(char)
     reach = patterns.longest + MAX_GAP
-    before = _FILLER.sub("", spoken[max(0, mark - reach) : mark])[-2:]
-    behind = _FILLER.sub("", spoken[mark + 1 : mark + reach])[:2]
+    first, last = max(0, mark - reach), min(len(spoken), mark + reach)
+    before, behind = spoken[max(0, mark - 2) : mark], spoken[mark + 1 : mark + 3]
+    if _FILLER.search(before + behind):
+        before = _FILLER.sub("", spoken[first:mark])[-2:]
+        behind = _FILLER.sub("", spoken[mark + 1 : last])[:2]
     possible = patterns.neighbours.beside(before, behind)
-    fitting = [number for number, code in enumerate(guesses) if code in possible]
-    if not fitting:
+    if different.isdisjoint(possible):
         return []
+    fitting = [number for number, code in enumerate(guesses) if code in possible]
     longest = patterns.longest - 1
-    left = [place for place in range(max(0, mark - reach), mark) if not _is_filler(spoken[place])][-longest:]
-    right = [place for place in range(mark + 1, min(len(spoken), mark + reach)) if not _is_filler(spoken[place])][:longest]
+    if _PERHAPS_FILLER.search(spoken, max(first, mark - longest), mark + 1 + longest):
+        left = [place for place in range(first, mark) if not _is_filler(spoken[place])][-longest:]
+        right = [place for place in range(mark + 1, last) if not _is_filler(spoken[place])][:longest]
+    else:
+        left = list(range(max(0, mark - longest), mark))
+        right = list(range(mark + 1, min(last, mark + 1 + longest)))
     places = [*left, mark, *right]
     at = len(left)
     codes = [spoken[place] for place in places]

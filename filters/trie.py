@@ -14,6 +14,8 @@ from typing import Final
 
 import msgspec
 
+# Ranges remembered: more than there are syllables, for each kind of neighbour.
+MAX_RANGES: Final = 8_192
 _BYTES: Final = {"H": 2, "I": 4, "i": 4, "Q": 8}
 
 
@@ -185,13 +187,14 @@ def _place(which: int, one: str, two: str = "\0") -> int:
 class Neighbours:
     """Letters by what stands beside them, over an :class:`Around`."""
 
-    __slots__ = ("_letters", "_places", "_size", "_starts")
+    __slots__ = ("_letters", "_places", "_ranges", "_starts")
 
     def __init__(self, found: Around) -> None:
         self._places = found.places.view()
         self._starts = found.starts.view()
         self._letters = found.letters
-        self._size = len(self._places)
+        # Where the places of a first letter begin and end, of those asked for.
+        self._ranges: dict[int, tuple[int, int]] = {}
 
     def beside(self, before: str, behind: str) -> str:
         """The letters that can stand between the letters ``before`` and ``behind`` them (at most two of each count), in any key."""
@@ -213,10 +216,21 @@ class Neighbours:
         return three in self._at(_place(2, one, two)) or two in self._at(_place(4, one))
 
     def _at(self, place: int) -> str:
-        number = bisect_left(self._places, place)
-        if number == self._size or self._places[number] != place:
+        low, high = self._ranges.get(place >> 21) or self._range(place >> 21)
+        if low == high:
+            return ""
+        number = bisect_left(self._places, place, low, high)
+        if number == high or self._places[number] != place:
             return ""
         return self._letters[self._starts[number] : self._starts[number + 1]]
+
+    def _range(self, first: int) -> tuple[int, int]:
+        low = bisect_left(self._places, first << 21)
+        found = low, bisect_left(self._places, (first + 1) << 21, low)
+        if len(self._ranges) >= MAX_RANGES:
+            self._ranges.clear()
+        self._ranges[first] = found
+        return found
 
 
 def numbered(keys: Iterable[str], found: Mapping[str, Sequence[int]]) -> Lists:
