@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
@@ -184,9 +184,10 @@ class Books:
         return slot if 0 <= slot < len(self.edges) - 1 else None
 
     def _around(self, window: Window) -> list[Tick]:
-        """Ticks of a window, with the one before it."""
-        before = [tick for tick in self._ticks if tick.at_s <= window[0]][-1:]
-        return before + [tick for tick in self._ticks if window[0] < tick.at_s <= window[1] + 0.05]
+        """Ticks of a window, with the one before it and the one after it: a short window lies between two."""
+        first = max(0, bisect_right(self._ticks, window[0], key=lambda tick: tick.at_s) - 1)
+        last = bisect_left(self._ticks, window[1], key=lambda tick: tick.at_s)
+        return list(self._ticks[first : last + 1])
 
     def _tick_at(self, at_s: float) -> Tick | None:
         number = bisect_right(self._ticks, at_s, key=lambda tick: tick.at_s)

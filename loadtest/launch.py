@@ -15,6 +15,7 @@ import uvloop
 
 from loadtest.frames import HandshakeError, ProtocolError
 from loadtest.local import UNBOUND, LocalServer
+from loadtest.participants import CONNECT_TIMEOUT_S
 from loadtest.readback import ReadbackError
 
 T = TypeVar("T")
@@ -31,6 +32,8 @@ def finish(work: Coroutine[Any, Any, T]) -> T:
     gc.set_threshold(100_000, 50, 100)  # thousands of clients live through the whole run
     try:
         return uvloop.run(work)
+    except TimeoutError:
+        raise click.ClickException(f"the server did not let somebody in within {CONNECT_TIMEOUT_S:g} s") from None
     except (OSError, HandshakeError, ProtocolError, ReadbackError, ValueError) as error:
         raise click.ClickException(str(error) or type(error).__name__) from None
 
