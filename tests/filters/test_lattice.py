@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from daachorse import CharwiseDoubleArrayAhoCorasick
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from filters.compiled import codes_of
@@ -12,6 +12,10 @@ from filters.lattice import MAX_GAP, MAX_WAYS, SHAPES, Candidate, Kind, Patterns
 from filters.lattice import search as search_marked
 from filters.normalize import CODE_OF, syllables
 from filters.trie import around, branches
+from tests.filters.timing import best_of
+
+
+BOUND_S = 0.005
 
 
 def patterns(*terms: str) -> Patterns:
@@ -94,10 +98,17 @@ def test_look_alikes() -> None:
     assert "一" not in SHAPES
 
 
+MIXED = patterns("舔狗", "黑人", "马子", "杀人犯", "好子")
+
+
+# By the clock a busy machine may take any time: it is processor time that is bounded.
+@settings(deadline=None)
 @given(st.text(st.sampled_from("舌忝犭句🐴🀃弑人hei ren~女子了一"), max_size=100))
 def test_any_mix_ends(text: str) -> None:
     """Any mix of disguises ends within the budget, and every step lies in the text."""
-    for candidate in search(text, patterns("舔狗", "黑人", "马子", "杀人犯", "好子")):
+    found: list[Candidate] = []
+    assert best_of(20, lambda: found.extend(search(text, MIXED)), BOUND_S) < BOUND_S
+    for candidate in found:
         assert all(0 <= step.start < step.end <= len(text) for step in candidate.steps)
 
 
@@ -118,3 +129,14 @@ def test_a_cry_is_no_pinyin() -> None:
     """A single letter drawn out is a cry."""
     assert not is_pinyin("aaaaaa")
     assert is_pinyin("aiai")
+
+
+@given(st.text(st.sampled_from("舌忝犭句🐴弑人hei ren~女子了一"), max_size=40), st.data())
+@settings(deadline=None)
+def test_one_unusual_character_with_and_without_fillers(text: str, data: st.DataObject) -> None:
+    """A disguised term among other things is found wherever it stands, with fillers in it or without."""
+    filler = data.draw(st.sampled_from(["", "~", "★", " "]))
+    whole = f"了了了了了了了了{text.replace('弑', '')}弑{filler}人{filler}犯"
+    places = marks_of(whole) or []
+    found = search_marked(whole, syllables(whole), places[-1:], patterns("杀人犯"))
+    assert any(candidate.steps[0].start == places[-1] for candidate in found)

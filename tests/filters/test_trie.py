@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filters.trie import Around, Lists, Neighbours, Numbers, Packed, Texts, Trie, around, branches, numbered
+from filters.trie import MAX_RANGES, Around, Lists, Neighbours, Numbers, Packed, Texts, Trie, around, branches, numbered
 
 KEYS = st.sets(st.text(st.sampled_from("abc\ue000\U0010ffff"), min_size=1, max_size=5), max_size=30).map(sorted)
 
@@ -65,3 +65,13 @@ def test_nothing_stands_beside_nothing() -> None:
     """Without keys there are no neighbours."""
     empty = Around(Numbers.of("Q", []), Numbers.of("I", [0]), "")
     assert Neighbours(empty).beside("ab", "cd") == ""
+
+
+def test_remembered_ranges_are_bounded() -> None:
+    """However many letters are asked for, so many ranges are remembered at most, and the answers stay right."""
+    neighbours = Neighbours(around(["abc", "ab"]))
+    for number in range(MAX_RANGES + 10):
+        assert neighbours.beside("", chr(0x4E00 + number)) == ""
+        assert len(neighbours._ranges) <= MAX_RANGES
+    assert set(neighbours.beside("ab", "")) == {"c"}
+    assert set(neighbours.beside("a", "")) == {"b"}
