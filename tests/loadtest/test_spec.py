@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from loadtest import spec
@@ -100,3 +101,14 @@ def test_sizes() -> None:
 def test_settings_of_a_server_of_our_own() -> None:
     """Settings are told as environment variables are."""
     assert small(server={"tick_ms": 20, "demo": True, "x": "y"}).settings() == {"tick_ms": "20", "demo": "true", "x": "y"}
+
+
+def test_the_documentation(tmp_path: Path) -> None:
+    """The example of docs/load-tests.md is a scenario; each threshold, key of a phase and shipped file is named there."""
+    text = (Path(__file__).parents[2] / "docs" / "load-tests.md").read_text()
+    example = text.partition("```toml\n")[2].partition("```")[0]
+    assert spec.read(Path(small_file(tmp_path, example))).title == "Tonight's final"
+    for kind in (spec.Thresholds, Phase):
+        missing = [field.name for field in msgspec.structs.fields(kind) if field.name not in text]
+        assert missing == []
+    assert [name for name in spec.names() if f"| `{name}` |" not in text] == []
