@@ -14,7 +14,6 @@ from filters.normalize import CODE_OF, syllables
 from filters.trie import around, branches
 from tests.filters.timing import best_of
 
-
 BOUND_S = 0.005
 
 
