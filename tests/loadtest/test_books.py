@@ -33,7 +33,7 @@ def ticks(until_s: int, *, mb_per_s: float = 0.0) -> list[Tick]:
 def comment(arena: Arena, key: str, due_s: float, answered_s: float, seq: int) -> None:
     room = arena.rooms[0]
     submission = room.ledger.add("ann", key, key, due_s)
-    room.ledger.sent(submission, due_s)
+    room.ledger.sent(submission, (due_s + answered_s) / 2 if answered_s else due_s + 5.0)  # later than it was due
     if answered_s:
         room.ledger.answer(Ack("demo", key, seq) if seq else Refused("demo", key, "banned_content"), answered_s)
 
@@ -57,6 +57,7 @@ async def test_figures_of_parts(tmp_path: Path) -> None:
     assert middle["server_cpu_share"] == pytest.approx(0.5)
     assert middle["gap_share"] == 1.0
     assert middle["p99_ms"] is None
+    assert books.figures([2])["ack_p99_ms"] == pytest.approx(900, rel=0.01)
     whole = books.whole()
     assert whole["sent_per_s"] == pytest.approx(0.2)
     assert whole["rss_slope_mb_per_h"] is None
