@@ -41,8 +41,9 @@ log = structlog.get_logger("custody")
 
 
 class Custody:
-    """Belongs to the event loop. ``read`` and ``write`` run a call of the store in a reader's and in the log writer's thread,
-    ``submit`` is the one path into the log."""
+    """Belongs to the event loop. ``read`` and ``write`` run a call of the store in a reader's thread, ``write`` one that
+    deletes (the store's own lock keeps it and the writer apart; what it raises is a StoreError). ``submit`` is the one path into
+    the log."""
 
     def __init__(
         self,

@@ -63,6 +63,10 @@ class History:
             self._trouble, self._failed_s = str(error), time.monotonic()
             raise Refusal("storage_unavailable", retry_after_ms=1000) from error
 
+    async def run(self, call: Callable[[], T]) -> T:
+        """Run any call of the store in a reader's thread; what it raises is the caller's matter."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, call)
+
     async def events(self, room: Room[Viewer], after: int, limit: int) -> list[bytes]:
         """Encoded visible events after ``after``, in order, at most ``limit``. Raises Refusal ``storage_unavailable``."""
         for _ in range(_ATTEMPTS):

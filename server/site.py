@@ -100,7 +100,7 @@ class Site:
         self.rules = rules
         self.people = people
         self.custody = Custody(
-            settings, people, store, read=history.read, write=self._in_writer, submit=self.submit, clock_ms=self.now_ms
+            settings, people, store, read=history.read, write=history.run, submit=self.submit, clock_ms=self.now_ms
         )
         self._posting = posting
         self._forms = itertools.count(1)
@@ -240,10 +240,6 @@ class Site:
             return self._current(info)
         self.hold(info)
         return info
-
-    async def _in_writer(self, call: Callable[[], Any]) -> Any:
-        """Run a call of the store in the log writer's thread, between two batches. Raises StoreError."""
-        return await asyncio.get_running_loop().run_in_executor(self._writer, call)
 
     def hold(self, info: RoomInfo) -> None:
         """Take a stored room into memory; nothing happens if it is there."""

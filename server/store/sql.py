@@ -12,7 +12,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -142,12 +142,16 @@ class SqlStore:
 
     def _read(self, query: Select[str], values: dict[str, Any], decoder: msgspec.json.Decoder[T]) -> T:
         """Run one statement, which sees one state of the database, on a connection of the pool."""
+        return self._on_reader(lambda connection: sqlite.decode(decoder, connection.execute(query, values).scalar_one()))
+
+    def _on_reader(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` on a connection of the pool. Raises StoreUnavailable."""
         if self._closed:
             raise StoreUnavailable("the store is closed")
         try:
             with self._readers.connect() as connection:
                 try:
-                    return sqlite.decode(decoder, connection.execute(query, values).scalar_one())
+                    return work(connection)
                 except BaseException:
                     connection.invalidate()  # it may be the connection that is broken
                     raise
@@ -296,8 +300,11 @@ class SqlStore:
 
     def purge(self, records_ms: int, decisions_ms: int, keep: Sequence[str], limit: int) -> int:
         """Delete records whose term has run out, at most ``limit`` of each kind; how many there were."""
+        found = self._on_reader(lambda connection: people.due(connection, records_ms, decisions_ms, keep, limit))
+        if not any(found):
+            return 0
         with self._transaction() as connection:
-            return people.purge(connection, records_ms, decisions_ms, keep, limit)
+            return people.purge(connection, found)
 
     # -------------------------------------------------------------------------------------------------- transactions
 

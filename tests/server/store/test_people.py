@@ -13,7 +13,9 @@ def test_a_purged_connection_is_not_in_the_file_any_more(tmp_path: Path) -> None
     """Address, nickname and region are gone from the tables of the database, and reports have lost their source."""
     store = SqlStore.open(tmp_path / "barrage.db")
     store.create_room("a", "Room A", "live", 100)
-    store.append([connection("c1", address="203.0.113.77"), report(address="203.0.113.78"), held(author_name="某人", region="青海")])
+    store.append(
+        [connection("c1", address="203.0.113.77"), report(address="203.0.113.78"), held(author_name="某人", region="青海")]
+    )
     assert store.purge(9_000, 9_000, [], 10) == 3
     store.close()
     with sqlite3.connect(tmp_path / "barrage.db") as database:
@@ -23,3 +25,15 @@ def test_a_purged_connection_is_not_in_the_file_any_more(tmp_path: Path) -> None
     assert "某人" not in dump
     assert "青海" not in dump
     assert "please look" in dump
+
+
+def test_a_purge_keeps_no_writer_waiting_while_it_looks(tmp_path: Path) -> None:
+    """Where nothing is due it does without the writer's lock, and what it needs the lock for are the rows that it has found."""
+    store = SqlStore.open(tmp_path / "barrage.db")
+    store.append([connection("c1"), connection("c2")])
+    with store._lock:
+        assert store.purge(1, 1, [], 10) == 0
+    assert store.purge(9_000, 9_000, [], 1) == 1
+    assert store.purge(9_000, 9_000, [], 1) == 1
+    assert store.purge(9_000, 9_000, [], 1) == 0
+    store.close()
