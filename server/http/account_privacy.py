@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 import orjson
+from anyio import to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -118,7 +119,9 @@ async def copy(request: Request) -> Response:
     found = services(request)
     if not is_fresh(who, found.people.clock_ms()):
         return await _page(request, Refusal("step_up_required"), "copy")
-    body = orjson.dumps(await found.custody.export(who.holder), option=orjson.OPT_INDENT_2)
+    export = await found.custody.export(who.holder)
+    # In a thread: 100,000 comments take so long that everybody's comments would wait.
+    body = await to_thread.run_sync(lambda: orjson.dumps(export, option=orjson.OPT_INDENT_2))
     name = _NOT_IN_NAMES.sub("-", f"barrage-{who.holder}")[:80]
     headers = {"Content-Disposition": f'attachment; filename="{name}.json"', "X-Content-Type-Options": "nosniff"}
     return Response(body, media_type="application/json", headers=headers)
