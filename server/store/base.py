@@ -295,7 +295,7 @@ class Store(Protocol):
 
     def purge(self, records_ms: int, decisions_ms: int, keep: Sequence[str], limit: int) -> int:
         """Delete what its term has run out for, at most ``limit`` of each kind in one durable transaction; how many there were.
-        Called by the writer's thread until it gives 0.
+        Called until it gives 0, by a reader's thread: what is due is looked for through whole tables before the writer waits.
 
         Connections that were opened before ``records_ms`` are deleted, and reports from before lose their source address; screened
         comments from before ``decisions_ms`` lose their text and nickname (their key stays taken). Nothing of the
