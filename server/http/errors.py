@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, ExceptionHandler, Message, Receive, Scope, Send
 
 from server.core.address import client_address, parse_networks
-from server.errors import CODES, Code, Refusal
+from server.errors import CODES, Code, Refusal, StoreError, StoreUnknown
 
 log = structlog.get_logger("http")
 
@@ -51,6 +51,12 @@ def problem(code: Code, detail: str = "", retry_after_ms: int = 0, headers: Mapp
 async def _on_refusal(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)
     return problem(error.code, error.detail, error.retry_after_ms)
+
+
+async def _on_store_error(request: Request, error: Exception) -> Response:
+    """A database that fails under a part of accounts is as temporary as one that fails under a comment."""
+    name = "outcome_unknown" if isinstance(error, StoreUnknown) else "storage_unavailable"
+    return problem(CODES[name], "", 1000)
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
@@ -141,5 +147,9 @@ def _cors_headers(allowed: tuple[str, ...], origin: str) -> dict[str, str]:
     return {"Vary": "Origin"} | ({"Access-Control-Allow-Origin": origin, **exposed} if origin in allowed else {})
 
 
-handlers: Final[Mapping[Any, ExceptionHandler]] = {Refusal: _on_refusal, HTTPException: _on_http_exception}
+handlers: Final[Mapping[Any, ExceptionHandler]] = {
+    Refusal: _on_refusal,
+    StoreError: _on_store_error,
+    HTTPException: _on_http_exception,
+}
 middleware: Final = [Middleware(Guard), Middleware(ClientAddress), Middleware(ReadCors)]

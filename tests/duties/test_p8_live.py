@@ -99,6 +99,7 @@ def test_duty_p8_a_term_that_ended_while_the_server_was_down_is_over(server: Ser
         book.write_now(suspend)
     finally:
         book.close()
+    server.start()
     with enter(server, "p8-short") as short, enter(server, "p8-long") as long:
         assert say(short, "over", "k1")["op"] == "held", "the suspension cost credit, so that it is reviewed first"
         assert say(long, "not over", "k1")["code"] == "account_suspended"

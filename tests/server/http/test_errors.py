@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from server.errors import CODES, Refusal
+from server.errors import CODES, BarrageError, Refusal, StoreUnavailable, StoreUnknown
 from server.http.errors import problem
 from server.settings import Settings
 from tests.support.services import FakeServices
@@ -223,3 +223,17 @@ async def test_nothing_but_reading_is_opened_to_other_sites(tmp_path: Path) -> N
     for path in ("/api/operator/rooms", "/demo/token", "/rooms/demo"):
         answer = await cors(tmp_path, ("*",), "https://a.example", path=path)
         assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(StoreUnavailable("/data/accounts.db: the disk is full"), "storage_unavailable"),
+                        (StoreUnknown("/data/accounts.db: the disk reports an error"), "outcome_unknown")]
+)  # fmt: skip
+async def test_a_database_that_fails_is_temporary(tmp_path: Path, error: BarrageError, code: str) -> None:
+    """Whatever part of the server met it: try again, and nothing of where the files are."""
+    app = application(FakeServices(tmp_path), [Route("/x", raising(error))])
+    async with browsing(app) as client:
+        answer = await client.get("/x")
+    assert (answer.status_code, answer.json()["code"]) == (CODES[code].http, code)
+    assert answer.headers["retry-after"] == "1"
+    assert "accounts.db" not in answer.text
