@@ -102,17 +102,19 @@ async def test_an_unknown_outcome_is_told_by_a_retry(tmp_path: Path) -> None:
     number when the disk works again, and stands in the log once."""
     async with world(tmp_path / "data") as found:
         await found.fill(30)
-        found.mark()
-        with files_that_cannot_grow(found):
-            answer = await found.say("到了吗？")
-            assert isinstance(answer, Refused), answer
-            assert (answer.code, answer.temporary) == ("outcome_unknown", True)
-            assert "the disk reports an error: see the kernel's log" in await found.unready("store")
-            await found.refused(within_s=ANSWER_S)
-            assert found.live == 30
-        await found.ready()
+        async with found.seat() as author:
+            assert isinstance(await found.say_from(author, "我在。"), Ack)  # and so the beginning of the connection is recorded
+            found.mark()
+            with files_that_cannot_grow(found):
+                answer = await found.say_from(author, "到了吗？")
+                assert isinstance(answer, Refused), answer
+                assert (answer.code, answer.temporary) == ("outcome_unknown", True)
+                assert "the disk reports an error: see the kernel's log" in await found.unready("store")
+                await found.refused(within_s=ANSWER_S)
+                assert found.live == 31
+            await found.ready()
         await found.whole()
-        assert [each.outcome for each in found.ledger if each.author == "asker"] == ["acked", "acked"]
+        assert [each.outcome for each in found.ledger if each.author == "asker"] == ["acked", "acked", "acked"]
 
 
 async def test_a_broken_disk_under_load(tmp_path: Path) -> None:

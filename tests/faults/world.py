@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from loadtest.feed import Feed
@@ -242,16 +242,28 @@ class World:
         return await self._ask(self.ledger.add("asker", f"asker-{next(self._keys)}", text))
 
     async def _ask(self, submission: Submission) -> Answer:
+        async with self.seat() as socket:
+            return await self._ask_from(socket, submission)
+
+    @asynccontextmanager
+    async def seat(self) -> AsyncIterator[ClientConnection]:
+        """Somebody in the room, signed in: with nothing left to record before the first comment."""
         mint = Mint.of(self.server.data)
         await mint.ask(self.server.url)
-        token = mint.token("asker", "asker")
-        async with connect(self.server.ws_url(ROOM, token), max_size=None) as socket:
+        async with connect(self.server.ws_url(ROOM, mint.token("asker", "asker")), max_size=None) as socket:
             await _answer(socket, "joined")
-            started = time.perf_counter()
-            self.ledger.sent(submission, started)
-            said = {"op": "say", "room": ROOM, "key": submission.key, "text": submission.text}
-            await socket.send(json.dumps(said))
-            answer = decode(await asyncio.wait_for(_answer(socket, "ack", "held", "refused"), PATIENCE_S))
+            yield socket
+
+    async def say_from(self, socket: ClientConnection, text: str) -> Answer:
+        """As :meth:`say`, by somebody who is there already."""
+        return await self._ask_from(socket, self.ledger.add("asker", f"asker-{next(self._keys)}", text))
+
+    async def _ask_from(self, socket: ClientConnection, submission: Submission) -> Answer:
+        started = time.perf_counter()
+        self.ledger.sent(submission, started)
+        said = {"op": "say", "room": ROOM, "key": submission.key, "text": submission.text}
+        await socket.send(json.dumps(said))
+        answer = decode(await asyncio.wait_for(_answer(socket, "ack", "held", "refused"), PATIENCE_S))
         self.took_s = time.perf_counter() - started
         assert isinstance(answer, Ack | Held | Refused)
         self.ledger.answer(answer, time.perf_counter())
