@@ -118,8 +118,8 @@ def test_duty_p5_1_the_newcomers_way(site: Site, visit_site: Open, axe: str, scr
 
 
 def test_the_player_keeps_its_token_fresh(site: Site, visit_site: Open) -> None:
-    """The page gets a token from the session, signs its connection in, and asks for a new one before the old one has expired. When the
-    session was ended elsewhere, the page goes on as a reader's."""
+    """The page gets a token from the session, signs its connection in, and asks for a new one before the old one has expired. When
+    the session was ended elsewhere, the page goes on as a reader's."""
     room = site.new_room()
     page = visit_site(f"/account/sign-in?return=/rooms/{room}")
     go_in(site, page, new_name())

@@ -45,4 +45,9 @@ def test_countries_have_the_names_of_cldr() -> None:
 
 def test_a_name_is_translated_or_stands_for_itself() -> None:
     """The unknown place has a name too; what a later version may know is shown as it is."""
-    assert (english("广东"), english("日本"), english(UNKNOWN), english("月球")) == ("Guangdong", "Japan", "an unknown place", "月球")
+    assert (english("广东"), english("日本"), english(UNKNOWN), english("月球")) == (
+        "Guangdong",
+        "Japan",
+        "an unknown place",
+        "月球",
+    )
