@@ -12,6 +12,7 @@ from server.accounts.keys import read_or_create_secret
 from server.accounts.passkeys import Challenges, Site
 from server.accounts.passwords import Passwords
 from server.accounts.sessions import Policy
+from server.errors import Refusal
 from server.settings import Settings
 
 IDLE_MS: Final = 30 * 60 * 1000
@@ -20,6 +21,28 @@ ABSOLUTE_MS: Final = 12 * 3600 * 1000
 SESSIONS: Final = 3
 HASHES_AT_ONCE: Final = 2
 """Each takes 64 MiB for some 50 ms; who comes later waits."""
+WAITING_MAX: Final = 64
+"""How many wait at once, which is for some two seconds; who comes then is refused."""
+
+
+class Hashing:
+    """Turns at hashing passwords, bounded: ``async with hashing`` waits for one, or raises Refusal ``too_many_requests``."""
+
+    def __init__(self) -> None:
+        self._turns = asyncio.Semaphore(HASHES_AT_ONCE)
+        self._waiting = 0
+
+    async def __aenter__(self) -> None:
+        if self._waiting >= WAITING_MAX:
+            raise Refusal("too_many_requests", "many people sign in at this moment", retry_after_ms=2000)
+        self._waiting += 1
+        try:
+            await self._turns.acquire()
+        finally:
+            self._waiting -= 1
+
+    async def __aexit__(self, *error: object) -> None:
+        self._turns.release()
 
 
 class StaffDesk:
@@ -29,7 +52,7 @@ class StaffDesk:
         """Raises ConfigError."""
         key = read_or_create_secret(settings.data_dir / "session.key")
         self.passwords = Passwords()
-        self.hashing: Final = asyncio.Semaphore(HASHES_AT_ONCE)
+        self.hashing: Final = Hashing()
         self.devices: Final = Devices(hashlib.sha256(b"devices of staff\0" + key).digest())
         self.challenges: Final = Challenges()
         self.policy: Final = Policy(idle_ms=IDLE_MS, absolute_ms=ABSOLUTE_MS, most=SESSIONS)

@@ -11,7 +11,7 @@ import pytest
 
 from server.accounts import measures
 from server.accounts.book import Transaction
-from server.accounts.events import Measured
+from server.accounts.events import Counted, Measured
 from server.accounts.identity import Identity
 from server.accounts.permit import LEVELS
 from server.errors import Refusal
@@ -209,3 +209,74 @@ def test_the_agreement_of_the_site_may_change_while_it_runs(server: RunningServe
         finally:
             people._required = before  # type: ignore[misc]
         assert client.ask({"op": "say", "room": "demo", "key": "3", "text": "三"}, "ack")["key"] == "3"
+
+
+# -- the whole matrix ---------------------------------------------------------------------------------------------------
+
+MEASURES: dict[str, Callable[[int], list[Measured]]] = {
+    "none": lambda now_ms: [],
+    "warn": lambda now_ms: [_measured("warn")],
+    "restrict": lambda now_ms: [_measured("restrict", functions=("post",))],
+    "suspend": lambda now_ms: [_measured("suspend", until_ms=now_ms + 3_600_000)],
+    "suspended before": lambda now_ms: [_measured("suspend", until_ms=now_ms - 1)],
+    "close": lambda now_ms: [_measured("close")],
+    "blacklist": lambda now_ms: [_measured("blacklist")],
+}
+REPORTS = {0: 0, 1: 0, 2: 4, 3: 14, 4: 24}
+"""Reports that were right, by the level that they lead to from the start's 50 points."""
+
+
+def _measured(rung: Any, **fields: Any) -> Measured:
+    return Measured(measure=f"m-{next(_accounts)}", rung=rung, code="S1", basis="house rule", **fields)
+
+
+def _expected(verified: bool, agreement: str, measure: str, level: int, mode: RoomMode) -> str:
+    """The duties, written down once more: what a person hears, in the order in which it helps them."""
+    if measure in ("close", "blacklist"):
+        return "account_closed"
+    if measure == "suspend":
+        return "account_suspended"
+    if not verified:
+        return "not_verified"
+    if agreement != "current":
+        return "agreement_required"
+    if measure == "restrict":
+        return "function_restricted"
+    if mode != "open":
+        return f"room_{mode}"
+    return "held" if level == 0 else "stands"
+
+
+def test_duty_p5_1_who_may_post_over_the_whole_matrix(server: RunningServer, account: str) -> None:
+    """duties P5(1), P6, P8, P9: verified x agreement x measure x level x room state, every combination on the running server."""
+    current = server.parts.people.required
+    signed = {"none": "", "older": "0", "current": current}
+    people = list(itertools.product((False, True), signed, MEASURES, range(5)))
+
+    def everybody(tx: Transaction) -> None:
+        for number, (verified, agreement, measure, level) in enumerate(people):
+            one = f"{account}-{number}"
+            person(tx, one, verified="phone" if verified else "", agreement=signed[agreement])
+            happened: list[Counted | Measured] = [Counted(what="removal.L", ref="x")] if level == 0 else []
+            happened += [Counted(what="report.upheld", ref=f"r{each}") for each in range(REPORTS[level])]
+            for event in (*happened, *MEASURES[measure](tx.now_ms)):
+                tx.append(one, event, actor="system", role="system")
+
+    write(server, everybody)
+    found: dict[tuple[Any, ...], str] = {}
+    modes: tuple[RoomMode, ...] = ("read_only", "closed", "open")
+    for mode in modes:
+        set_mode(server, mode)
+        for number, row in enumerate(people):
+            try:
+                outcome = post(server, f"{account}-{number}", key=f"k-{mode}")
+            except Refusal as refusal:
+                found[*row, mode] = refusal.code.name
+            else:
+                found[*row, mode] = "stands" if isinstance(outcome, Committed) else getattr(outcome, "action", "")
+    assert len(found) == 2 * 3 * len(MEASURES) * 5 * 3
+    assert {row: code for row, code in found.items() if code != _expected(*row)} == {}
+    assert set(found.values()) == {
+        "account_closed", "account_suspended", "not_verified", "agreement_required", "function_restricted", "room_read_only",
+        "room_closed", "held", "stands",
+    }  # fmt: skip
