@@ -37,8 +37,9 @@ bench: $(VENV)/.run ## Measure a server of this machine (docs/performance.md).
 bench-peers: $(VENV)/.run $(VENV)/.peers ## Measure this server and its peers in one run (docs/performance.md).
 	@$(PY) -m loadtest peers $(ARGS)
 
-docs: $(VENV)/.run ## Make the tables in docs/ from those of the program.
+docs: $(VENV)/.run ## Make the tables in docs/ from those of the program and of the tests.
 	@$(PY) -m server.documents
+	@$(PY) -m tests.duties.listing
 
 lock: $(VENV)/.uv ## Choose versions anew and lock them with hashes.
 	@$(VENV)/bin/uv pip compile --quiet --upgrade --generate-hashes --universal --no-emit-index-url --no-header \

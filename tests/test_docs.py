@@ -12,6 +12,7 @@ from server.__main__ import main
 from server.documents import BLOCKS, DOCS, made
 from server.errors import CLOSES, CODES
 from server.settings import rows
+from tests.duties import listing
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*DOCS.glob("*.md"), *ROOT.glob("*.md")])
@@ -84,18 +85,36 @@ def test_the_readme_names_commands_that_are_there() -> None:
 
 def duties() -> list[list[str]]:
     """The rows of docs/duties.md: duty, what is done, state, code, tests."""
-    text = (DOCS / "duties.md").read_text(encoding="utf-8")
+    text = (DOCS / "duties.md").read_text(encoding="utf-8").partition(listing.BEGIN)[0]
     table = [line for line in text.splitlines() if line.startswith("| ")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table[2:]]
 
 
 def duty_tests() -> set[str]:
     """All tests that claim a duty."""
-    return {
-        name
-        for path in (ROOT / "tests").rglob("test_*.py")
-        for name in re.findall(r"def (test_duty_\w+)\(", path.read_text(encoding="utf-8"))
-    }
+    return {test.name for test in listing.duty_tests()}
+
+
+def test_the_list_of_duty_tests_is_that_of_the_tests() -> None:
+    """Duty, sentence, name and place of each come from the test itself; after a change: make docs."""
+    text = listing.DOCUMENT.read_text(encoding="utf-8")
+    assert text == listing.made(text)
+
+
+def test_every_duty_that_is_shown_has_a_test_of_its_own() -> None:
+    """A row that is shown names a duty which at least one test's own name claims."""
+    claimed = {test.duty for test in listing.duty_tests()}
+    for row in duties():
+        if row[2] == "shown":
+            named = {duty.strip() for duty in row[0].split(",")}
+            assert named & claimed, row[0]
+
+
+def test_a_test_of_a_duty_names_it() -> None:
+    """The name leads to article and item."""
+    assert [listing.duty_of(f"test_duty_{name}_x") for name in ("p5_4", "p10", "t7", "p9_2")] == ["P5(4)", "P10", "T7", "P9(2)"]
+    with pytest.raises(ValueError, match="named like"):
+        listing.duty_of("test_duty_of_care")
 
 
 def test_every_duty_of_the_law_has_a_row() -> None:
@@ -118,5 +137,5 @@ def test_a_duty_that_is_shown_names_code_and_tests() -> None:
 
 def test_every_test_of_a_duty_has_a_row() -> None:
     """A test that claims to show a duty stands in the document."""
-    text = (DOCS / "duties.md").read_text(encoding="utf-8")
+    text = (DOCS / "duties.md").read_text(encoding="utf-8").partition(listing.BEGIN)[0]
     assert {name for name in duty_tests() if f"`{name}`" not in text} == set()
