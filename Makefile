@@ -10,7 +10,7 @@ INSTALL_SELF = $(PY) -c 'import pathlib, sysconfig; \
 	&& printf '\#!/bin/sh\nexec "$$(dirname "$$0")/python" -m server "$$@"\n' > $(VENV)/bin/barrage \
 	&& chmod +x $(VENV)/bin/barrage
 
-.PHONY: run test lint format bench bench-peers docs lock clean help
+.PHONY: run test coverage lint format bench bench-peers docs lock clean help
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ run: $(VENV)/.run ## Start a demo server; the data is kept in ./data. Options: A
 
 test: $(VENV)/.dev ## Run all tests, on up to four cores. Some: ARGS="tests/filters -k rate".
 	@$(PY) -m pytest -q -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+
+coverage: $(VENV)/.dev ## Run all tests and count covered lines and branches, also in the servers they start; fails below the gate.
+	@$(PY) -m pytest -q -n auto --maxprocesses 4 --dist loadfile --cov --cov-report=term $(ARGS)
 
 lint: $(VENV)/.dev ## Check style, format, types and import rules.
 	@$(VENV)/bin/ruff check --quiet .

@@ -125,6 +125,9 @@ def test_duty_p5_4_live_minus_static_is_empty_after_a_kill(tmp_path: Path) -> No
         server.start()
         viewers = [_Viewer(server) for _ in range(2)]
         poster = _Poster(server, f"r{round_number}-")
+        deadline = time.monotonic() + 30
+        while not any(viewer.received for viewer in viewers) and time.monotonic() < deadline:
+            time.sleep(0.01)
         time.sleep(0.3 + 0.17 * round_number)
         server.kill()
         for each in (*viewers, poster):

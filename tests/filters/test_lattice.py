@@ -12,7 +12,7 @@ from filters.lattice import MAX_GAP, MAX_WAYS, SHAPES, Candidate, Kind, Patterns
 from filters.lattice import search as search_marked
 from filters.normalize import CODE_OF, syllables
 from filters.trie import around, branches
-from tests.filters.timing import best_of
+from tests.filters.timing import best_of, bound
 
 BOUND_S = 0.005
 
@@ -106,7 +106,7 @@ MIXED = patterns("舔狗", "黑人", "马子", "杀人犯", "好子")
 def test_any_mix_ends(text: str) -> None:
     """Any mix of disguises ends within the budget, and every step lies in the text."""
     found: list[Candidate] = []
-    assert best_of(20, lambda: found.extend(search(text, MIXED)), BOUND_S) < BOUND_S
+    assert best_of(20, lambda: found.extend(search(text, MIXED)), bound(BOUND_S)) < bound(BOUND_S)
     for candidate in found:
         assert all(0 <= step.start < step.end <= len(text) for step in candidate.steps)
 

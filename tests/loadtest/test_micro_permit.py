@@ -7,14 +7,15 @@ import pytest
 from loadtest import micro_permit
 from loadtest.micro_permit import NOW_MS, Token, check, comments, run, standings
 from server.accounts.permit import Permit
+from tests.filters.timing import bound
 
 
 def test_a_check_costs_less_than_five_microseconds() -> None:
     """The promise of the hot path, as a median, for comments that pass and for those that are refused."""
     rows = {name: median for name, median, _ in run(1000, 3)}
     assert set(rows) == {"check, passes", "check, refused", "make a permit"}
-    assert rows["check, passes"] < 5
-    assert rows["check, refused"] < 5
+    assert rows["check, passes"] < bound(5)
+    assert rows["check, refused"] < bound(5)
 
 
 def test_the_accounts_are_mixed() -> None:

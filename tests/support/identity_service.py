@@ -62,18 +62,16 @@ class _Handler(BaseHTTPRequestHandler):
             service.asked += 1
             service.at_once += 1
             service.most_at_once = max(service.most_at_once, service.at_once)
-        try:
-            if service.fault == "slow":
-                time.sleep(0.3)
-            if service.fault == "status":
-                self._send(503, b"{}", "")
-            elif self.path == "/sms":
-                self._sms(body)
-            else:
-                self._signed(body)
-        finally:
-            with service.lock:
-                service.at_once -= 1
+        if service.fault == "slow":
+            time.sleep(0.3)
+        with service.lock:  # before the answer: with it the client may already ask the next question
+            service.at_once -= 1
+        if service.fault == "status":
+            self._send(503, b"{}", "")
+        elif self.path == "/sms":
+            self._sms(body)
+        else:
+            self._signed(body)
 
     def _sms(self, body: bytes) -> None:
         self.service.messages.append(json.loads(body))
