@@ -189,3 +189,10 @@ def say(page: Page, text: str) -> None:
     """Write into the form and send."""
     page.fill("#text", text)
     page.press("#text", "Enter")
+
+
+def follow(page: Page, selector: str, to: str = "**") -> None:
+    """Click on what leads to another document, whose address fits ``to``, and return when that has been loaded: a click alone may
+    return before the navigation that it causes."""
+    with page.expect_navigation(url=to):
+        page.click(selector)

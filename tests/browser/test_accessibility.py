@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import Site
+from tests.browser.conftest import Site, follow
 from tests.support.sender import Sender
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -61,8 +61,7 @@ def test_axe_finds_nothing(
     for path in ("/", f"/rooms/{room}/comments/0.html", f"/rooms/{room}/comments/index.html", f"/rooms/{room}/report?seq=1"):
         page.goto(path)
         problems += [f"{path} {problem}" for problem in violations(page, axe)]
-    page.click(".reasons button >> nth=0")
-    page.wait_for_url("**/reports/*")
+    follow(page, ".reasons button >> nth=0", "**/reports/*")
     problems += violations(page, axe)
     context.close()
     assert problems == []

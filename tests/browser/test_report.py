@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Site, Visitor
+from tests.browser.conftest import Site, Visitor, follow
 from tests.support.sender import Sender
 
 
@@ -19,9 +19,9 @@ def test_duty_p10_two_clicks_from_the_static_page_to_a_receipt(
     room = site.new_room()
     sender(room).say("加微信领红包吗？不，只是测试")
     page = visit(f"/rooms/{room}/comments/0.html", java_script_enabled=scripts)
-    page.click("#c1 .report")
+    follow(page, "#c1 .report")
     expect(page.locator(".quoted .text")).to_have_text("加微信领红包吗？不，只是测试")
-    page.click('.reasons button[value="S1"]')
+    follow(page, '.reasons button[value="S1"]')
     receipt = page.locator(".receipt code").text_content()
     assert receipt is not None
     assert page.url == f"{site.url}/reports/{receipt}"

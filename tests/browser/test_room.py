@@ -14,7 +14,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import UNLIMITED, Faults, Site, Visitor, rows, say
+from tests.browser.conftest import UNLIMITED, Faults, Site, Visitor, follow, rows, say
 from tests.support.sender import Sender
 
 HOSTILE = (
@@ -80,7 +80,7 @@ def test_without_scripts_the_page_shows_what_is_live(site: Site, visit: Visitor,
         for control in ("button", "input", "select", "summary", "video"):
             assert page.locator(f"{control}:visible").count() == 0, control
         expect(page.locator("noscript .hint")).to_be_visible()
-        page.click("#older")
+        follow(page, "#older")
         assert page.url.endswith(f"/rooms/{room}/comments/0.html#c22")
         assert page.locator("#c121 .text").text_content() == "the newest"
 

@@ -10,7 +10,7 @@ import pyotp
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import Faults, Site
+from tests.browser.conftest import Faults, Site, follow
 from tests.browser.test_accessibility import violations
 from tests.support.staff import PASSWORD
 
@@ -51,12 +51,9 @@ def test_a_passkey_is_added_confirms_and_signs_in(browser: Browser, site: Site, 
     page.click("[data-passkey] button")
     expect(page.locator(".entries li")).to_contain_text("laptop")
     page.goto(page.url.replace("/keys", "/confirm"))
-    page.click("[data-passkey] button")
-    page.wait_for_url("**/staff")
-    page.click(".staff-nav form button")
-    page.wait_for_url("**/staff/sign-in")
-    page.click("[data-passkey] button")
-    page.wait_for_url("**/staff")
+    follow(page, "[data-passkey] button", "**/staff")
+    follow(page, ".staff-nav form button", "**/staff/sign-in")
+    follow(page, "[data-passkey] button", "**/staff")
     expect(page.locator(".staff-nav")).to_contain_text("pass.key")
     context.close()
     assert faults.seen == []
@@ -75,8 +72,7 @@ def test_axe_finds_nothing_on_staffs_pages(browser: Browser, site: Site, axe: st
         page.evaluate("() => document.querySelectorAll('details').forEach((each) => { each.open = true; })")
         problems += violations(page, axe)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
-    page.click(".staff-nav form button")
-    page.wait_for_url("**/staff/sign-in")
+    follow(page, ".staff-nav form button", "**/staff/sign-in")
     problems += violations(page, axe)
     context.close()
     assert problems == []
