@@ -10,21 +10,15 @@ thread.
 
 from __future__ import annotations
 
-import asyncio
 import secrets
-import sqlite3
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import msgspec
 import structlog
 from sqlalchemy import Connection, RowMapping, func, insert, select
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, ProgrammingError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from server.accounts import events, standing, tables
 from server.accounts.events import (
@@ -39,13 +33,12 @@ from server.accounts.events import (
     VerificationWithdrawn,
 )
 from server.accounts.standing import Standing
-from server.errors import Refusal, StoreError, StoreUnavailable
-from server.store import migrate, sqlite
+from server.errors import Refusal, StoreUnavailable
+from server.store.embedded import Embedded
 
 _T = TypeVar("_T")
 
 SCRIPTS: Final = Path(__file__).parent / "migrations"
-BUSY_MS: Final = 2_000
 CACHED_STANDINGS: Final = 65_536
 """Standings kept in memory; the longest unused is dropped and folded anew when it is wanted. Those of open connections are
 held by these."""
@@ -141,23 +134,15 @@ class Accounts:
 
     def __init__(self, path: Path, clock_ms: Callable[[], int]) -> None:
         """``path`` is the database file, made when missing; ``clock_ms`` gives Unix time. Raises ConfigError, StoreUnavailable."""
-        self._path = path
+        self._file = Embedded(path, "accounts", tables.REVISION, SCRIPTS)
         self._clock_ms = clock_ms
-        engine = sqlite.writer_engine(path, BUSY_MS, create=True)
-        with _faults(path), engine.begin() as connection:
-            migrate.ensure(connection, str(path), tables.REVISION, SCRIPTS)
-        engine.dispose()
-        self._identity = sqlite.identity(path)
-        self._writers = sqlite.writer_engine(path, BUSY_MS)
-        self._readers = sqlite.reader_engine(path, BUSY_MS)
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="accounts-writer")
-        self._reader = ThreadPoolExecutor(2, thread_name_prefix="accounts-reader")
-        self._tasks: set[asyncio.Task[Any]] = set()
         self._listeners: list[Listener] = []
-        self._closed = False
         self.standings = Standings(self)
-        self.trouble = ""
+
+    @property
+    def trouble(self) -> str:
         """Why the last transaction or reading failed, for the operator; empty: it did not."""
+        return self._file.trouble
 
     def listen(self, listener: Listener) -> None:
         """Have ``listener`` called after each commit that touched an account."""
@@ -169,13 +154,23 @@ class Accounts:
         A caller that is cancelled meanwhile does not undo it: the transaction ends, and its standings are told.
         Raises StoreUnavailable, StoreUnknown.
         """
-        task = asyncio.ensure_future(self._write(work))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return await asyncio.shield(task)
+        return await self._file.write(lambda connection: self._transact(connection, work), self._tell)
 
-    async def _write(self, work: Callable[[Transaction], _T]) -> _T:
-        result, found, letters = await self._in_thread(self._writer, lambda: self._transact(work))
+    def write_now(self, work: Callable[[Transaction], _T]) -> _T:
+        """As :meth:`write`, in the caller's thread, where no loop runs."""
+        result, found, _ = self._file.write_now(lambda connection: self._transact(connection, work))
+        for each in found:
+            self.standings.put(each)
+        return result
+
+    def _transact(self, connection: Connection, work: Callable[[Transaction], _T]) -> tuple[_T, list[Standing], list[Letter]]:
+        book = Transaction(connection, self._clock_ms())
+        result = work(book)
+        touched = dict.fromkeys([*(entry.account for entry in book.entries), *(letter.account for letter in book.letters)])
+        return result, [read_standing(connection, account) for account in touched], book.letters
+
+    def _tell(self, written: tuple[_T, list[Standing], list[Letter]]) -> _T:
+        result, found, letters = written
         for each in found:
             self.standings.put(each)
             mine = [letter for letter in letters if letter.account == each.account]
@@ -186,68 +181,21 @@ class Accounts:
                     log.exception("a listener of the accounts failed")
         return result
 
-    def write_now(self, work: Callable[[Transaction], _T]) -> _T:
-        """As :meth:`write`, in the caller's thread, where no loop runs."""
-        result, found, _ = self._transact(work)
-        for each in found:
-            self.standings.put(each)
-        return result
-
-    def _transact(self, work: Callable[[Transaction], _T]) -> tuple[_T, list[Standing], list[Letter]]:
-        if sqlite.identity(self._path) != self._identity:
-            raise StoreUnavailable(f"{self._path}: the file was replaced or moved away under the server: restart it")
-        with _faults(self._path):
-            connection = self._writers.connect()
-            try:
-                connection.begin()
-                book = Transaction(connection, self._clock_ms())
-                result = work(book)
-                touched = dict.fromkeys(
-                    [*(entry.account for entry in book.entries), *(letter.account for letter in book.letters)]
-                )
-                found = [read_standing(connection, account) for account in touched]
-                try:
-                    connection.commit()
-                except (SQLAlchemyError, sqlite3.Error) as error:
-                    raise sqlite.failure(error, self._path, committing=True) from error
-            finally:
-                connection.close()
-        return result, found, book.letters
-
     async def read(self, work: Callable[[Connection], _T]) -> _T:
         """Run ``work`` on a connection that cannot write, in a reader's thread. Raises StoreUnavailable."""
-        return await self._in_thread(self._reader, lambda: self.read_now(work))
-
-    async def _in_thread(self, executor: ThreadPoolExecutor, work: Callable[[], _T]) -> _T:
-        """Run ``work`` there, and keep in mind whether the database served it; what else it raises is the work's own matter."""
-        if self._closed:
-            raise StoreUnavailable(f"{self._path}: the server is stopping")
-        try:
-            result = await asyncio.get_running_loop().run_in_executor(executor, work)
-        except StoreError as error:
-            if self.trouble != str(error):
-                log.error("the accounts cannot be served", error=str(error))
-            self.trouble = str(error)
-            raise
-        self.trouble = ""
-        return result
+        return await self._file.read(work)
 
     def read_now(self, work: Callable[[Connection], _T]) -> _T:
         """As :meth:`read`, in the caller's thread."""
-        with _faults(self._path), self._readers.connect() as connection:
-            return work(connection)
+        return self._file.read_now(work)
 
     async def drain(self) -> None:
         """Wait for transactions under way."""
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._file.drain()
 
     def close(self) -> None:
         """Release threads and the file; idempotent."""
-        self._closed = True
-        for executor in (self._writer, self._reader):
-            executor.shutdown(wait=True)
-        self._readers.dispose()
-        self._writers.dispose()
+        self._file.close()
 
 
 class Standings:
@@ -329,22 +277,3 @@ def entry_of(row: RowMapping) -> Entry:
 def new_id(prefix: str) -> str:
     """A random id, 80 bits, that begins with ``prefix`` and a hyphen."""
     return f"{prefix}-{secrets.token_hex(10)}"
-
-
-# A broken constraint, or a statement that does not fit the schema, is a mistake of the program: no advice on disks helps.
-_MISTAKES: Final = (IntegrityError, InterfaceError, ProgrammingError, sqlite3.IntegrityError, sqlite3.ProgrammingError)
-_MISTAKE_CODES: Final = frozenset({sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISUSE})
-
-
-@contextmanager
-def _faults(path: Path) -> Iterator[None]:
-    """Errors of the database as StoreUnavailable with advice; what the work itself raises passes, its wrong SQL too."""
-    try:
-        yield
-    except PoolTimeout as error:
-        raise StoreUnavailable(f"{path}: all connections are busy") from error
-    except (DBAPIError, sqlite3.Error) as error:
-        code = getattr(getattr(error, "orig", None) or error, "sqlite_errorcode", 0)
-        if isinstance(error, _MISTAKES) or code & 0xFF in _MISTAKE_CODES:
-            raise
-        raise sqlite.failure(error, path) from error

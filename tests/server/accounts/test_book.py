@@ -286,10 +286,10 @@ def test_a_commit_that_fails_in_between_is_unknown(accounts: Accounts, monkeypat
 
 def test_a_reading_that_gets_no_connection_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When all connections are taken for too long, the answer is that they are busy."""
-    monkeypatch.setattr("server.accounts.book.BUSY_MS", 20)
+    monkeypatch.setattr("server.store.embedded.BUSY_MS", 20)
     with book(tmp_path) as accounts, ExitStack() as held:
         for _ in range(16):
-            held.enter_context(accounts._readers.connect())
+            held.enter_context(accounts._file._readers.connect())
         with pytest.raises(StoreUnavailable, match="all connections are busy"):
             standing(accounts, "a-1")
 
@@ -306,7 +306,7 @@ async def test_trouble_is_kept_in_mind_until_it_is_over(accounts: Accounts, tmp_
             with pytest.raises(StoreUnavailable):
                 await accounts.write(person)
     assert "restart" in accounts.trouble
-    assert [each["event"] for each in logs] == ["the accounts cannot be served"]
+    assert [each["event"] for each in logs] == ["the database cannot be served"]
     moved.rename(path)
     await accounts.write(person)
     assert accounts.trouble == ""

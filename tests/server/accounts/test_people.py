@@ -31,7 +31,7 @@ def opened(folder: Path) -> Iterator[People]:
         found.close()
 
 
-def broken(work: Any) -> Any:
+def broken(*given: Any) -> Any:
     """A work that finds the database gone."""
     raise StoreUnavailable("the disk is gone")
 
@@ -53,7 +53,7 @@ async def test_what_cannot_be_read_is_refused_for_now(tmp_path: Path, monkeypatc
     with opened(tmp_path) as people:
         assert people.trouble == ""
         with monkeypatch.context() as patch:
-            patch.setattr(people.book, "read_now", broken)
+            patch.setattr(people.book._file, "read_now", broken)
             with pytest.raises(Refusal) as refusal:
                 await people.standing("a-1")
         assert (refusal.value.code.name, refusal.value.retry_after_ms) == ("storage_unavailable", 1000)
