@@ -1,8 +1,9 @@
-"""Reason codes of removals and restorations: the families of the law's duties, each code with a short name.
+"""Reason codes of decisions: the families of the law's duties, each code with a short name.
 
 A code is on every removal for good (frames, pages, records), so codes are added here and never renamed or used anew.
 Families: L unlawful content (its nine kinds, as article 15 of the Measures for Internet Information Services counts them), M
-minors, P privacy, S spam and paid posting, N news permission, A agreement, U by author or uploader, R restoration.
+minors, P privacy, S spam and paid posting, N news permission, A agreement, U by author or uploader, R restoration, K keeping
+(what was looked at may stay or appear), E operation of a room or of the site.
 """
 
 from __future__ import annotations
@@ -48,11 +49,21 @@ _TABLE: Final = (
     ReasonCode("R1", "removed by mistake", "误删恢复"),
     ReasonCode("R2", "appeal upheld", "申诉成立"),
     ReasonCode("R3", "reported fact corrected", "事实更正"),
+    ReasonCode("K1", "reviewed and allowed", "审核通过"),
+    ReasonCode("K2", "no violation found", "未发现违规"),
+    ReasonCode("K3", "malicious report", "恶意举报"),
+    ReasonCode("E1", "raid or flood", "刷屏攻击"),
+    ReasonCode("E2", "emergency, or order of an authority", "突发事件或主管部门要求"),
+    ReasonCode("E3", "review cannot keep up", "审核力量不足"),
+    ReasonCode("E4", "planned operation of the room", "正常运营安排"),
+    ReasonCode("E5", "back to normal", "恢复正常"),
 )
 
 REASONS: Final[dict[str, ReasonCode]] = {reason.code: reason for reason in _TABLE}
-REMOVAL_CODES: Final = frozenset(code for code in REASONS if code[0] != "R")
+REMOVAL_CODES: Final = frozenset(code for code in REASONS if code[0] not in "RKE")
 RESTORATION_CODES: Final = frozenset(code for code in REASONS if code[0] == "R")
+KEEPING_CODES: Final = frozenset(code for code in REASONS if code[0] == "K")
+OPERATION_CODES: Final = frozenset(code for code in REASONS if code[0] == "E")
 
 
 def check_removal(code: str, basis: str) -> None:
@@ -63,6 +74,16 @@ def check_removal(code: str, basis: str) -> None:
 def check_restoration(code: str, basis: str) -> None:
     """A restoration has a code of family R and a basis. Raises Refusal ``bad_code``."""
     _check(code, basis, RESTORATION_CODES)
+
+
+def check_keeping(code: str, basis: str) -> None:
+    """What stays, or appears after all, has a code of family K and a basis. Raises Refusal ``bad_code``."""
+    _check(code, basis, KEEPING_CODES)
+
+
+def check_operation(code: str, basis: str) -> None:
+    """A change of how a room or the site works has a code of family E and a basis. Raises Refusal ``bad_code``."""
+    _check(code, basis, OPERATION_CODES)
 
 
 def _check(code: str, basis: str, allowed: frozenset[str]) -> None:

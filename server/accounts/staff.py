@@ -30,23 +30,38 @@ Action = Literal[
     "public.view", "public.review", "public.classify", "public.file", "public.activate", "public.revoke", "public.approve",
     "licences.view", "licences.change", "vault.ask", "vault.approve", "vault.read", "erase", "log.view", "staff.view",
     "staff.change",
+    "queue.view", "queue.decide", "second.decide", "comments.remove", "comments.restore", "patrol.view", "records.view",
+    "modes.room", "modes.site", "rules.emergency", "stats.view", "training.take", "training.change", "shifts.change",
+    "outbox.view", "outbox.send", "cases.view", "cases.change", "features.view", "features.change", "holds.view", "holds.change",
+    "inspection.ask", "inspection.approve", "inspection.view", "inspection.export",
 ]  # fmt: skip
 
 _VIEW: Final[frozenset[Action]] = frozenset({"accounts.view", "appeals.view", "public.view", "licences.view"})
-_REVIEWER: Final[frozenset[Action]] = _VIEW | {"measures.take", "public.review"}
-_SENIOR: Final[frozenset[Action]] = _REVIEWER | {
-    "measures.suspend", "measures.lift", "appeals.decide", "public.classify", "public.revoke"
+_REVIEWER: Final[frozenset[Action]] = _VIEW | {
+    "measures.take", "public.review", "queue.view", "queue.decide", "second.decide", "comments.remove", "patrol.view",
+    "records.view", "stats.view", "training.take",
 }  # fmt: skip
+_SENIOR: Final[frozenset[Action]] = _REVIEWER | {
+    "measures.suspend", "measures.lift", "appeals.decide", "public.classify", "public.revoke", "comments.restore", "modes.room",
+    "training.change", "shifts.change",
+}  # fmt: skip
+_COMPLIANCE: Final[frozenset[Action]] = frozenset({
+    "patrol.view", "records.view", "stats.view", "outbox.view", "outbox.send", "cases.view", "cases.change", "features.view",
+    "features.change", "holds.view", "holds.change", "inspection.ask", "inspection.approve", "inspection.view", "inspection.export",
+})  # fmt: skip
 ROLES: Final[dict[StaffRole, frozenset[Action]]] = {
-    "operator": _SENIOR | {"measures.close"},
+    "operator": _SENIOR | {
+        "measures.close", "modes.site", "rules.emergency", "outbox.view", "outbox.send", "cases.view", "cases.change",
+        "features.view", "inspection.approve",
+    },
     "senior": _SENIOR,
     "reviewer": _REVIEWER,
-    "compliance": _VIEW | {
+    "compliance": _VIEW | _COMPLIANCE | {
         "public.review", "public.classify", "public.file", "public.activate", "public.revoke", "public.approve",
         "licences.change", "log.view",
     },
     "privacy": _VIEW | {"vault.ask", "vault.approve", "vault.read", "erase", "log.view"},
-    "inspector": _VIEW | {"log.view", "staff.view"},
+    "inspector": _VIEW | {"log.view", "staff.view", "inspection.view"},
     "admin": frozenset({"staff.view", "staff.change", "log.view", "licences.view"}),
 }  # fmt: skip
 """What each role allows; what is not here is refused. Who has several roles acts as the first of them in this order that allows the
@@ -55,6 +70,7 @@ action. The inspector's actions are those of reading alone (duty P3); the admin 
 STEP_UP: Final[frozenset[Action]] = frozenset({
     "measures.take", "measures.suspend", "measures.close", "measures.lift", "appeals.decide", "public.approve", "public.revoke",
     "licences.change", "vault.ask", "vault.approve", "vault.read", "erase", "staff.change",
+    "modes.site", "rules.emergency", "features.change", "holds.change", "inspection.ask", "inspection.approve", "inspection.export",
 })  # fmt: skip
 """Actions that ask for a fresh second factor."""
 STEP_UP_MS: Final = 5 * 60 * 1000

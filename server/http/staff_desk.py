@@ -21,7 +21,7 @@ from server.http.requests import SEQ_MAX, services, whole
 from server.http.screens import lead, read, write
 from server.http.sessions import read_form
 from server.http.staff_door import HOME, Rule, acting, authorise, may, page
-from server.reasons import REASONS
+from server.reasons import REASONS, REMOVAL_CODES
 
 DAY_MS: Final = 86_400_000
 LEDGER_SHOWN: Final = 100
@@ -98,7 +98,7 @@ async def _account_page(request: Request, refusal: Refusal | None = None, typed:
         }  # fmt: skip
 
     allowed = [rung for rung in get_args(Rung) if may(request, staff.RUNG_ACTIONS[rung]) and rung not in {"refuse", "delete"}]
-    codes = [code for code in REASONS.values() if code.code[0] not in "RU"]
+    codes = [REASONS[code] for code in REASONS if code in REMOVAL_CODES and code[0] != "U"]
     return await page(
         request, "staff_account.html", refusal, rungs=allowed, codes=codes, terms=_TERMS, functions=get_args(Function),
         typed=defaultdict(str, typed or {}), **await write(request, work),

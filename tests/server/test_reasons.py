@@ -18,7 +18,7 @@ from server.reasons import (
 
 def test_families_of_the_duties_are_all_there() -> None:
     """Every family of the duties has at least one code, unlawful content all nine."""
-    assert {code[0] for code in REASONS} == set("LMPSNAUR")
+    assert {code[0] for code in REASONS} == set("LMPSNAURKE")
     assert [code for code in REASONS if code[0] == "L"] == [f"L{number}" for number in range(1, 10)]
 
 

@@ -1,0 +1,11 @@
+"""The tables of ``review.db``, as the newest migration leaves them; a test compares the two. One module for each part of the desk.
+
+No personal data stand here: accounts by their ids, staff as ``staff:NAME``, comments by room and number. The text of a comment
+that waits for a decision is here until its term is over (:mod:`server.moderation.retention`).
+Times are Unix milliseconds, 0 for "not (yet)".
+"""
+
+from server.moderation.tables.base import APPEND_ONLY, REVISION, metadata
+from server.moderation.tables.queue import decisions, effects, items, places, receipts, views
+
+__all__ = ["APPEND_ONLY", "REVISION", "decisions", "effects", "items", "metadata", "places", "receipts", "views"]

@@ -1,0 +1,144 @@
+"""Tables of the queue: what waits, what was decided, what follows from it in the room logs, and who looked."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import CheckConstraint, Column, Float, ForeignKey, Index, Integer, LargeBinary, Table, Text
+from sqlalchemy import text as sql_text
+
+from server.moderation.tables.base import metadata, text, whole
+
+# The decision log: append-only. ``actor`` is staff:NAME, an account, or system; ``role`` what it acted as; ``rule`` the hash of the
+# rule set that stopped the comment; ``reverses`` the decision that this one takes back; ``detail`` JSON of the rest.
+decisions: Final = Table(
+    "decisions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    whole("at_ms", None),
+    text("actor", default=None),
+    text("role", default=None),
+    whole("automated"),
+    text("what", default=None),
+    text("code", default=None),
+    text("basis", default=None),
+    text("rule"),
+    text("room"),
+    whole("seq"),
+    whole("item"),
+    text("account"),  # whose comment, report or function it is about
+    whole("reverses"),
+    whole("until_ms"),
+    Column("detail", LargeBinary, nullable=False),
+    Index(None, "room", "seq"),
+    Index(None, "actor", "id"),
+    Index(None, "account", "id"),
+    Index(None, "what", "id"),
+    Index(None, "code", "id"),
+    Index(None, "at_ms"),
+    sqlite_autoincrement=True,
+    sqlite_strict=True,
+)
+
+# What a decision does in a room's log: written with the decision, done after it, again at the next start if a crash came between.
+# The draft's key is made of the decision's id, so that doing it twice is doing it once.
+effects: Final = Table(
+    "effects",
+    metadata,
+    Column("decision", Integer, ForeignKey("decisions.id"), primary_key=True),
+    text("kind", default=None),  # publish, remove, restore, notice
+    Column("draft", LargeBinary, nullable=False),
+    whole("done_ms"),
+    whole("seq"),  # the event that it became
+    text("failure"),  # the code of errors.py, when the log refused it for good
+    Index("ix_effects_open", "decision", sqlite_where=sql_text("done_ms = 0")),
+    sqlite_strict=True,
+)
+
+# What waits for a decision. ``source`` names what it is about: s:ID a held comment, c:ROOM:SEQ a reported comment, r:ROOM a room,
+# w:ID a swarm, d:ID a decision to be judged again. At most one open item of a source in a queue.
+items: Final = Table(
+    "items",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    text("queue", CheckConstraint("queue IN ('held', 'news', 'report', 'swarm', 'second')", name="queue"), default=None),
+    text("source", default=None),
+    text("room"),
+    whole("seq"),
+    text("account"),
+    text("author_id"),
+    text("author_name"),
+    text("text"),
+    text("digest"),  # equal texts in a form without width, case and spaces: decided together
+    text("code"),  # what stopped it, or what most reports say
+    text("rule"),  # hash of the rule set
+    Column("verdict", LargeBinary, nullable=False, server_default=sql_text("x''")),  # JSON: the reasons with rules and spans
+    whole("severity"),  # 0 to 100
+    whole("reach"),  # viewers of the room when it came
+    whole("reports"),
+    Column("weight", Float, nullable=False, server_default="0"),  # sum of the reporters' accuracies
+    Column("priority", Float, nullable=False, server_default="0"),  # severity x reach x weight: the higher, the sooner
+    whole("at_ms", None),
+    whole("due_ms"),
+    text("state", CheckConstraint("state IN ('open', 'decided', 'withdrawn')", name="state"), default="open"),
+    text("claimed_by"),
+    whole("lease_until_ms"),
+    whole("version"),  # counts every change of state or claim: a decision names the version that was looked at
+    whole("decision"),
+    whole("decided_ms"),
+    Index("ix_items_next", "queue", "priority", "id", sqlite_where=sql_text("state = 'open'")),
+    Index("ix_items_digest", "queue", "digest", sqlite_where=sql_text("state = 'open'")),
+    Index("ix_items_claimed", "claimed_by", "lease_until_ms", sqlite_where=sql_text("state = 'open'")),
+    Index("uq_items_source", "queue", "source", unique=True, sqlite_where=sql_text("state = 'open'")),
+    Index(None, "room", "seq"),
+    Index(None, "account", "id"),
+    Index(None, "decided_ms"),
+    sqlite_autoincrement=True,
+    sqlite_strict=True,
+)
+
+# A report of the public, by the receipt that its sender has.
+receipts: Final = Table(
+    "receipts",
+    metadata,
+    Column("receipt", Text, primary_key=True),
+    whole("item", None),
+    whole("at_ms", None),
+    whole("due_ms", None),
+    text("reason", default=None),
+    text("account"),  # of who was signed in
+    text("outcome"),  # upheld, unfounded, malicious
+    text("code"),
+    whole("decision"),
+    whole("decided_ms"),
+    Index(None, "item"),
+    Index("ix_receipts_due", "due_ms", sqlite_where=sql_text("decided_ms = 0")),
+    sqlite_strict=True,
+)
+
+# Up to which record of barrage.db each intake has read.
+places: Final = Table(
+    "places",
+    metadata,
+    Column("name", Text, primary_key=True),
+    whole("place", None),
+    sqlite_strict=True,
+)
+
+# Who looked at what (inspection, patrol, search, records): append-only.
+views: Final = Table(
+    "views",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    whole("at_ms", None),
+    text("actor", default=None),
+    text("role", default=None),
+    text("action", default=None),
+    text("subject"),
+    text("case_number"),
+    text("detail"),
+    Index(None, "case_number", "id"),
+    Index(None, "actor", "id"),
+    sqlite_autoincrement=True,
+    sqlite_strict=True,
+)
