@@ -6,6 +6,12 @@ Times are Unix milliseconds, 0 for "not (yet)".
 """
 
 from server.moderation.tables.base import APPEND_ONLY, REVISION, metadata
+from server.moderation.tables.cases import case_steps, cases
+from server.moderation.tables.features import assessments
+from server.moderation.tables.inspection import exports, inspections
+from server.moderation.tables.outbox import deliveries, findings
 from server.moderation.tables.queue import decisions, effects, items, places, receipts, views
 
-__all__ = ["APPEND_ONLY", "REVISION", "decisions", "effects", "items", "metadata", "places", "receipts", "views"]
+__all__ = [
+    "APPEND_ONLY", "REVISION", "assessments", "case_steps", "cases", "decisions", "deliveries", "effects", "exports", "findings", "inspections", "items", "metadata", "places", "receipts", "views",
+]  # fmt: skip

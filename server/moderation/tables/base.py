@@ -9,7 +9,7 @@ from sqlalchemy import Column, Integer, MetaData, Text
 REVISION: Final = "0001"
 """The newest migration of ``review.db``."""
 
-APPEND_ONLY: Final = ("decisions", "views")
+APPEND_ONLY: Final = ("decisions", "views", "exports", "deliveries", "case_steps")
 """Tables of records: triggers refuse every change."""
 
 metadata: Final = MetaData(
