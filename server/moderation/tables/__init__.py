@@ -13,5 +13,20 @@ from server.moderation.tables.outbox import deliveries, findings
 from server.moderation.tables.queue import decisions, effects, items, places, receipts, views
 
 __all__ = [
-    "APPEND_ONLY", "REVISION", "assessments", "case_steps", "cases", "decisions", "deliveries", "effects", "exports", "findings", "inspections", "items", "metadata", "places", "receipts", "views",
-]  # fmt: skip
+    "APPEND_ONLY",
+    "REVISION",
+    "assessments",
+    "case_steps",
+    "cases",
+    "decisions",
+    "deliveries",
+    "effects",
+    "exports",
+    "findings",
+    "inspections",
+    "items",
+    "metadata",
+    "places",
+    "receipts",
+    "views",
+]
