@@ -40,7 +40,9 @@ class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     For removals and restorations ``target`` is the comment's number, with ``code``, ``basis`` and ``role``; a restoration carries
     the fields of the restored comment as well (``text``, ``author_name``, ``color``, ...; ``pos_ms`` is that of the comment).
-    For notices ``notice`` is its kind (``mode`` or ``announcement``), ``text`` the announcement, ``room_mode`` the new mode.
+    For notices ``notice`` is its kind (``announcement``, ``mode`` or ``site_mode``), ``text`` the announcement, ``room_mode`` the
+    mode of the room or of the site from now on, ``until_ms`` its end if it has a term, ``slow_ms`` the pace that it sets;
+    ``code``, ``basis`` and ``role`` say why.
     """
 
     seq: int
@@ -63,6 +65,8 @@ class Event(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     region: str = ""
     label: str = ""
     label_kind: str = ""
+    until_ms: int = 0
+    slow_ms: int = 0
 
 
 SAID: Final = ("text", "author_id", "author_name", "region", "label", "label_kind")
@@ -151,8 +155,9 @@ def event_object(event: Event) -> dict[str, Any]:
     out: dict[str, Any] = {"seq": event.seq, "kind": event.kind, "at_ms": event.at_ms}
     if event.kind == "notice":
         out["notice"] = event.notice
-        if event.notice == "mode":
+        if event.room_mode:
             out["mode"] = event.room_mode
+        out.update((name, value) for name in _OF_NOTICE if (value := getattr(event, name)))
         if event.text:
             out["text"] = event.text
         return out
@@ -167,6 +172,9 @@ def event_object(event: Event) -> dict[str, Any]:
         return out
     out.update(_comment_fields(event))
     return out
+
+
+_OF_NOTICE: Final = ("until_ms", "slow_ms", "code", "basis", "role")
 
 
 def _comment_fields(event: Event) -> dict[str, Any]:
@@ -193,6 +201,17 @@ def encode_event(event: Event) -> bytes:
 def encode_events(room: str, events: Iterable[bytes]) -> bytes:
     """``events``: a batch of encoded events, in order."""
     return b'{"op":"events","room":"%b","events":[%b]}' % (room.encode(), b",".join(events))
+
+
+def encode_sampled(room: str, first: int, last: int, left_out: int, events: Iterable[bytes]) -> bytes:
+    """``events`` that stands for the numbers ``first`` to ``last``, ``left_out`` of which are comments that it does not carry."""
+    head = b'{"op":"events","room":"%b","first":%d,"last":%d,"left_out":%d,"events":[%b]}'
+    return head % (room.encode(), first, last, left_out, b",".join(events))
+
+
+def encode_echo(room: str, events: Iterable[bytes]) -> bytes:
+    """``echo``: the receiver's own comments among those that the next ``events`` leaves out, in order."""
+    return b'{"op":"echo","room":"%b","events":[%b]}' % (room.encode(), b",".join(events))
 
 
 def encode_joined(room: str, epoch: str, head: int, state: Mapping[str, Any], events: Iterable[bytes], page: str) -> bytes:

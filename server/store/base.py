@@ -3,25 +3,36 @@
 A store keeps one append-only log of events for each room, with contiguous numbers from 1, and the records around the logs.
 Two implementations of this interface pass the same contract suite (``tests/contract``).
 
-Threading: :meth:`Store.append` and :meth:`Store.create_room` are called from one thread at a time (the writer thread); the
-reading methods may be called from any thread, also during an append, and then see either all of a batch or nothing of it.
+Threading: :meth:`Store.append`, :meth:`Store.create_room` and :meth:`Store.set_owner` are called from one thread at a time (the
+writer thread); the reading methods may be called from any thread, also during an append, and then see either all of a batch or
+nothing of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 import msgspec
 
+from server.store.found import Found, Search
 from server.wire import Event, Mode
 
 RoomKind = Literal["live", "vod"]
-RoomMode = Literal["open", "read_only", "closed"]
+RoomMode = Literal["open", "slow", "shield", "review", "read_only", "closed"]
+"""From the loosest to the strictest; :mod:`server.core.modes` says what each means."""
+
+APPROVED: Final = " decision "
+"""How the key of a draft begins that stands for a decision of the desk. No client's key has a space."""
 
 
 class RoomInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A room as stored. ``head`` is the number of the newest event (0: none); ``started_ms`` is position 0 of a live room."""
+    """A room as stored. ``head`` is the number of the newest event (0: none); ``started_ms`` is position 0 of a live room.
+
+    ``mode`` holds until ``until_ms`` (Unix time; 0: for good), then ``standing`` does again. ``slow_ms`` is the least time between
+    two comments of one author in slow mode (0: as the site has it). In a room of ``news`` each comment waits for an approval,
+    whatever the mode. ``owner`` is the account whose room it is, empty: nobody's.
+    """
 
     name: str
     title: str
@@ -32,6 +43,11 @@ class RoomInfo(msgspec.Struct, frozen=True, kw_only=True):
     started_ms: int
     head: int
     video_url: str = ""
+    standing: RoomMode = "open"
+    until_ms: int = 0
+    slow_ms: int = 0
+    news: bool = False
+    owner: str = ""
 
 
 class CommentDraft(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -92,18 +108,25 @@ class RestorationDraft(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class NoticeDraft(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """Tell a room something.
+    """Tell a room something: ``notice`` is ``announcement`` (with ``text``), ``mode`` or ``site_mode`` (with ``room_mode``).
 
-    ``notice`` is ``announcement`` (with ``text``) or ``mode`` (with ``room_mode``, which is stored with the room as well).
+    ``mode`` is stored with the room as well, with its term ``until_ms`` (0: none, and then it is the standing mode too) and, for a
+    slow mode, its pace ``slow_ms``. ``site_mode`` tells the mode of the whole site and changes nothing of the room. ``code``,
+    ``basis`` and ``role`` say why, as in a removal.
     """
 
     room: str
     author: str
     key: str
     at_ms: int
-    notice: Literal["announcement", "mode"]
+    notice: Literal["announcement", "mode", "site_mode"]
     text: str = ""
     room_mode: RoomMode | Literal[""] = ""
+    code: str = ""
+    basis: str = ""
+    role: str = ""
+    until_ms: int = 0
+    slow_ms: int = 0
 
 
 class ScreenedDraft(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -144,7 +167,8 @@ class ConnectionDraft(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class ReportDraft(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """A report from the public about comment ``seq`` (0: about the room). ``receipt`` is unique and given to the reporter."""
+    """A report from the public about comment ``seq`` (0: about the room). ``receipt`` is unique and given to the reporter;
+    ``account`` is theirs if they were signed in."""
 
     receipt: str
     room: str
@@ -154,6 +178,7 @@ class ReportDraft(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     text: str
     address: str
     port: int
+    account: str | None = None
 
 
 Draft = CommentDraft | RemovalDraft | RestorationDraft | NoticeDraft | ScreenedDraft | ConnectionDraft | ReportDraft
@@ -212,6 +237,7 @@ class ReportRecord(msgspec.Struct, frozen=True, kw_only=True):
     at_ms: int
     reason: str
     text: str
+    account: str | None = None
 
 
 class OwnComment(msgspec.Struct, frozen=True, kw_only=True):
@@ -242,11 +268,17 @@ class Store(Protocol):
     def rooms(self) -> list[RoomInfo]:
         """All rooms with their heads, by name. Raises StoreUnavailable."""
 
-    def create_room(self, name: str, title: str, kind: RoomKind, at_ms: int, video_url: str = "") -> RoomInfo:
-        """Create a room with a new random epoch, open, ``started_ms`` being ``at_ms`` for a live room and 0 for a video.
+    def create_room(
+        self, name: str, title: str, kind: RoomKind, at_ms: int, video_url: str = "", *, news: bool = False, owner: str = ""
+    ) -> RoomInfo:
+        """Create a room with a new random epoch, open, ``started_ms`` being ``at_ms`` for a live room and 0 for a video. Whether
+        it is a room of news is said once and for all.
 
         Raises Refusal ``room_exists``; StoreUnavailable; StoreUnknown, after which :meth:`rooms` tells.
         """
+
+    def set_owner(self, room: str, owner: str) -> None:
+        """Name the account whose room it is; empty: nobody's. Raises Refusal ``room_not_found``; StoreUnavailable; StoreUnknown."""
 
     def append(self, batch: Sequence[Draft]) -> list[Outcome]:
         """Write a batch in one durable transaction and return one outcome for each draft, in order. An empty batch is a durable
@@ -261,9 +293,10 @@ class Store(Protocol):
         removed since names its number, and carries its tombstone.
 
         Rejected codes: ``room_not_found``; ``key_reused``; ``comment_not_found`` (a target that is no comment, a report about a
-        number beyond the head); ``not_yours``, ``already_removed``, ``too_late``, ``not_removed``; ``bad_text`` and ``bad_message``
-        for NUL, lone surrogates and integers of more than 64 bits, which no database holds. (The text of screened comments and
-        of reports is kept in any case, with U+FFFD for such characters.)
+        number beyond the head); ``not_yours``, ``already_removed``, ``too_late``, ``not_removed``; ``held_for_review`` (a comment
+        in a room of news whose key does not begin with :data:`APPROVED`); ``bad_text`` and ``bad_message`` for NUL, lone surrogates
+        and integers of more than 64 bits, which no database holds. (The text of screened comments and of reports is kept in any
+        case, with U+FFFD for such characters.)
 
         Raises StoreUnavailable when nothing was written, StoreUnknown when that cannot be told; the caller may then append
         the same drafts again.
@@ -292,6 +325,10 @@ class Store(Protocol):
 
     def connections_of(self, author: str, limit: int) -> list[ConnectionRecord]:
         """The newest connections of an account, newest first. Raises StoreUnavailable."""
+
+    def search(self, wanted: Search, limit: int) -> Found:
+        """Comments as staff look for them, newest first, at most ``limit`` (at least 1). It looks through a bounded number of
+        records and says where to go on; an unknown room has none. Raises StoreUnavailable."""
 
     def purge(self, records_ms: int, decisions_ms: int, keep: Sequence[str], limit: int) -> int:
         """Delete what its term has run out for, at most ``limit`` of each kind in one durable transaction; how many there were.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final
 
 from msgspec.structs import replace
 
 from server.store.base import (
+    APPROVED,
     CommentDraft,
     Draft,
     NoticeDraft,
@@ -19,6 +20,9 @@ from server.store.base import (
 from server.wire import SAID, Event
 
 KeyedDraft = CommentDraft | ScreenedDraft | RemovalDraft | RestorationDraft | NoticeDraft
+
+WHY: Final = ("code", "basis", "role", "until_ms", "slow_ms")
+"""What a notice of a mode says beside the mode."""
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _UNSAID: Final = dict.fromkeys(SAID, "")
@@ -59,7 +63,7 @@ def identity(draft: KeyedDraft) -> tuple[str | int, ...]:
     if isinstance(draft, CommentDraft | ScreenedDraft):
         return ("comment", draft.room, storable(draft.text))
     if isinstance(draft, NoticeDraft):
-        return ("notice", draft.room, draft.notice, draft.text, draft.room_mode)
+        return ("notice", draft.room, draft.notice, draft.text, draft.room_mode, *(getattr(draft, name) for name in WHY))
     return ("removal" if isinstance(draft, RemovalDraft) else "restoration", draft.room, draft.target)
 
 
@@ -95,9 +99,38 @@ def decision(seq: int, draft: RemovalDraft | RestorationDraft) -> Event:
     )
 
 
+def needs_approval(news: bool, draft: CommentDraft) -> bool:
+    """Is it a comment for a room of news that no decision let through?"""
+    return news and not draft.key.startswith(APPROVED)
+
+
+def mode_of_room(draft: NoticeDraft) -> dict[str, Any]:
+    """What the notice changes of its room: fields of RoomInfo, columns of ``rooms``."""
+    if draft.notice != "mode" or not draft.room_mode:
+        return {}
+    changes: dict[str, Any] = {"mode": draft.room_mode, "until_ms": draft.until_ms}
+    if not draft.until_ms:
+        changes["standing"] = draft.room_mode
+    if draft.slow_ms:
+        changes["slow_ms"] = draft.slow_ms
+    return changes
+
+
 def notice(seq: int, draft: NoticeDraft) -> Event:
     """The notice's event."""
-    return Event(seq=seq, kind="notice", at_ms=draft.at_ms, text=draft.text, notice=draft.notice, room_mode=draft.room_mode)
+    return Event(
+        seq=seq,
+        kind="notice",
+        at_ms=draft.at_ms,
+        text=draft.text,
+        notice=draft.notice,
+        room_mode=draft.room_mode,
+        code=draft.code,
+        basis=draft.basis,
+        role=draft.role,
+        until_ms=draft.until_ms,
+        slow_ms=draft.slow_ms,
+    )
 
 
 def obstacle(draft: RemovalDraft | RestorationDraft, author: str, at_ms: int, removed_by: int) -> str:

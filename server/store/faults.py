@@ -27,6 +27,7 @@ from server.store.base import (
     ScreenedRecord,
     Store,
 )
+from server.store.found import Found, Search
 from server.wire import Event
 
 Step = Literal["rooms", "create_room", "append", "read", "screened", "reports"]
@@ -93,9 +94,17 @@ class FaultyStore:
         """As the inner store, or as the fault says."""
         return self._do("rooms", self.inner.rooms)
 
-    def create_room(self, name: str, title: str, kind: RoomKind, at_ms: int, video_url: str = "") -> RoomInfo:
+    def create_room(
+        self, name: str, title: str, kind: RoomKind, at_ms: int, video_url: str = "", *, news: bool = False, owner: str = ""
+    ) -> RoomInfo:
         """As the inner store, or as the fault says."""
-        return self._do("create_room", lambda: self.inner.create_room(name, title, kind, at_ms, video_url))
+        return self._do(
+            "create_room", lambda: self.inner.create_room(name, title, kind, at_ms, video_url, news=news, owner=owner)
+        )
+
+    def set_owner(self, room: str, owner: str) -> None:
+        """As the inner store, or as the fault says."""
+        return self._do("create_room", lambda: self.inner.set_owner(room, owner))
 
     def append(self, batch: Sequence[Draft]) -> list[Outcome]:
         """As the inner store, or as the fault says."""
@@ -128,6 +137,10 @@ class FaultyStore:
     def connections_of(self, author: str, limit: int) -> list[ConnectionRecord]:
         """As the inner store, or as the fault says."""
         return self._do("read", lambda: self.inner.connections_of(author, limit))
+
+    def search(self, wanted: Search, limit: int) -> Found:
+        """As the inner store, or as the fault says."""
+        return self._do("read", lambda: self.inner.search(wanted, limit))
 
     def purge(self, records_ms: int, decisions_ms: int, keep: Sequence[str], limit: int) -> int:
         """As the inner store, or as the fault says."""

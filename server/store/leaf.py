@@ -9,7 +9,8 @@ comment        then ``pos_ms``, ``mode``, ``color``, ``size``, ``author_id``; an
                and ``label``, the leaf beginning with ``barrage-leaf-2``
 removal        then ``target``, ``code``, ``basis``, ``role``
 restoration    then ``target``, ``code``, ``basis``, ``role``
-notice         then ``notice``, ``room_mode``
+notice         then ``notice``, ``room_mode``; and, where one of them is given, ``code``, ``basis``, ``role``, ``until_ms`` and
+               ``slow_ms``, the leaf beginning with ``barrage-leaf-2``
 =============  ======================================================================================
 
 ``text_hash`` is SHA-256 over a random salt of 16 bytes, the text, and, where the comment has a region, NUL (which no text has) and
@@ -37,6 +38,7 @@ _FIELDS: Final[dict[Kind, tuple[str, ...]]] = {
     "notice": ("notice", "room_mode"),
 }
 _LABEL: Final = ("label_kind", "label")
+_WHY: Final = ("code", "basis", "role", "until_ms", "slow_ms")
 
 
 def text_hash(salt: bytes, text: str, region: str = "") -> bytes:
@@ -59,5 +61,7 @@ def leaf(epoch: str, event: Event, digest: bytes) -> bytes:
     names, form = _FIELDS[event.kind], "barrage-leaf-1"
     if event.kind == "comment" and (event.label_kind or event.label):
         names, form = names + _LABEL, "barrage-leaf-2"
+    elif event.kind == "notice" and any(getattr(event, name) for name in _WHY):
+        names, form = names + _WHY, "barrage-leaf-2"
     fields = [form, epoch, event.seq, event.kind, event.at_ms, digest.hex(), *(getattr(event, name) for name in names)]
     return b"".join(b"%d:%b," % (len(part), part) for part in (str(field).encode() for field in fields))

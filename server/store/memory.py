@@ -35,6 +35,7 @@ from server.store.base import (
     ScreenedDraft,
     ScreenedRecord,
 )
+from server.store.found import Found, Hit, Search
 from server.wire import Event
 
 
@@ -91,7 +92,9 @@ class MemoryStore:
         with self._open():
             return [replace(room.info, head=len(room.log)) for _, room in sorted(self._rooms.items())]
 
-    def create_room(self, name: str, title: str, kind: RoomKind, at_ms: int, video_url: str = "") -> RoomInfo:
+    def create_room(
+        self, name: str, title: str, kind: RoomKind, at_ms: int, video_url: str = "", *, news: bool = False, owner: str = ""
+    ) -> RoomInfo:
         """Create a room. Raises Refusal ``room_exists``."""
         with self._open():
             if name in self._rooms:
@@ -106,9 +109,18 @@ class MemoryStore:
                 started_ms=at_ms if kind == "live" else 0,
                 head=0,
                 video_url=video_url,
+                news=news,
+                owner=owner,
             )
             self._rooms[name] = _Room(info)
             return info
+
+    def set_owner(self, room: str, owner: str) -> None:
+        """Name the account whose room it is. Raises Refusal ``room_not_found``."""
+        with self._open():
+            if room not in self._rooms:
+                raise Refusal("room_not_found", room)
+            self._rooms[room].info = replace(self._rooms[room].info, owner=owner)
 
     def append(self, batch: Sequence[Draft]) -> list[Outcome]:
         """Take a batch; readers see all of it or nothing."""
@@ -175,6 +187,41 @@ class MemoryStore:
                 for each in sorted(mine, key=lambda each: (-each.opened_ms, each.id))[: max(limit, 0)]
             ]
 
+    def search(self, wanted: Search, limit: int) -> Found:
+        """Comments as staff look for them, newest first."""
+        with self._open():
+            before = wanted.before or 2**62
+            numbered = self._log_of(wanted) if wanted.what == "published" else self._screened_of(wanted)
+            looked = [(place, hit) for place, hit in numbered if place < before and _in_time(wanted, hit.at_ms)]
+            hits = [(place, hit) for place, hit in reversed(looked) if _fits(wanted, hit)][:limit]
+            first = hits[-1][0] if len(hits) == limit else 1
+            past = [(place, hit) for place, hit in looked if place >= first]
+            return Found(
+                hits=[hit for _, hit in hits], next=first if first > 1 else 0, looked=len(past),
+                oldest_ms=past[0][1].at_ms if past else 0,
+            )  # fmt: skip
+
+    def _log_of(self, wanted: Search) -> Iterator[tuple[int, Hit]]:
+        for number, (room, seq) in enumerate(self._written, 1):
+            entry = self._rooms[room].log[seq - 1]
+            if wanted.room in ("", room) and entry.event.kind == "comment":
+                said = entry.event
+                code = self._rooms[room].log[entry.removed_by - 1].event.code if entry.removed_by else ""
+                yield seq if wanted.room else number, Hit(
+                    room=room, seq=seq, at_ms=said.at_ms, author=entry.author, author_id=said.author_id,
+                    author_name=said.author_name, text=said.text, state="removed" if entry.removed_by else "public", code=code,
+                )  # fmt: skip
+
+    def _screened_of(self, wanted: Search) -> Iterator[tuple[int, Hit]]:
+        for record in self._screened:
+            if wanted.room in ("", record.room):
+                draft = self._keys[record.author, record.key].screened
+                assert draft is not None
+                yield record.id, Hit(
+                    room=record.room, seq=0, at_ms=record.at_ms, author=record.author, author_id=draft.author_id,
+                    author_name=draft.author_name, text=record.text, state=draft.action, code=record.code,
+                )  # fmt: skip
+
     def purge(self, records_ms: int, decisions_ms: int, keep: Sequence[str], limit: int) -> int:
         """Delete connections and empty screened comments whose term has run out. (Addresses of reports are not kept here.)"""
         with self._open():
@@ -236,11 +283,12 @@ class MemoryStore:
     def _write(self, room: _Room, draft: CommentDraft | RemovalDraft | RestorationDraft | NoticeDraft) -> Outcome:
         seq = len(room.log) + 1
         if isinstance(draft, CommentDraft):
+            if drafts.needs_approval(room.info.news, draft):
+                return Rejected("held_for_review")
             event = drafts.comment(seq, draft)
         elif isinstance(draft, NoticeDraft):
             event = drafts.notice(seq, draft)
-            if draft.notice == "mode" and draft.room_mode:
-                room.info = replace(room.info, mode=draft.room_mode)
+            room.info = replace(room.info, **drafts.mode_of_room(draft))
         else:
             if not 0 < draft.target < seq or room.log[draft.target - 1].event.kind != "comment":
                 return Rejected("comment_not_found")
@@ -297,6 +345,19 @@ class MemoryStore:
                 at_ms=draft.at_ms,
                 reason=draft.reason,
                 text=drafts.storable(draft.text),
+                account=draft.account,
             )
         )
         return Recorded(fresh=True)
+
+
+def _in_time(wanted: Search, at_ms: int) -> bool:
+    return wanted.from_ms <= at_ms and (not wanted.until_ms or at_ms < wanted.until_ms)
+
+
+def _fits(wanted: Search, hit: Hit) -> bool:
+    return (
+        wanted.text.lower() in hit.text.lower()
+        and wanted.author in ("", hit.author, hit.author_id)
+        and wanted.code in ("", hit.code)
+    )

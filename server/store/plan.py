@@ -28,7 +28,6 @@ from server.store.base import (
     RemovalDraft,
     ReportDraft,
     RestorationDraft,
-    RoomMode,
     ScreenedDraft,
 )
 from server.store.leaf import SALT_BYTES, said, text_hash
@@ -46,7 +45,7 @@ COMMENT_COLUMNS: Final = (
 )  # fmt: skip
 OTHER_COLUMNS: Final = (
     "room_id", "seq", "kind", "at_ms", "author", "salt", "text_hash", "text", "target", "code", "basis", "role", "notice",
-    "room_mode",
+    "room_mode", "until_ms", "slow_ms",
 )  # fmt: skip
 KEY_COLUMNS: Final = ("author", "key", "room_id", "seq")
 SCREENED_COLUMNS: Final = (
@@ -54,7 +53,7 @@ SCREENED_COLUMNS: Final = (
     "author_name", "connection", "region", "label", "label_kind",
 )  # fmt: skip
 CONNECTION_COLUMNS: Final = ("id", "author", "address", "port", "opened_ms", "closed_ms")
-REPORT_COLUMNS: Final = ("receipt", "room_id", "seq", "at_ms", "reason", "text", "address", "port")
+REPORT_COLUMNS: Final = ("receipt", "room_id", "seq", "at_ms", "reason", "text", "address", "port", "account")
 
 
 class Row(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -85,6 +84,8 @@ class Row(msgspec.Struct, frozen=True, gc=False, array_like=True):
     region: str
     label: str
     label_kind: str
+    until_ms: int = 0
+    slow_ms: int = 0
 
 
 class FirstScreened(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -105,6 +106,7 @@ class Room:
     id: int
     base: int
     head: int
+    news: bool = False
     fresh: list[tuple[Event, str]] = field(default_factory=list)
 
 
@@ -135,7 +137,7 @@ class Plan:
     connections: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     reports: list[Any] = field(default_factory=list)
     removed: dict[Place, int | None] = field(default_factory=dict)
-    modes: dict[int, RoomMode] = field(default_factory=dict)
+    modes: dict[int, dict[str, Any]] = field(default_factory=dict)
 
 
 _Other = RemovalDraft | RestorationDraft | NoticeDraft | ScreenedDraft | ConnectionDraft | ReportDraft
@@ -143,6 +145,7 @@ _Other = RemovalDraft | RestorationDraft | NoticeDraft | ScreenedDraft | Connect
 _NO_ROOM: Final = Rejected("room_not_found")
 _REUSED: Final = Rejected("key_reused")
 _NO_COMMENT: Final = Rejected("comment_not_found")
+_UNAPPROVED: Final = Rejected("held_for_review")
 
 
 def make(batch: Sequence[Draft], known: Known, entropy: Callable[[int], bytes] = os.urandom) -> Plan:
@@ -181,6 +184,9 @@ class _Planner:
             key = (author, draft.key)
             if key in first:
                 outcomes.append(self._again(first[key], room, draft))
+                continue
+            if room.news and drafts.needs_approval(room.news, draft):
+                outcomes.append(_UNAPPROVED)
                 continue
             salt = salts[at : at + SALT_BYTES]
             at += SALT_BYTES
@@ -280,13 +286,14 @@ class _Planner:
             digest = text_hash(salt, text)
         self.plan.others += (
             room.id, event.seq, event.kind, event.at_ms, draft.author, salt, digest, text, event.target or None, event.code,
-            event.basis, event.role, event.notice, event.room_mode,
+            event.basis, event.role, event.notice, event.room_mode, event.until_ms, event.slow_ms,
         )  # fmt: skip
         return self._committed(room, draft.room, event.seq, fresh=True)
 
     def _notice(self, room: Room, draft: NoticeDraft) -> Outcome:
-        if draft.notice == "mode" and draft.room_mode:
-            self.plan.modes[room.id] = draft.room_mode
+        changes = drafts.mode_of_room(draft)
+        if changes:
+            self.plan.modes.setdefault(room.id, {}).update(changes)
         return self._log(room, drafts.notice(room.head + 1, draft), draft)
 
     def _decision(self, room: Room, draft: RemovalDraft | RestorationDraft) -> Outcome:
@@ -333,6 +340,7 @@ class _Planner:
         self.known.receipts.add(draft.receipt)
         self.plan.reports += (
             draft.receipt, room.id, draft.seq, draft.at_ms, draft.reason, drafts.storable(draft.text), draft.address, draft.port,
+            draft.account,
         )  # fmt: skip
         return Recorded(fresh=True)
 
@@ -359,4 +367,6 @@ def event_of(row: Row) -> Event:
         region=row.region,
         label=row.label,
         label_kind=row.label_kind,
+        until_ms=row.until_ms,
+        slow_ms=row.slow_ms,
     )

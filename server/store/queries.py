@@ -64,6 +64,8 @@ def _events() -> Select[Any]:
             func.coalesce(events.c.removed_by, 0).label("removed_by"),
             events.c.notice,
             events.c.room_mode,
+            events.c.until_ms,
+            events.c.slow_ms,
         )
         .select_from(
             events.outerjoin(why, and_(why.c.room_id == events.c.room_id, why.c.seq == events.c.removed_by)).outerjoin(
@@ -80,7 +82,7 @@ def _events() -> Select[Any]:
 
 
 ROOMS: Final = as_objects(_rooms())
-DECODE_ROOMS: Final = msgspec.json.Decoder(list[RoomInfo])
+DECODE_ROOMS: Final = msgspec.json.Decoder(list[RoomInfo], strict=False)  # SQLite has no truth values
 EVENTS: Final = as_objects(_events())
 DECODE_EVENTS: Final = msgspec.json.Decoder(list[Event])
 
@@ -141,7 +143,7 @@ def _screened() -> Select[Any]:
 def _reports() -> Select[Any]:
     r = reports.c
     return (
-        select(r.id, r.receipt, rooms.c.name.label("room"), r.seq, r.at_ms, r.reason, r.text)
+        select(r.id, r.receipt, rooms.c.name.label("room"), r.seq, r.at_ms, r.reason, r.text, r.account)
         .select_from(reports.join(rooms, rooms.c.id == r.room_id))
         .where(r.id > bindparam("after"))
         .order_by(r.id)
@@ -161,8 +163,10 @@ _names, (_name,) = json_values(bindparam("given"))
 _pairs, (_one, _two) = json_rows(bindparam("given"), 2)
 _changes, (_room_id, _seq, _removed_by) = json_rows(bindparam("given"), 3)
 
-HEADS: Final = as_arrays(select(rooms.c.name, rooms.c.id, _head()).select_from(_names.join(rooms, rooms.c.name == _name)))
-DECODE_HEADS: Final = msgspec.json.Decoder(list[tuple[str, int, int]])
+HEADS: Final = as_arrays(
+    select(rooms.c.name, rooms.c.id, _head(), rooms.c.news).select_from(_names.join(rooms, rooms.c.name == _name))
+)
+DECODE_HEADS: Final = msgspec.json.Decoder(list[tuple[str, int, int, int]])
 
 # (author, key)
 KEYS: Final = as_arrays(

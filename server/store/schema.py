@@ -31,7 +31,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION: Final = "0002"
+REVISION: Final = "0003"
 """The newest migration: what a database must be at for this version of the server."""
 
 metadata: Final = MetaData(
@@ -51,6 +51,18 @@ def _text(name: str, default: str | None = "") -> Column[str]:
     return Column(name, Text, nullable=False, server_default=default)
 
 
+def _number(name: str) -> Column[int]:
+    return Column(name, Big, nullable=False, server_default=text("0"))
+
+
+def _mode(name: str) -> Column[str]:
+    modes = "'open', 'slow', 'shield', 'review', 'read_only', 'closed'"
+    check = CheckConstraint(f"{name} IN ({modes})", name=name)
+    return Column(name, Text, check, nullable=False, server_default="open")
+
+
+# ``mode`` holds until ``until_ms`` (0: for good), then ``standing`` does again. ``slow_ms`` is the pace of the slow mode, 0 the
+# site's. ``news`` 1: each comment waits for an approval. ``owner`` is the account whose room it is.
 rooms: Final = Table(
     "rooms",
     metadata,
@@ -58,11 +70,16 @@ rooms: Final = Table(
     Column("name", Text, nullable=False, unique=True),
     _text("title"),
     Column("kind", Text, CheckConstraint("kind IN ('live', 'vod')", name="kind"), nullable=False),
-    Column("mode", Text, CheckConstraint("mode IN ('open', 'read_only', 'closed')", name="mode"), nullable=False),
     Column("epoch", Text, nullable=False),
     Column("created_ms", Big, nullable=False),
     Column("started_ms", Big, nullable=False),
     _text("video_url"),
+    _mode("mode"),
+    _mode("standing"),
+    _number("until_ms"),
+    _number("slow_ms"),
+    _number("news"),
+    _text("owner"),
     sqlite_strict=True,
 )
 
@@ -102,6 +119,8 @@ events: Final = Table(
     _text("region"),
     _text("label"),
     _text("label_kind"),
+    _number("until_ms"),
+    _number("slow_ms"),
     PrimaryKeyConstraint("room_id", "seq"),
     sqlite_strict=True,
 )
@@ -171,6 +190,7 @@ reports: Final = Table(
     _text("text", None),
     _text("address", None),
     Column("port", Integer, nullable=False),
+    Column("account", Text),
     sqlite_autoincrement=True,
     sqlite_strict=True,
 )

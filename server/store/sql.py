@@ -24,7 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from server.errors import ConfigError, Refusal, StoreUnavailable
-from server.store import drafts, migrate, people, queries, schema, sqlite
+from server.store import drafts, migrate, people, queries, schema, search, sqlite
 from server.store import plan as planning
 from server.store.base import (
     CommentDraft,
@@ -42,6 +42,7 @@ from server.store.base import (
     RoomKind,
     ScreenedRecord,
 )
+from server.store.found import Found, Search
 from server.store.plan import Known, Place, Plan, Room
 from server.wire import Event
 
@@ -64,7 +65,7 @@ class SqlStore:
         self._writers: Final = sqlite.writer_engine(path, busy_ms)
         self._writer: Connection | None = None
         self._file = sqlite.identity(path)
-        self._heads: dict[str, tuple[int, int]] = {}
+        self._heads: dict[str, tuple[int, int, bool]] = {}  # id, head, whether it is a room of news
 
     @classmethod
     def open(cls, path: str | Path, *, busy_ms: int = 2_000) -> SqlStore:
@@ -140,6 +141,10 @@ class SqlStore:
         """The newest connections of an account, newest first."""
         return self._read(people.CONNECTIONS, {"author": author, "limit": max(limit, 0)}, people.DECODE_CONNECTIONS)
 
+    def search(self, wanted: Search, limit: int) -> Found:
+        """Comments as staff look for them, newest first."""
+        return self._on_reader(lambda connection: search.find(connection, wanted, limit))
+
     def _read(self, query: Select[str], values: dict[str, Any], decoder: msgspec.json.Decoder[T]) -> T:
         """Run one statement, which sees one state of the database, on a connection of the pool."""
         return self._on_reader(lambda connection: sqlite.decode(decoder, connection.execute(query, values).scalar_one()))
@@ -162,7 +167,9 @@ class SqlStore:
 
     # ------------------------------------------------------------------------------------------------------- writing
 
-    def create_room(self, name: str, title: str, kind: RoomKind, at_ms: int, video_url: str = "") -> RoomInfo:
+    def create_room(
+        self, name: str, title: str, kind: RoomKind, at_ms: int, video_url: str = "", *, news: bool = False, owner: str = ""
+    ) -> RoomInfo:
         """Create a room with a new random epoch. Raises Refusal ``room_exists``."""
         info = RoomInfo(
             name=name,
@@ -174,14 +181,23 @@ class SqlStore:
             started_ms=at_ms if kind == "live" else 0,
             head=0,
             video_url=video_url,
+            news=news,
+            owner=owner,
         )
-        values = msgspec.structs.asdict(info)
+        values = {**msgspec.structs.asdict(info), "news": int(news)}
         del values["head"]
         with self._transaction() as connection:
             if connection.scalar(select(exists().where(schema.rooms.c.name == name))):
                 raise Refusal("room_exists", name)
             connection.execute(insert(schema.rooms).values(values))
         return info
+
+    def set_owner(self, room: str, owner: str) -> None:
+        """Name the account whose room it is. Raises Refusal ``room_not_found``."""
+        with self._transaction() as connection:
+            rooms = schema.rooms
+            if not connection.execute(update(rooms).where(rooms.c.name == room).values(owner=owner)).rowcount:
+                raise Refusal("room_not_found", room)
 
     def append(self, batch: Sequence[Draft]) -> list[Outcome]:
         """Write a batch in one durable transaction; one outcome for each draft."""
@@ -207,7 +223,7 @@ class SqlStore:
         if len(self._heads) > _HEADS:
             self._heads.clear()
         for name, room in known.rooms.items():
-            self._heads[name] = (room.id, room.head)
+            self._heads[name] = (room.id, room.head, room.news)
         return plan.outcomes
 
     def _gather(self, connection: Connection, batch: Sequence[Draft]) -> Known:
@@ -253,9 +269,9 @@ class SqlStore:
         found = self._heads
         if missing:
             found = dict(self._heads)
-            for name, room_id, head in _rows(connection, queries.HEADS, missing, queries.DECODE_HEADS):
-                found[name] = (room_id, head)
-        return {name: Room(found[name][0], found[name][1], found[name][1]) for name in names if name in found}
+            for name, room_id, head, news in _rows(connection, queries.HEADS, missing, queries.DECODE_HEADS):
+                found[name] = (room_id, head, bool(news))
+        return {name: Room(id_, head, head, news) for name in names if name in found for id_, head, news in (found[name],)}
 
     def _first(
         self, connection: Connection, known: Known, keys: list[tuple[str, str]]
@@ -293,10 +309,10 @@ class SqlStore:
         if plan.connections:
             queries.UPSERT_CONNECTIONS.run(connection, [value for row in plan.connections.values() for value in row])
         if plan.removed:
-            changes = [(*place, removed_by) for place, removed_by in plan.removed.items()]
-            connection.execute(queries.SET_REMOVED, {"given": orjson.dumps(changes).decode()})
-        for room_id, mode in plan.modes.items():
-            connection.execute(update(schema.rooms).where(schema.rooms.c.id == room_id).values(mode=mode))
+            removed = [(*place, removed_by) for place, removed_by in plan.removed.items()]
+            connection.execute(queries.SET_REMOVED, {"given": orjson.dumps(removed).decode()})
+        for room_id, changes in plan.modes.items():
+            connection.execute(update(schema.rooms).where(schema.rooms.c.id == room_id).values(changes))
 
     def purge(self, records_ms: int, decisions_ms: int, keep: Sequence[str], limit: int) -> int:
         """Delete records whose term has run out, at most ``limit`` of each kind; how many there were."""

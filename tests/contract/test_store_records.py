@@ -98,8 +98,9 @@ def test_a_report_is_recorded_once_for_its_receipt(store: Store, together: bool)
 
 def test_reports_come_back_without_the_reporters_address(store: Store) -> None:
     """Reports are paged by ids that count up; their text is kept in any case."""
-    store.append([report("R1", text="a\0"), report("R2", room="b"), report("R3")])
+    store.append([report("R1", text="a\0"), report("R2", room="b", account="ann"), report("R3")])
     first, second, third = store.reports(0, 10)
+    assert [record.account for record in (first, second, third)] == [None, "ann", None]
     assert first == ReportRecord(id=first.id, receipt="R1", room="a", seq=0, at_ms=5_000, reason="abuse", text="a\ufffd")
     assert first.id < second.id < third.id
     assert store.reports(first.id, 1) == [second]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from server.errors import Refusal, StoreUnavailable
-from server.store.base import Committed, Rejected, RoomInfo, Store
+from server.store.base import APPROVED, Committed, Rejected, RoomInfo, Store
 from tests.contract.conftest import Kit
-from tests.support.drafts import announcement, comment, removal, room_mode
+from tests.support.drafts import announcement, comment, held, removal, room_mode
 
 
 def test_a_new_store_has_no_rooms(empty: Store) -> None:
@@ -101,3 +101,59 @@ def test_close_may_be_called_again_and_ends_everything(store: Store) -> None:
     ):
         with pytest.raises(StoreUnavailable, match="closed"):
             call()
+
+
+def test_a_mode_with_a_term_leaves_the_standing_mode(store: Store) -> None:
+    """A mode with an end is stored with it and leaves the standing mode as it was; one without an end is the standing mode too.
+    The pace of a slow mode stays until another one is set."""
+    store.append([room_mode("slow", "m1", slow_ms=30_000), room_mode("closed", "m2", until_ms=9_000)])
+    room = store.rooms()[0]
+    assert (room.mode, room.standing, room.until_ms, room.slow_ms) == ("closed", "slow", 9_000, 30_000)
+    store.append([room_mode("review", "m3")])
+    room = store.rooms()[0]
+    assert (room.mode, room.standing, room.until_ms, room.slow_ms) == ("review", "review", 0, 30_000)
+
+
+def test_a_notice_of_a_mode_says_why_and_until_when(store: Store) -> None:
+    """Code, basis, role, end and pace are read back from the log, and a retry must say the same."""
+    said = {"code": "E1", "basis": "raid", "role": "senior", "until_ms": 9_000, "slow_ms": 5_000}
+    store.append([room_mode("shield", "m1", **said)])
+    event = store.read("a", 0, 1)[0]
+    assert {name: getattr(event, name) for name in said} == said
+    again, other = store.append([room_mode("shield", "m1", **said), room_mode("shield", "m1", **(said | {"until_ms": 8_000}))])
+    assert isinstance(again, Committed)
+    assert not again.fresh
+    assert other == Rejected("key_reused")
+
+
+def test_the_mode_of_the_site_is_told_and_changes_no_room(store: Store) -> None:
+    """A notice of the site's mode stands in the log; the room's own mode is what it was."""
+    store.append([room_mode("closed", notice="site_mode", until_ms=9_000)])
+    assert (store.rooms()[0].mode, store.rooms()[0].until_ms) == ("open", 0)
+    assert [(event.notice, event.room_mode) for event in store.read("a", 0, 9)] == [("site_mode", "closed")]
+
+
+def test_a_room_has_an_owner_that_can_be_changed(store: Store) -> None:
+    """Whose room it is is said when it is made, and later."""
+    store.create_room("mine", "", "live", 5, owner="ann")
+    assert [(room.name, room.owner) for room in store.rooms()] == [("a", ""), ("b", ""), ("mine", "ann")]
+    store.set_owner("mine", "")
+    store.set_owner("a", "bob")
+    assert [(room.name, room.owner) for room in store.rooms()] == [("a", "bob"), ("b", ""), ("mine", "")]
+    with pytest.raises(Refusal) as refused:
+        store.set_owner("nowhere", "ann")
+    assert refused.value.code.name == "room_not_found"
+
+
+def test_nothing_enters_a_room_of_news_without_an_approval(kit: Kit, store: Store) -> None:
+    """A comment in a room of news is rejected and takes no number, after a restart too, unless a decision let it through; what was
+    held is recorded as everywhere."""
+    store.create_room("news", "", "live", 5, news=True)
+    assert store.append([comment("1", room="news"), held("h", room="news")])[0] == Rejected("held_for_review")
+    again = kit.restart(store)
+    assert [room.news for room in again.rooms()] == [False, False, True]
+    rejected, passed = again.append([comment("2", room="news"), comment(f"{APPROVED}7", room="news")])
+    assert rejected == Rejected("held_for_review")
+    assert isinstance(passed, Committed)
+    assert passed.event.seq == 1
+    again.close()

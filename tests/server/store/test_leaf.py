@@ -53,6 +53,21 @@ def test_a_comment_with_a_label_has_a_leaf_of_the_second_form() -> None:
         assert leaf("e1", replace(REMOVAL, kind="restoration", **{name: "x"}), b"").startswith(b"14:barrage-leaf-1,")
 
 
+def test_a_notice_that_says_why_has_a_leaf_of_the_second_form() -> None:
+    """The second form, byte for byte; notices of before, which said the mode alone, keep the first."""
+    notice = Event(
+        seq=3, kind="notice", at_ms=9, notice="mode", room_mode="shield", code="E1", basis="raid", role="senior", until_ms=60
+    )
+    assert leaf("e", notice, b"") == (
+        b"14:barrage-leaf-2,1:e,1:3,6:notice,1:9,0:,4:mode,6:shield,2:E1,4:raid,6:senior,2:60,1:0,"
+    )
+    for name, other in {"code": "E2", "basis": "", "role": "", "until_ms": 0, "slow_ms": 1}.items():
+        assert leaf("e", replace(notice, **{name: other}), b"") != leaf("e", notice, b"")
+    assert leaf("e", Event(seq=3, kind="notice", at_ms=9, notice="mode", room_mode="closed"), b"").startswith(
+        b"14:barrage-leaf-1,"
+    )
+
+
 def test_text_region_and_nickname_are_not_in_the_leaf() -> None:
     """Erasing text and region or changing the nickname leaves the leaf as it was."""
     written = replace(COMMENT, region="广东", label="日报", label_kind="news")

@@ -105,6 +105,23 @@ def test_rows_of_the_first_schema_are_upgraded_as_they_are(path: Path) -> None:
     SqlStore.open(path).close()
 
 
+def test_rooms_keep_their_mode_over_the_newer_modes(engine: Engine) -> None:
+    """A room of before keeps its mode, as its standing mode too and without a term; going back, a mode that was not there before
+    becomes read only, and its log stays."""
+    with engine.begin() as connection:
+        migrate.upgrade(connection, "0001")
+        for statement in FIRST_SCHEMA_ROWS:
+            connection.exec_driver_sql(statement)
+        connection.exec_driver_sql("UPDATE rooms SET mode = 'closed'")
+        migrate.upgrade(connection)
+        found = connection.exec_driver_sql("SELECT mode, standing, until_ms, slow_ms, news, owner FROM rooms").all()
+        assert found == [("closed", "closed", 0, 0, 0, "")]
+        connection.exec_driver_sql("UPDATE rooms SET mode = 'shield'")
+        migrate.downgrade(connection, "0002")
+        assert connection.exec_driver_sql("SELECT mode FROM rooms").all() == [("read_only",)]
+        assert connection.exec_driver_sql("SELECT count(*) FROM events").scalar() == 1
+
+
 def test_a_failed_migration_leaves_the_database_as_it_was(engine: Engine) -> None:
     """The migrations run in the caller's transaction: all or nothing."""
     with engine.connect() as connection:

@@ -72,7 +72,7 @@ def test_only_the_last_state_is_written() -> None:
     """A comment that is removed and restored in one batch is not marked; the last mode of a room wins."""
     plan = make(comment("1"), removal(11), restoration(11), room_mode("closed", "m1"), room_mode("open", "m2"))
     assert plan.removed == {(1, 11): None}
-    assert plan.modes == {1: "open"}
+    assert plan.modes == {1: {"mode": "open", "standing": "open", "until_ms": 0}}
 
 
 def test_a_connection_of_one_batch_is_one_row() -> None:
