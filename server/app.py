@@ -30,6 +30,7 @@ from server.control import DataLock, local_url
 from server.conversation import Conversation
 from server.core.batch import Tick
 from server.core.hub import Hub
+from server.core.sampling import Sampler
 from server.errors import ConfigError
 from server.flush import Flusher, Viewer
 from server.history import History
@@ -103,12 +104,12 @@ class Parts:
         self.pages = PageWork(mirror, store, self.infos)
         self.tick = Tick(settings.tick_ms, settings.tick_max_ms, time.monotonic() * 1000)
         self.flusher = Flusher(
-            mirror, self.pages, self.page_workers, self.tick, self.stats,
+            mirror, self.pages, self.page_workers, self.tick, self.stats, Sampler(settings.live_per_s),
             deflate_min=settings.deflate_min_bytes, deflate_level=settings.deflate_level,
         )  # fmt: skip
         self.publisher = Publisher(
             store, self.hub, self.flusher, self.writer, self.stats,
-            queue_max=settings.queue_max, batch_max=settings.batch_max,
+            queue_max=settings.queue_max, batch_max=settings.batch_max, admit_ms=settings.admit_ms,
             on_mode=self._on_mode, after_batch=lambda: self.conversation.after_batch(),
             on_decision=lambda room, event: self.consequences.decided(room, event),
         )  # fmt: skip
@@ -118,7 +119,7 @@ class Parts:
             settings, self.hub, self.publisher, screening.current, tokens, people, regions, self.stats, self.infos
         )
         self.conversation = Conversation(
-            settings, self.hub, self.posting, tokens, people, self.stats, self.infos, self.history.warm
+            settings, self.hub, self.posting, tokens, people, self.stats, self.infos, self.history.warm, self.tick
         )
         people.book.listen(self.conversation.sign_ins.changed)
         self.site = Site(

@@ -24,6 +24,7 @@ from server import wire
 from server.accounts.identity import Tokens
 from server.accounts.people import People
 from server.core.address import limit_key, parse_networks
+from server.core.batch import Tick
 from server.core.frames import PING, text_frame
 from server.core.hub import Hub
 from server.core.limits import Connections
@@ -62,6 +63,7 @@ class Conversation:
         stats: Stats,
         rooms: dict[str, RoomInfo],
         warm: Callable[[Room[Viewer], Callable[[], None]], None],
+        tick: Tick,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
@@ -71,6 +73,7 @@ class Conversation:
         self._posting = posting
         self._rooms = rooms
         self._warm = warm
+        self._tick = tick
         self.clock = clock
         self.limits = Connections(settings.connections_max, settings.connections_per_address, settings.connections_per_account)
         self.sign_ins = SignIns(settings, tokens, people, posting, self.limits)
@@ -408,10 +411,10 @@ class Conversation:
         self._wheel.put(conn, math.ceil(wait_s))
 
     def tell_counts(self) -> None:
-        """Send the state of rooms whose mode or approximate number of viewers changed."""
+        """Send the state of rooms whose mode or approximate number of viewers changed; under load the number can wait."""
         for room in list(self._hub.watched()):
-            now = (room.mode, room.viewers)
-            if self._told.get(room.name) != now:
+            now, told = (room.mode, room.viewers), self._told.get(room.name)
+            if now != told and not (self._tick.strained and told is not None and told[0] == room.mode):
                 self._told[room.name] = now
                 frame = text_frame(wire.encode_state(room.name, self.state(room)))
                 for viewer in tuple(room.hot):

@@ -8,6 +8,9 @@ A room is in one of three states:
 - *blocked*: rewriting failed (disk full, folder read-only). It is tried again with growing pauses until it succeeds; meanwhile the
   room takes no comments (temporary refusal), so that what waits in the ring stays bounded by the queue's bound.
 
+What is over a room's budget of live events is left out of the frame, never of the page (:mod:`server.core.sampling`): the frame says
+which numbers it stands for and how many comments it leaves out, and whoever wrote one of those gets it beforehand, as an ``echo``.
+
 Crash windows: rows on the page and not yet sent are fetched by viewers as a gap after the restart; rows committed and not yet
 on the page are put there by the repair at start.
 """
@@ -23,11 +26,13 @@ from typing import Protocol, TypeVar
 import structlog
 
 from server.core.batch import Tick
+from server.core.frames import text_frame
 from server.core.hub import Frames
 from server.core.room import Entry, Room
+from server.core.sampling import Bucket, Sampler
 from server.errors import StoreError
 from server.metrics import Stats
-from server.wire import encode_events, page_number
+from server.wire import encode_echo, encode_events, encode_sampled, page_number
 from static_mirror import Mirror, MirrorError
 
 T = TypeVar("T")
@@ -39,8 +44,10 @@ log = structlog.get_logger("flush")
 
 
 class Viewer(Protocol):
-    """A connection that receives frames. ``write`` never blocks and never raises; it belongs to the event loop."""
+    """A connection that receives frames. ``write`` never blocks and never raises; it belongs to the event loop. ``author_id`` is the
+    public id of who is signed in there (empty: nobody)."""
 
+    author_id: str
     deflate: bool
 
     @property
@@ -63,9 +70,10 @@ class Pages(Protocol):
 class _State:
     """Where a room stands with its flushing."""
 
-    __slots__ = ("busy", "doubt", "free", "last_ms", "lock", "sealing", "timer", "to_seal", "unsealed", "waiters")
+    __slots__ = ("bucket", "busy", "doubt", "free", "last_ms", "lock", "sealing", "timer", "to_seal", "unsealed", "waiters")
 
     def __init__(self) -> None:
+        self.bucket = Bucket()
         self.last_ms = -1e9
         self.timer: asyncio.TimerHandle | None = None
         self.busy = False
@@ -90,13 +98,23 @@ class Flusher:
     """See the module's text. Belongs to the event loop; ``worker`` runs the blocking work on pages."""
 
     def __init__(
-        self, mirror: Mirror, pages: Pages, worker: Executor, tick: Tick, stats: Stats, *, deflate_min: int, deflate_level: int
+        self,
+        mirror: Mirror,
+        pages: Pages,
+        worker: Executor,
+        tick: Tick,
+        stats: Stats,
+        sampler: Sampler,
+        *,
+        deflate_min: int,
+        deflate_level: int,
     ) -> None:
         self._mirror = mirror
         self._pages = pages
         self._worker = worker
         self._tick = tick
         self._stats = stats
+        self._sampler = sampler
         self._deflate_min = deflate_min
         self._deflate_level = deflate_level
         self._states: dict[str, _State] = {}
@@ -232,22 +250,30 @@ class Flusher:
             self._doubt(room, state, error)
             self._start_rewrite(room, state, changed, last)
             return
-        self._send(room, state, last)
+        size = self._send(room, state, last)
         if full:
             self._seal(room, state, full)
         spent_ms = _now_ms() - started
-        self._tick.spent(spent_ms)
+        self._tick.spent(spent_ms, size)
         self._stats.flush_s.observe(spent_ms / 1000)
 
-    def _send(self, room: Room[Viewer], state: _State, last: int) -> None:
-        """The rows up to ``last`` are static: make them visible and send them, one write per viewer."""
+    def _send(self, room: Room[Viewer], state: _State, last: int) -> int:
+        """The rows up to ``last`` are static: make them visible and send them, one write per viewer; returns the frame's bytes."""
         # Read from the ring again: a comment removed since the rows were taken must not go out with its text.
         entries = room.batch()[: last - room.visible]
         room.published(last)
-        frames = Frames(encode_events(room.name, [data for _, data in entries]), self._deflate_min, self._deflate_level)
+        hot = tuple(
+            room.hot
+        )  # a write may pause a viewer, which takes it out of the set; what is missing begins after this frame
+        surplus = self._sampler.too_many(len(entries), state.bucket, self._tick.share, _now_ms())
+        left_out = self._choose(entries, surplus) if surplus else frozenset()
+        if left_out:
+            payload = self._sampled(room.name, hot, entries, left_out)
+        else:
+            payload = encode_events(room.name, [data for _, data in entries])
+        frames = Frames(payload, self._deflate_min, self._deflate_level)
         plain = frames.plain
         deflated = None
-        hot = tuple(room.hot)  # a write may pause a viewer, which takes it out of the set
         for viewer in hot:
             if viewer.deflate:
                 if deflated is None:
@@ -255,14 +281,34 @@ class Flusher:
                 viewer.write(deflated)
             else:
                 viewer.write(plain)
-        self._count(entries, len(hot), len(plain))
+        self._count(entries, len(entries) - len(left_out), len(hot), len(plain))
         state.wake()
+        return len(plain if deflated is None else deflated)
 
-    def _count(self, entries: list[Entry], viewers: int, size: int) -> None:
-        """``size``: bytes of the frame before compression."""
+    def _choose(self, entries: list[Entry], surplus: int) -> frozenset[int]:
+        comments = [position for position, (event, _) in enumerate(entries) if event.kind == "comment"]
+        return self._sampler.leave_out(comments, surplus)
+
+    def _sampled(self, room: str, hot: Iterable[Viewer], entries: list[Entry], left_out: frozenset[int]) -> bytes:
+        """The payload without those; their authors get them beforehand, so that each reader still takes its events in order."""
+        own: dict[str, list[bytes]] = {}
+        for position in sorted(left_out):
+            event, data = entries[position]
+            own.setdefault(event.author_id, []).append(data)
+        own.pop("", None)  # a tombstone has no author
+        for viewer in hot:
+            echoes = own.get(viewer.author_id)
+            if echoes is not None:
+                viewer.write(text_frame(encode_echo(room, echoes)))
+        self._stats.left_out += len(left_out)
+        kept = [data for position, (_, data) in enumerate(entries) if position not in left_out]
+        return encode_sampled(room, entries[0].event.seq, entries[-1].event.seq, len(left_out), kept)
+
+    def _count(self, entries: list[Entry], live: int, viewers: int, size: int) -> None:
+        """``live``: events of the frame; ``size``: its bytes before compression."""
         stats = self._stats
         stats.flushes += 1
-        stats.deliveries += len(entries) * viewers
+        stats.deliveries += live * viewers
         stats.bytes_out += size * viewers
         stats.page_lag_s.observe(max(0.0, time.time() - entries[0].event.at_ms / 1000))
 

@@ -56,7 +56,8 @@ class Stats:
     __slots__ = (
         "ack_s", "acks", "batch_drafts", "bytes_in", "bytes_out", "closes", "comments", "commit_s", "commits",
         "commits_failed", "commits_unknown", "connections", "connections_refused", "connections_total", "deliveries",
-        "errors", "events", "flush_s", "flushes", "frames_in", "gap_events", "gaps", "loop_lag_s", "page_errors", "page_lag_s",
+        "errors", "events", "flush_s", "flushes", "frames_in", "gap_events", "gaps", "left_out", "loop_lag_s", "page_errors",
+        "page_lag_s",
         "pages_rebuilt", "queued", "records_dropped", "records_thinned", "rooms", "screen_s", "slow_closes", "stalled",
         "streams", "viewers",
     )  # fmt: skip
@@ -78,6 +79,7 @@ class Stats:
         self.flushes = 0
         self.gaps = 0
         self.gap_events = 0
+        self.left_out = 0
         self.slow_closes = 0
         self.acks = 0
         self.events = 0
@@ -137,6 +139,7 @@ _COUNTERS: Final = (
     ("flushes", "barrage_flushes", "Flushes of rooms (page written, then sent)."),
     ("gaps", "barrage_gaps", "Gap messages to viewers that fell behind."),
     ("gap_events", "barrage_gap_events", "Events that stood in those gaps."),
+    ("left_out", "barrage_left_out", "Comments that live frames left out for the room's budget; pages and history have them."),
     ("slow_closes", "barrage_slow_closes", "Connections closed because they stayed behind."),
     ("acks", "barrage_acks", "Comments acknowledged to their authors."),
     ("events", "barrage_events", "Events appended to the logs of rooms."),

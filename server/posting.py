@@ -208,7 +208,7 @@ class Posting:
             raise Refusal("sign_in_required")
         now_ms = unix_ms()
         self.permit(speaker, now_ms).check_function("recall")
-        self._publisher.check(recall.room)
+        self._publisher.check(recall.room, control=True)
         code, basis = _RECALL
         # One space of keys for all of an author's drafts: no client's key has a space, and no refused comment's begins with one.
         draft = RemovalDraft(

@@ -5,6 +5,11 @@ thread. At most one batch is in the writer thread. Order::
 
     submit -> queue -> [writer thread: one durable transaction] -> committed(): ring, answers, room marked due -> flush
 
+Two lanes lead into a batch. When more waits than a batch takes, removals and restorations of what stands in the log overtake the
+rest: they depend on nothing that waits. All else keeps its order, notices too, so that no comment stands in the log behind the
+closing of its room. When there is too much to do only comments are refused (:meth:`Publisher.check`), before anything was spent on
+them.
+
 Crash windows. Before the transaction is durable nobody was told anything. After it, and before the answer: the author retries
 with the same key and gets the first answer. After the answer, and before the flush: the pages are repaired from the log at start,
 before the first viewer is served.
@@ -26,7 +31,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import structlog
 
@@ -35,7 +40,7 @@ from server.core.room import Room
 from server.errors import Refusal, StoreError, StoreUnavailable, StoreUnknown
 from server.flush import Flusher, Viewer
 from server.metrics import Stats
-from server.store.base import Committed, Draft, Outcome, RoomMode, Store
+from server.store.base import Committed, Draft, Outcome, RemovalDraft, RestorationDraft, RoomMode, Store
 from server.wire import Event
 
 T = TypeVar("T")
@@ -55,11 +60,21 @@ class Sink(Protocol):
         """The draft's fate; a Refusal is ``storage_unavailable``, ``outcome_unknown`` or ``shutting_down``."""
 
 
+class _Waiting(NamedTuple):
+    """A draft in the queue, and since when (seconds of the monotonic clock)."""
+
+    draft: Draft
+    sink: Sink
+    since_s: float
+    urgent: bool
+
+
 class Publisher:
     """See the module's text. ``on_mode`` is told of mode changes, ``on_decision`` of removals and restorations in the order of
     the log; ``after_batch`` runs once after all answers of a batch.
 
-    Bounds: ``queue_max`` drafts wait (overflow: Refusal ``overloaded``); a batch has at most ``batch_max``.
+    Bounds: ``queue_max`` drafts wait in each lane (overflow: Refusal ``overloaded``); a batch has at most ``batch_max``; a comment
+    that would wait longer than ``admit_ms`` is not taken.
     """
 
     def __init__(
@@ -72,6 +87,7 @@ class Publisher:
         *,
         queue_max: int,
         batch_max: int,
+        admit_ms: float,
         on_mode: Callable[[str, RoomMode], None],
         after_batch: Callable[[], None],
         on_decision: Callable[[str, Event], None] = lambda room, event: None,
@@ -83,10 +99,13 @@ class Publisher:
         self._stats = stats
         self._queue_max = queue_max
         self._batch_max = batch_max
+        self._admit_s = admit_ms / 1000
         self._on_mode = on_mode
         self._on_decision = on_decision
         self._after_batch = after_batch
-        self._queue: deque[tuple[Draft, Sink]] = deque()
+        self._queue: deque[_Waiting] = deque()
+        self._urgent = 0  # how many of them
+        self._turn_s = 0.0
         self._running: asyncio.Task[None] | None = None
         self._doubtful: set[str] = set()
         self._draining = False
@@ -100,27 +119,63 @@ class Publisher:
 
     # -- arriving -----------------------------------------------------------------------------------------------------
 
-    def check(self, room: str) -> None:
-        """Could a draft for this room be taken now? ``room`` is empty for a record, which needs no page. Raises Refusal
-        ``shutting_down``, ``overloaded``, ``storage_unavailable``.
+    def check(self, room: str, *, control: bool = False) -> None:
+        """Could a draft for this room be taken now? ``room`` is empty for a record, which needs no page; ``control`` is what an
+        operator does, and a recall: that must get through when there is too much of all else. Raises Refusal ``shutting_down``,
+        ``overloaded``, ``storage_unavailable``.
 
         Called before the screening, so that an overloaded server does not spend its time on what it must refuse.
         """
         if self._draining:
             raise Refusal("shutting_down")
-        if len(self._queue) >= self._queue_max:
+        if (self._urgent if control else len(self._queue) - self._urgent) >= self._queue_max:
             raise Refusal("overloaded", retry_after_ms=1000)
         if self._trouble or self._went_back or self._flusher.blocked(room):
             raise Refusal("storage_unavailable", retry_after_ms=1000)
+        if control:
+            return
         held = self._hub.rooms.get(room)
-        if held is not None and held.pending >= self._queue_max:
-            # Pages that are written too slowly must not let the ring grow for ever.
+        # The latter, since pages that are written too slowly must not let the ring grow for ever.
+        if self._late() or (held is not None and held.pending >= self._queue_max):
             raise Refusal("overloaded", retry_after_ms=1000)
+
+    def _late(self) -> bool:
+        """Would a comment wait for too long? Those before it do, or this turn of the loop has gone on for so long already.
+
+        A turn reads what came during the one before it. When it takes long, what is read late in it has waited as long at least; and
+        when more comes than can be done each turn is longer than the last. So the bound on a turn bounds them all: to refuse costs
+        a fraction of what a comment costs.
+        """
+        now = time.monotonic()
+        if not self._turn_s:
+            self._turn_s = now
+            asyncio.get_running_loop().call_soon(self._turned)
+        oldest_s = min(self._queue[0].since_s, self._turn_s) if self._queue else self._turn_s
+        return now - oldest_s > self._admit_s
+
+    def _turned(self) -> None:
+        self._turn_s = 0.0
 
     def submit(self, draft: Draft, sink: Sink) -> None:
         """Queue a draft that :meth:`check` let pass; its sink is answered later. Never blocks."""
-        self._queue.append((draft, sink))
+        urgent = isinstance(draft, RemovalDraft | RestorationDraft) and self._stands(draft.room, draft.target)
+        self._urgent += urgent
+        self._queue.append(_Waiting(draft, sink, time.monotonic(), urgent))
         self._start()
+
+    def _stands(self, room: str, seq: int) -> bool:
+        held = self._hub.rooms.get(room)
+        return held is not None and seq <= held.head
+
+    def _take(self) -> deque[tuple[Draft, Sink]]:
+        """The next batch; see the module's text on its order."""
+        waiting = self._queue
+        if self._urgent and len(waiting) > self._batch_max:
+            # The sort is stable, and rare: it takes an operator and an overload.
+            self._queue = waiting = deque(sorted(waiting, key=lambda each: not each.urgent))
+        batch = [waiting.popleft() for _ in range(min(len(waiting), self._batch_max))]
+        self._urgent -= sum(each.urgent for each in batch)
+        return deque((each.draft, each.sink) for each in batch)
 
     def _start(self) -> None:
         if self._running is None:
@@ -155,7 +210,7 @@ class Publisher:
             if not self._queue:
                 await self._recover()
                 continue
-            batch = deque(self._queue.popleft() for _ in range(min(len(self._queue), self._batch_max)))
+            batch = self._take()
             try:
                 await self._commit(batch)
             except BaseException as error:

@@ -76,6 +76,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tick_ms: Annotated[int, _live(
         "Least time between two flushes of a room; the first comment after a pause goes at once.", "ms", ge=1, le=1000)] = 50
     tick_max_ms: Annotated[int, _live("To what a room's tick may grow under load.", "ms", ge=1, le=5000)] = 200
+    live_per_s: Annotated[int, _live(
+        "Events of a room that go live in a second; of more, a random choice of the comments does, and frames say how many they "
+        "leave out. Pages and history have all.", "1/s", ge=10, le=1_000_000)] = 4000
     ring_events: Annotated[int, _live("Newest events of a room kept in memory.", "events", ge=64, le=65_536)] = 1024
     ring_idle_s: Annotated[float, _live(
         "A room without viewers and comments leaves memory after this time.", "s", ge=1)] = 300.0
@@ -120,6 +123,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # Recording
     queue_max: Annotated[int, _recording(
         "Drafts that may wait for a commit; more are refused at once with `overloaded`.", ge=1)] = 20_000
+    admit_ms: Annotated[int, _recording(
+        "A comment that would wait longer, for its commit or for the server's attention, is refused at once with `overloaded`; "
+        "removals are not.", "ms", ge=10, le=60_000)] = 500
     batch_max: Annotated[int, _recording("Drafts of one commit.", ge=1, le=50_000)] = 2000
     records_max: Annotated[int, _recording(
         "Records beside the log (refused comments, connections) that may wait for a commit.", ge=1)] = 20_000
@@ -211,6 +217,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     reports_per_s: Annotated[float, _http("Reports that one address may send.", "1/s", ge=0.001, le=1e6)] = 0.1
     reports_burst: Annotated[int, _http("Reports that one address may send at once.", ge=1)] = 10
     report_max_chars: Annotated[int, _http("Longest text of a report.", "chars", ge=0, le=5000)] = 500
+    report_repeats: Annotated[int, _http(
+        "Reports about one comment or room that one address may send within a day; who is signed in sends one.", ge=1, le=1000)] = 3
+    report_answer_h: Annotated[int, _http("Reporters are promised an answer within this time.", "h", ge=1, le=720)] = 48
 
     # Pages
     pages_open_max: Annotated[int, _pages("Page files kept open for appending.", "files", ge=1, le=100_000)] = 256

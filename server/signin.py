@@ -58,6 +58,7 @@ class SignIns:
                 raise Refusal("too_many_connections", "this account has too many connections")
             self.sign_out(conn)
             conn.identity = identity
+            conn.author_id = self._tokens.public_id(account)
             self._connections.setdefault(account, set()).add(conn)
             # With the connection's id it names the record of this sign-in, so no two of a connection have the same.
             conn.session_ms = max(now_ms, conn.session_ms + 1)
@@ -98,6 +99,7 @@ class SignIns:
         self._limits.sign_out(account)
         self._posting.record(_record(conn, account, time.time_ns() // 1_000_000))
         conn.identity = conn.standing = conn.permit = None
+        conn.author_id = ""
         those = self._connections[account]
         those.discard(conn)
         if not those:

@@ -194,11 +194,12 @@ class Site:
         name: str = getattr(draft, "room", "")
         room = self._find(name) if name else None
         # A report is a record: it needs no page, and is wanted most when something is wrong.
-        self._publisher.check("" if isinstance(draft, ReportDraft) else name)
+        control = isinstance(draft, RemovalDraft | RestorationDraft | NoticeDraft)
+        self._publisher.check("" if isinstance(draft, ReportDraft) else name, control=control)
         answer = _Answer()
         self._publisher.submit(draft, answer)
         outcome = await answer.future
-        if room is not None and isinstance(draft, RemovalDraft | RestorationDraft | NoticeDraft) and type(outcome) is Committed:
+        if room is not None and control and type(outcome) is Committed:
             try:
                 await asyncio.wait_for(self._flusher.visible(room, outcome.event.seq), _PAGES_WAIT_S)
             except TimeoutError:

@@ -107,6 +107,7 @@ class Connection(asyncio.Protocol):
         "_waiting",
         "address",
         "answers",
+        "author_id",
         "closing",
         "conversation",
         "deflate",
@@ -137,6 +138,7 @@ class Connection(asyncio.Protocol):
         self.address = ""
         self.port = 0
         self.answers: list[bytes] = []
+        self.author_id = ""
         self.closing = False
         self.deflate = False
         self.id = ""

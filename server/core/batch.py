@@ -1,4 +1,8 @@
-"""When a room is flushed: at once after a pause, else once per tick; the tick grows under load and shrinks again."""
+"""When a room is flushed: at once after a pause, else once per tick; the tick grows under load and shrinks again.
+
+When the longest tick does not help, what is left is to send less: the rooms' budgets of live comments shrink
+(:mod:`server.core.sampling`). They recover before the tick does.
+"""
 
 from __future__ import annotations
 
@@ -7,37 +11,59 @@ from typing import Final
 _GROW_ABOVE: Final = 0.5
 _SHRINK_BELOW: Final = 0.25
 _STEP: Final = 1.5
+_SHARE_LEAST: Final = 1 / 64
+_SHARE_STEP: Final = 2.0
+_LARGE_BYTES: Final = 16_384
+"""Up to about this size a write costs the same, whatever it carries: to leave something out of smaller frames would win nothing."""
 
 
 class Tick:
-    """The pace of flushing, shared by all rooms of a process. Times are milliseconds of any monotonic clock."""
+    """The pace of flushing, shared by all rooms of a process. Times are milliseconds of any monotonic clock.
 
-    __slots__ = ("_busy_ms", "_max_ms", "_min_ms", "_since_ms", "current_ms")
+    ``share`` is the part of the rooms' budgets of live comments that is in force.
+    """
+
+    __slots__ = ("_busy_ms", "_largest", "_max_ms", "_min_ms", "_since_ms", "current_ms", "share")
 
     def __init__(self, min_ms: float, max_ms: float, now_ms: float) -> None:
         self._min_ms = min_ms
         self._max_ms = max(min_ms, max_ms)
         self.current_ms = min_ms
+        self.share = 1.0
         self._busy_ms = 0.0
+        self._largest = 0
         self._since_ms = now_ms
+
+    @property
+    def strained(self) -> bool:
+        """The process has more to send than it can at its usual pace: what is least needed can wait."""
+        return self.current_ms > self._min_ms or self.share < 1
 
     def delay_ms(self, last_flush_ms: float, now_ms: float) -> float:
         """How long a room that was flushed at ``last_flush_ms`` has to wait from now on; 0 after a pause."""
         return max(0.0, self.current_ms - (now_ms - last_flush_ms))
 
-    def spent(self, busy_ms: float) -> None:
-        """A flush took ``busy_ms`` of the loop's time."""
+    def spent(self, busy_ms: float, frame_bytes: int = 0) -> None:
+        """A flush took ``busy_ms`` of the loop's time, for a frame of ``frame_bytes``."""
         self._busy_ms += busy_ms
+        self._largest = max(self._largest, frame_bytes)
 
     def adapt(self, now_ms: float) -> None:
-        """Called about once a second: a loop that spends over half its time on flushing gets a longer tick."""
+        """Called about once a second: a loop that spends over half its time on flushing gets a longer tick, then smaller frames."""
         elapsed = now_ms - self._since_ms
         if elapsed <= 0:
             return
-        share = self._busy_ms / elapsed
-        if share > _GROW_ABOVE:
-            self.current_ms = min(self._max_ms, self.current_ms * _STEP)
-        elif share < _SHRINK_BELOW:
-            self.current_ms = max(self._min_ms, self.current_ms / _STEP)
+        busy = self._busy_ms / elapsed
+        if busy > _GROW_ABOVE:
+            if self.current_ms < self._max_ms:
+                self.current_ms = min(self._max_ms, self.current_ms * _STEP)
+            elif self._largest > _LARGE_BYTES:
+                self.share = max(_SHARE_LEAST, self.share / _SHARE_STEP)
+        elif busy < _SHRINK_BELOW:
+            if self.share < 1:
+                self.share = min(1.0, self.share * _SHARE_STEP)
+            else:
+                self.current_ms = max(self._min_ms, self.current_ms / _STEP)
         self._busy_ms = 0.0
+        self._largest = 0
         self._since_ms = now_ms

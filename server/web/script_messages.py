@@ -50,7 +50,9 @@ SCRIPT_MESSAGES: Final[Mapping[str, str]] = {
     "fullscreen_leave": N_("Leave full screen"),
     "dropped": N_("+{n} in the list only"),
     "list_more": N_("{n} new comments"),
+    "sampled": N_("+{n} on the pages only"),
     "skipped": N_("Comments {from} to {to} were skipped here; they stand on the pages."),
+    "report_failed": N_("The report could not be sent: there is no connection. Try again in a moment."),
     "percent": N_("{n} %"),
     "times": N_("{n}×"),
 }

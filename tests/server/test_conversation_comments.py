@@ -372,6 +372,33 @@ def test_a_full_queue_refuses_at_once(tmp_path: Path) -> None:
         assert [author.read_until("ack")["key"] for _ in range(4)] == ["k0", "k1", "k2", "k3"]
 
 
+def test_what_is_over_the_budget_of_live_comments_still_reaches_its_author(tmp_path: Path) -> None:
+    """A reader gets a part of a burst and is told of the rest; each author gets all of its own, in order; all of it is static."""
+    with running(tmp_path, live_per_s=10, tick_ms=200, **UNBOUNDED) as server:
+        with server.connect(account="ann") as author, server.connect(account="bob") as other, server.connect() as reader:
+            for number in range(40):
+                author.send(text(say(f"第{number}", f"k{number}")))
+            kept = {client: _until(client, 40) for client in (author, other, reader)}
+            assert kept[author] == list(range(1, 41))
+            assert kept[other] == kept[reader]
+            assert 0 < len(kept[reader]) < 40
+            assert server.parts.stats.left_out == 40 - len(kept[reader])
+        assert len(server.call(lambda: server.room().newest(100))) == 40
+
+
+def _until(client: RawClient, last: int) -> list[int]:
+    """The numbers of the comments that came live up to ``last``; they stand for all, or say how many are missing."""
+    numbers: list[int] = []
+    stands_for = 0
+    while stands_for < last:
+        message = client.read_until("events", "echo")
+        events = [event["seq"] for event in message["events"]]
+        if message["op"] == "events":
+            stands_for = message.get("last", events[-1] if events else 0)
+        numbers += events
+    return sorted(numbers)
+
+
 def test_records_that_do_not_fit_are_dropped_and_counted(tmp_path: Path) -> None:
     """Records beside the log never take the place of comments."""
     released = threading.Event()

@@ -216,6 +216,26 @@ def test_viewers_are_told_how_many_they_are(tmp_path: Path) -> None:
             assert server.call(lambda: server.parts.hub.viewers) == 2
 
 
+def test_under_load_the_number_of_viewers_can_wait(tmp_path: Path) -> None:
+    """While the process sends at a slower pace only a change of the mode is told; the number is when the load is gone."""
+    with running(tmp_path, **FREE) as server, server.connect() as one:
+        tell, tick = server.parts.conversation.tell_counts, server.parts.tick
+        server.call(tell)
+        assert one.read()["state"]["viewers"] == 1
+        with server.connect():
+            usual, tick.current_ms = tick.current_ms, 1e6
+            server.call(tell)
+            assert one.silent()
+            server.room().mode = "read_only"
+            server.call(tell)
+            state = one.read()["state"]
+            assert (state["mode"], state["viewers"]) == ("read_only", 2)
+        server.eventually(lambda: server.room().viewers == 1)
+        tick.current_ms = usual
+        server.call(tell)
+        assert one.read()["state"]["viewers"] == 1
+
+
 def test_the_counters_show_connections_and_viewers(tmp_path: Path) -> None:
     """The gauges of the metrics follow the connections."""
     with running(tmp_path, rooms=("demo", "other"), **FREE) as server, server.connect() as client, server.connect(room=""):

@@ -978,3 +978,109 @@ def test_a_tick_that_ends_during_exclusive_work_loses_nothing(run: Callable[...,
         assert (viewer.received, viewer.faults) == ([1, 2], [])
 
     run(scenario, tick_ms=TICK_S * 1000).assert_whole()
+
+
+# -- more than goes live ----------------------------------------------------------------------------------------------------
+
+
+def sampled_frames(viewer: FakeViewer) -> list[dict[str, Any]]:
+    """The messages of the viewer that leave something out."""
+    return [message for message in map(read_frame, viewer.frames) if "left_out" in message]
+
+
+def test_what_is_over_the_budget_is_static_and_in_the_ring_but_not_live(run: Callable[..., World]) -> None:
+    """The frame stands for all numbers and says how many it leaves out; page and resume have every one."""
+
+    async def scenario(world: World) -> None:
+        viewer, other = watch(world), watch(world, deflate=True)
+        world.submit(*comments(100))
+        await world.settle()
+        (message,) = sampled_frames(viewer)
+        assert (message["first"], message["last"], message["left_out"], len(message["events"])) == (1, 100, 60, 40)
+        assert [viewer.faults, other.faults] == [[], []]
+        assert viewer.events == other.events, "all readers get the same"
+        assert (len(viewer.received), len(viewer.skipped), viewer.position) == (40, 60, 100)
+        assert world.parts.rows() == 100
+        late = FakeViewer()
+        late.join(world.room, most=1000, recent=100)
+        assert late.received == list(range(1, 101))
+        stats = world.parts.stats
+        assert (stats.left_out, stats.deliveries) == (60, 80)
+        world.submit(*comments(10, "later"))
+        await world.settle()
+        assert viewer.received[-10:] == list(range(101, 111))
+
+    run(scenario, live_per_s=40, ring_events=1000, batch_max=1000).assert_whole()
+
+
+def test_who_wrote_a_comment_gets_it_whatever_is_left_out(run: Callable[..., World]) -> None:
+    """Own comments come first, once, on every connection of their author and on no other, in the order of the log."""
+
+    async def scenario(world: World) -> None:
+        authors = [watch(world, author_id=f"id-{name}") for name in ("ann", "ann", "bob")]
+        reader, silent = watch(world), watch(world, author_id="id-cleo")
+        drafts = comments(60)
+        for number, name in ((5, "ann"), (17, "bob"), (33, "ann"), (59, "ann")):
+            drafts[number - 1] = comment(f"{name}{number}", author=name, author_id=f"id-{name}", text=f"{name} {number}")
+        world.submit(*drafts)
+        await world.settle()
+        for viewer in authors:
+            own = [seq for seq, event in viewer.events.items() if event["author"]["id"] == viewer.author_id]
+            assert sorted(own) == ([17] if viewer.author_id == "id-bob" else [5, 33, 59])
+            assert sorted(viewer.events) == viewer.received
+        assert [viewer.faults for viewer in [*authors, reader, silent]] == [[]] * 5
+        assert len(reader.received) == len(silent.received) == 10
+        assert reader.events.items() <= authors[0].events.items()
+
+    run(scenario, live_per_s=10, ring_events=1000, batch_max=1000).assert_whole()
+
+
+def test_removals_and_notices_are_never_left_out(run: Callable[..., World]) -> None:
+    """With no budget left for comments what moderates and informs goes out all the same."""
+
+    async def scenario(world: World) -> None:
+        viewer = watch(world)
+        world.submit(*comments(50))
+        await world.settle()
+        world.submit(*comments(40, "more"))  # uses the budget up
+        await asyncio.sleep(0.05)
+        world.submit(*[removal(number, f"rm{number}") for number in range(1, 21)], *comments(30, "last"))
+        await asyncio.sleep(0.5)
+        kinds = [viewer.events[seq]["kind"] for seq in viewer.received]
+        assert kinds.count("removal") == 20
+        assert viewer.faults == []
+        assert viewer.position == 140
+
+    run(scenario, live_per_s=10, ring_events=1000, batch_max=1000).assert_whole()
+
+
+def test_a_viewer_whose_buffer_fills_with_its_echo_has_no_hole(run: Callable[..., World]) -> None:
+    """The frame after the echo still goes out to it, so what it misses begins behind both."""
+
+    async def scenario(world: World) -> None:
+        author = watch(world, author_id="id-ann", patience=1)
+        drafts = [comment(f"a{number}", author="ann", author_id="id-ann") for number in range(30)]
+        world.submit(*drafts)
+        await world.settle()
+        assert len(author.frames) == 2
+        world.submit(*comments(5))
+        await world.settle()
+        author.drain()
+        assert (author.received, author.skipped, author.faults) == (list(range(1, 31)), list(range(31, 36)), [])
+
+    run(scenario, live_per_s=10, batch_max=1000).assert_whole()
+
+
+def test_a_smaller_share_of_the_budget_leaves_more_out(run: Callable[..., World]) -> None:
+    """A process that cannot keep up sends less of each room that has much."""
+
+    async def scenario(world: World) -> None:
+        viewer = watch(world)
+        world.parts.tick.share = 0.25
+        world.submit(*comments(40), *comments(3, "b", room="b"))
+        quiet = watch(world, "b")
+        await world.settle()
+        assert (len(viewer.received), viewer.faults) == (10, [])
+        assert (quiet.received, quiet.faults) == ([1, 2, 3], [])
+
+    run(scenario, live_per_s=40, batch_max=1000).assert_whole()

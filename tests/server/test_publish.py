@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import structlog.testing
@@ -751,3 +753,103 @@ def test_a_fault_of_ours_in_reading_again_does_not_end_recovery(run: Callable[..
     world = run(scenario)
     assert world.answers.by_key["k1"] == 2
     world.assert_whole()
+
+
+# -- overload ---------------------------------------------------------------------------------------------------------------
+
+
+def refused(world: World, *, control: bool = False) -> str:
+    """The code with which a draft for room ``a`` would be refused now; empty: it would be taken."""
+    try:
+        world.publisher.check("a", control=control)
+    except Refusal as refusal:
+        return refusal.code.name if refusal.code.temporary and refusal.retry_after_ms else "for ever"
+    return ""
+
+
+def test_a_comment_that_would_wait_too_long_is_not_taken(run: Callable[..., World]) -> None:
+    """When those before it wait for longer than the bound it is refused as temporary, and taken again when they are through."""
+
+    async def scenario(world: World) -> None:
+        world.writer.least_s = world.writer.most_s = 2.0
+        world.submit(comment("k0"))
+        await asyncio.sleep(0.1)
+        world.submit(comment("k1"))
+        await asyncio.sleep(0.4)
+        assert refused(world) == ""
+        await asyncio.sleep(0.2)
+        assert (refused(world), refused(world, control=True)) == ("overloaded", "")
+        await world.settle()
+        assert refused(world) == ""
+
+    assert run(scenario, admit_ms=500).answers.by_key == {"k0": 1, "k1": 2}
+
+
+def test_a_turn_of_the_loop_that_takes_too_long_refuses_the_rest(run: Callable[..., World]) -> None:
+    """What is read late in a long turn has waited as long; the next turn begins afresh."""
+
+    async def scenario(world: World) -> None:
+        assert refused(world) == ""
+        with mock.patch("time.monotonic", return_value=time.monotonic() + 0.6):
+            assert (refused(world), refused(world, control=True)) == ("overloaded", "")
+            await asyncio.sleep(0)
+            assert refused(world) == ""
+
+    run(scenario, admit_ms=500)
+
+
+def test_a_removal_overtakes_what_waits_for_later_batches(run: Callable[..., World]) -> None:
+    """Moderation is in the next commit, however many comments wait; of those the order stays."""
+
+    async def scenario(world: World) -> None:
+        world.submit(comment("k0"))
+        await world.settle()
+        world.submit(*[comment(key) for key in keys(30)[1:]], removal(1, "rm"), comment("last"))
+        await world.settle()
+
+    world = run(scenario, batch_max=10)
+    assert world.store.batches[1][0] == "rm"
+    assert [key for batch in world.store.batches[1:] for key in batch if key != "rm"] == [*keys(30)[1:], "last"]
+    world.assert_whole()
+
+
+def test_a_removal_does_not_overtake_its_own_comment(run: Callable[..., World]) -> None:
+    """Only what stands in the log already can be changed out of turn; notices keep their place among the comments."""
+
+    async def scenario(world: World) -> None:
+        world.submit(*[comment(key) for key in keys(12)], removal(3, "rm"), room_mode("closed", "m0"), comment("last"))
+        await world.settle()
+
+    world = run(scenario, batch_max=5)
+    assert [key for batch in world.store.batches for key in batch] == [*keys(12), "rm", "m0", "last"]
+    assert world.answers.by_key["rm"] == 13
+    world.assert_whole()
+
+
+def test_moderation_has_a_queue_of_its_own_length(run: Callable[..., World]) -> None:
+    """A queue full of comments takes no more of them, and still takes removals, up to the same number; then it refuses those too."""
+
+    async def scenario(world: World) -> None:
+        world.submit(*[comment(key) for key in keys(5)])
+        await world.settle()
+        world.submit(*[comment(f"more{number}") for number in range(5)])
+        assert (refused(world), refused(world, control=True)) == ("overloaded", "")
+        world.submit(*[removal(number, f"rm{number}") for number in range(1, 6)])
+        assert refused(world, control=True) == "overloaded"
+        await world.settle()
+        assert (refused(world), refused(world, control=True)) == ("", "")
+
+    run(scenario, queue_max=5, batch_max=3).assert_whole()
+
+
+def test_moderation_does_not_wait_for_slow_pages(run: Callable[..., World]) -> None:
+    """A room whose pages are far behind takes no comments, and takes removals."""
+
+    async def scenario(world: World) -> None:
+        world.submit(comment("k0"))
+        await asyncio.sleep(1)
+        world.submit(*[comment(key) for key in keys(6)[1:]])
+        await asyncio.sleep(1)
+        assert (refused(world), refused(world, control=True)) == ("overloaded", "")
+
+    run(scenario, queue_max=5, tick_ms=10_000)

@@ -250,6 +250,25 @@ def test_a_batch_holds_the_encoded_events_in_order() -> None:
     assert json.loads(wire.encode_events("r", []))["events"] == []
 
 
+def test_a_sampled_batch_says_for_what_it_stands() -> None:
+    """Besides what it carries it names the numbers that it covers, and how many of them it leaves out; perhaps all."""
+    data = wire.encode_sampled("r", 1, 4, 2, [wire.encode_event(event) for event in (comment(2), removal(4, 1))])
+    assert json.loads(data) == {
+        "op": "events", "room": "r", "first": 1, "last": 4, "left_out": 2,
+        "events": [wire.event_object(comment(2)), wire.event_object(removal(4, 1))],
+    }  # fmt: skip
+    assert json.loads(wire.encode_sampled("r", 7, 9, 3, [])) == {
+        "op": "events", "room": "r", "first": 7, "last": 9, "left_out": 3, "events": [],
+    }  # fmt: skip
+
+
+def test_an_echo_holds_the_reader_s_own_events() -> None:
+    """They have the form that they have in a batch."""
+    assert json.loads(wire.encode_echo("r", [wire.encode_event(comment(3))])) == {
+        "op": "echo", "room": "r", "events": [wire.event_object(comment(3))],
+    }  # fmt: skip
+
+
 def test_joined_holds_the_place_the_state_and_the_events() -> None:
     """A newcomer learns the epoch, its place, the room's state, the newest page and the events up to its place."""
     data = wire.encode_joined("r", "e", 2, {"mode": "open"}, [wire.encode_event(comment(2))], "/rooms/r/comments/0.html")

@@ -87,3 +87,9 @@ def _stream(world: World, viewer: Watcher) -> Iterator[str]:
             yield f"{event} is not {entry}"
         if event.get("text") and entry.text and event["text"] != entry.text:
             yield f"{event} is not {entry}"
+    for seq in viewer.left_out:
+        entry = log[seq - 1]
+        if entry.kind != "comment":
+            yield f"{entry} was left out of a frame"
+        elif entry.author_id == viewer.author_id and not entry.removed_by and not world.moderated(viewer.name, seq):
+            yield f"{entry} was left out, and {viewer.author_id} wrote it"

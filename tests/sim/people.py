@@ -115,6 +115,7 @@ class Author:
             "text": text,
             "at_ms": world.now_ms(),
             "author_name": f"name of {self.name}",
+            "author_id": f"id of {self.name}",
         }
         return Entry(make(f"{self.name}-{number}", **fields), text if make is comment else "")
 
@@ -151,7 +152,7 @@ class Watcher(FakeViewer):
     """A viewer that stalls, leaves, comes back to where it was, and reads its gaps from the history."""
 
     def __init__(self, world: World, number: int) -> None:
-        super().__init__(deflate=number % 2 == 0)
+        super().__init__(deflate=number % 2 == 0, author_id=f"id of author{number}" if number % 2 else "")
         self.world = world
         self.name = ROOMS[0] if number % 3 else world.rng.choice(ROOMS)
         self.look = self._look
@@ -163,7 +164,7 @@ class Watcher(FakeViewer):
 
     @property
     def missing(self) -> list[int]:
-        """Numbers of gaps that were not read yet."""
+        """Numbers of gaps, and of what frames left out, that were not read yet."""
         return [seq for seq in self.skipped if seq not in self.events]
 
     async def live(self) -> None:

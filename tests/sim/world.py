@@ -80,6 +80,10 @@ class World:
         """Is this comment in the log?"""
         return any(event.text == entry.text for event in self.log(entry.room))
 
+    def moderated(self, room: str, seq: int) -> bool:
+        """Was this event ever removed, as far as anybody was told?"""
+        return (room, seq) in self._changed
+
     def send(self, entry: Entry) -> None:
         """Submit, unless the server refuses at once."""
         try:
@@ -107,7 +111,7 @@ class World:
 
     def look_at_pages(self, room: str, events: list[dict[str, Any]]) -> None:
         """Live events arrive at a viewer: they must be static. Each is looked at once, for it may be damaged later."""
-        if events[-1]["seq"] <= self._static.get(room, 0):
+        if not events or events[-1]["seq"] <= self._static.get(room, 0):
             return
         self._static[room] = events[-1]["seq"]
         for number in {(event["seq"] - 1) // PAGE_ROWS for event in events}:
@@ -167,7 +171,7 @@ class World:
             self.parts = Pipeline(
                 self.store, self.root, writer=lanes[0], workers=lanes[1], readers=lanes[2], now_ms=self.loop.time() * 1000,
                 ring_events=self.rng.choice([8, 64, 1024]), queue_max=30, batch_max=self.rng.choice([1, 7, 100]),
-                mirror=self._mirror,
+                mirror=self._mirror, live_per_s=(2, 8, 1000)[(self.seed + self.life) % 3],
             )  # fmt: skip
             try:
                 self.parts.load()

@@ -12,6 +12,7 @@ from typing import Any, Final
 from server.core.batch import Tick
 from server.core.hub import Hub
 from server.core.room import Room
+from server.core.sampling import Sampler
 from server.errors import Refusal
 from server.flush import Flusher, Pages, Viewer
 from server.history import History
@@ -83,6 +84,8 @@ class Pipeline:
         tick_max_ms: float = 0,
         queue_max: int = 1000,
         batch_max: int = 100,
+        admit_ms: float = 60_000,
+        live_per_s: float = 1e6,
         deflate_min: int = 300,
         wrap: Callable[[PageWork], Pages] = lambda pages: pages,
         mirror: type[Mirror] = Mirror,
@@ -98,10 +101,11 @@ class Pipeline:
         self.pages = PageWork(self.mirror, store, self.infos)
         self.tick = Tick(tick_ms, max(tick_ms, tick_max_ms), now_ms)
         self.flusher = Flusher(
-            self.mirror, wrap(self.pages), workers, self.tick, self.stats, deflate_min=deflate_min, deflate_level=6
-        )
+            self.mirror, wrap(self.pages), workers, self.tick, self.stats, Sampler(live_per_s), deflate_min=deflate_min,
+            deflate_level=6,
+        )  # fmt: skip
         self.publisher = Publisher(
-            store, self.hub, self.flusher, writer, self.stats, queue_max=queue_max, batch_max=batch_max,
+            store, self.hub, self.flusher, writer, self.stats, queue_max=queue_max, batch_max=batch_max, admit_ms=admit_ms,
             on_mode=lambda room, mode: self.modes.append((room, mode)), after_batch=self._after_batch,
         )  # fmt: skip
         self.history = History(store, self.hub, readers)

@@ -38,10 +38,13 @@ class FakeViewer:
     It does with the room what a connection does: joins with the place it reached, leaves the hot set after ``patience`` frames
     (None: never) until :meth:`drain`. ``look`` is called with the events of each frame before they count as received,
     ``look_back`` with those of a resume.
-    ``faults`` tells what was wrong: events that do not follow, or repeat.
+    ``faults`` tells what was wrong: events that do not follow, or repeat, and frames that do not say exactly what they leave out.
+    What they leave out counts as ``skipped``, but for own comments (those of ``author_id``) that came as an echo.
     """
 
-    def __init__(self, *, deflate: bool = False, patience: int | None = None) -> None:
+    def __init__(self, *, deflate: bool = False, patience: int | None = None, author_id: str = "") -> None:
+        self.author_id = author_id
+        self.echoes: list[dict[str, Any]] = []
         self.deflate = deflate
         self.patience = patience
         self.room: Room[Any] | None = None
@@ -49,6 +52,7 @@ class FakeViewer:
         self.position = 0
         self.pieces: list[Piece] = []
         self.events: dict[int, dict[str, Any]] = {}
+        self.left_out: list[int] = []
         self.frames: list[bytes] = []
         self.faults: list[str] = []
         self.look: Callable[[list[dict[str, Any]]], None] = lambda events: None
@@ -94,9 +98,11 @@ class FakeViewer:
         """Receive a live frame."""
         self.frames.append(frame)
         message = read_frame(frame)
-        if message["op"] == "events":
+        if message["op"] == "echo":
+            self._hear(message["events"])
+        elif message["op"] == "events":
             self.look(message["events"])
-            self._take(message["events"])
+            self._take_frame(message)
         if self.patience is not None:
             self.patience -= 1
             if self.patience <= 0:
@@ -119,6 +125,38 @@ class FakeViewer:
     def texts(self) -> list[str]:
         """Texts of the received events, in the log's order; empty for what has none."""
         return [self.events[seq].get("text", "") for seq in sorted(self.events)]
+
+    def _hear(self, events: list[dict[str, Any]]) -> None:
+        if self.echoes or any(event["author"]["id"] != self.author_id for event in events):
+            self.faults.append(f"an echo of {[event['seq'] for event in events]} is not of what comes next, or not one's own")
+        self.look(events)
+        self.echoes = events
+
+    def _take_frame(self, message: dict[str, Any]) -> None:
+        """The events of a frame, together with the echoes before it, and what it leaves out."""
+        echoes, self.echoes = self.echoes, []
+        events = sorted(message["events"] + echoes, key=lambda event: event["seq"])
+        if "left_out" not in message:
+            if echoes:
+                self.faults.append("an echo of what is not left out")
+            self._take(events)
+            return
+        first, last, left_out = message["first"], message["last"], message["left_out"] - len(echoes)
+        missing = sorted(set(range(first, last + 1)) - {event["seq"] for event in events})
+        self.left_out += missing
+        for event in events:
+            if event["seq"] > self.position + 1:
+                self._skip((self.position + 1, event["seq"] - 1))
+            self._take([event])
+        if self.position < last:
+            self._skip((self.position + 1, last))
+        if (
+            left_out != len(missing)
+            or self.position != last
+            or (events and events[0]["seq"] < first)
+            or message["left_out"] < 1
+        ):
+            self.faults.append(f"a frame of {first} to {last} that says to leave out {message['left_out']} leaves out others")
 
     def _take(self, events: list[dict[str, Any]]) -> None:
         for event in events:

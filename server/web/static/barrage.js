@@ -11,6 +11,11 @@
  * takes one path: events beyond the hole are parked, the hole is read from the history interface, then the parked ones follow. A hole
  * that is too long, or cannot be read, is announced as `skipped` and never delivered later.
  *
+ * A server with more to send than anybody could read leaves comments out of a live message, and the message says for which numbers it
+ * stands and how many it leaves out (never one's own: those come just before it, as an `echo`). That is no hole: the client counts, tells
+ * `sampled` and goes on, for a crowd that would read the rest at that moment is the last thing such a server needs. The pages have
+ * all of it, and a client made with `complete` reads it like a hole.
+ *
  * A comment is sent under a key and stays pending until the server settles it. After a reconnection, and after a refusal that
  * concerns only the moment, it is sent again under the same key, which the server never records twice.
  *
@@ -75,6 +80,7 @@
  * @property {{kind: string, at_ms: number, data: Record<string, unknown>}} letter  the account was told something, as of a measure
  * @property {{from: number, to: number}} gap  a hole was noticed; it is being filled
  * @property {{from: number, to: number, page: string}} skipped  these events are not delivered; they stand on the pages from `page` on
+ * @property {{from: number, to: number, left_out: number}} sampled  so many comments of these were not sent; pages and history have them
  * @property {{epoch: string}} reset  the room's log is another one: what was delivered before is void
  * @property {{code: string, message: string, message_zh: string, temporary: boolean}} problem
  */
@@ -85,6 +91,7 @@
  * @property {string} [token]  without one: reading only
  * @property {Since | null} [since]  what the caller has already, for example from a server-rendered page
  * @property {number} [fillMax]  longest hole that is filled, in events
+ * @property {boolean} [complete]  read from the history what live messages leave out
  * @property {number} [pendingMax]  most comments that wait for an answer
  * @property {Partial<Surroundings>} [surroundings]  for tests
  */
@@ -98,6 +105,7 @@
  * @property {() => number} now @property {() => number} random
  */
 /** @typedef {{epoch: string, head: number, state: Record<string, unknown>, page: string, events: RoomEvent[]}} Joined */
+/** Events that stand for the numbers `first` to `last`, all of them but for those that the server left out. @typedef {{first: number, last: number, events: RoomEvent[]}} Run */
 /** @typedef {{key: string, message: object, resolve: (outcome: Outcome) => void, tries: number, sent: boolean, timers: Set<unknown>}} Pending */
 
 const BACKOFF_FIRST_MS = 500;
@@ -167,7 +175,9 @@ export class Barrage extends EventTarget {
   /** @type {string} */ #epoch = "";
   #last = -1; // the last number delivered; -1: nothing is known yet
   #seen = 0; // the highest number heard of; parked events may have been dropped below it
-  /** @type {RoomEvent[]} */ #parked = [];
+  /** @type {Run[]} */ #parked = [];
+  #parkedEvents = 0;
+  /** @type {RoomEvent[]} */ #echoes = []; // of what the next message leaves out
   #filling = false;
   #limit = `&limit=${HISTORY_PAGE}`;
   #generation = 0; // rises when a running fill has become void
@@ -175,12 +185,13 @@ export class Barrage extends EventTarget {
   /** @type {Map<string, Pending>} */ #pending = new Map();
 
   /** @param {Options} options */
-  constructor({ url, room, token = "", since = null, fillMax = 5_000, pendingMax = 32, surroundings = {} }) {
+  constructor({ url, room, token = "", since = null, fillMax = 5_000, complete = false, pendingMax = 32, surroundings = {} }) {
     super();
     this.url = new URL(url ?? globalThis.location.origin).origin;
     this.room = room;
     this.token = token;
     this.fillMax = fillMax;
+    this.complete = complete;
     this.pendingMax = pendingMax;
     /** @type {Surroundings} */
     this.around = { ...browser(), ...surroundings };
@@ -346,7 +357,7 @@ export class Barrage extends EventTarget {
     this.#closed = true;
     this.#generation += 1;
     this.#filling = false;
-    this.#parked = [];
+    this.#unpark();
     this.around.clearTimeout(this.#retryTimer);
     this.#retryTimer = null;
     globalThis.removeEventListener?.("online", this.retryNow);
@@ -400,8 +411,11 @@ export class Barrage extends EventTarget {
       case "joined":
         this.#onJoined(message);
         break;
+      case "echo":
+        this.#echoes = message.events;
+        break;
       case "events":
-        this.#take(message.events, true);
+        this.#onEvents(message);
         break;
       case "gap":
         this.#need(message.to);
@@ -434,6 +448,7 @@ export class Barrage extends EventTarget {
     this.#joined = true;
     this.#joinedAt = this.around.now();
     this.#unfollow();
+    this.#echoes = [];
     this.#adopt(message, "live");
     this.#take(message.events, false);
     this.#need(message.head);
@@ -452,7 +467,7 @@ export class Barrage extends EventTarget {
     if (other || this.#last < 0) {
       this.#generation += 1;
       this.#filling = false;
-      this.#parked = [];
+      this.#unpark();
       this.#last = events.length > 0 ? events[0].seq - 1 : head;
       this.#seen = this.#last;
     }
@@ -479,26 +494,71 @@ export class Barrage extends EventTarget {
 
   // -- events, in order, exactly once ----------------------------------------------------------------------------------
 
+  /**
+   * A live message; where the server left something out it says so.
+   * @param {{events: RoomEvent[], first?: number, last?: number, left_out?: number}} message
+   */
+  #onEvents({ events, first, last, left_out }) {
+    const echoes = this.#echoes;
+    this.#echoes = [];
+    if (left_out === undefined || first === undefined || last === undefined) {
+      this.#take(events, true);
+      return;
+    }
+    const known = [...events, ...echoes].sort((one, other) => one.seq - other.seq);
+    if (this.complete) {
+      this.#take(known, true);
+      this.#need(last);
+    } else {
+      this.#takeRun({ first, last, events: known }, true);
+    }
+  }
+
   /** @param {RoomEvent[]} events  ascending @param {boolean} live */
   #take(events, live) {
-    if (events.length === 0) {
-      return;
+    let start = 0;
+    for (let end = 1; end <= events.length; end += 1) {
+      if (end === events.length || events[end].seq !== events[end - 1].seq + 1) {
+        this.#takeRun({ first: events[start].seq, last: events[end - 1].seq, events: events.slice(start, end) }, live);
+        start = end;
+      }
     }
-    this.#seen = Math.max(this.#seen, events[events.length - 1].seq);
+  }
+
+  /** @param {Run} run @param {boolean} live */
+  #takeRun(run, live) {
+    this.#seen = Math.max(this.#seen, run.last);
     if (this.#filling) {
-      this.#parked.push(...events.slice(0, Math.max(0, this.fillMax - this.#parked.length)));
-      return;
+      this.#park(run);
+    } else if (run.first > this.#last + 1) {
+      this.#park(run);
+      this.#fill(run.first - 1);
+    } else if (run.last > this.#last) {
+      const from = this.#last + 1;
+      const events = run.events.filter(({ seq }) => seq >= from);
+      this.#last = run.last;
+      if (events.length > 0) {
+        this.#tell("events", { events, live });
+      }
+      if (events.length < run.last - from + 1) {
+        this.#tell("sampled", { from, to: run.last, left_out: run.last - from + 1 - events.length });
+      }
     }
-    const fresh = events.filter(({ seq }) => seq > this.#last);
-    let count = 0;
-    while (count < fresh.length && fresh[count].seq === this.#last + count + 1) {
-      count += 1;
+  }
+
+  /** Keep a run until the hole before it is filled. Overflow action: it becomes part of a hole itself. @param {Run} run */
+  #park(run) {
+    if (this.#parkedEvents + run.events.length <= this.fillMax) {
+      this.#parked.push(run);
+      this.#parkedEvents += run.events.length;
     }
-    this.#deliver(fresh.slice(0, count), live);
-    if (count < fresh.length) {
-      this.#parked = fresh.slice(count, count + this.fillMax);
-      this.#fill(fresh[count].seq - 1);
-    }
+  }
+
+  #unpark() {
+    const parked = this.#parked;
+    this.#parked = [];
+    this.#parkedEvents = 0;
+    return parked;
   }
 
   /** @param {RoomEvent[]} events  contiguous, from the next one on @param {boolean} live */
@@ -547,10 +607,8 @@ export class Barrage extends EventTarget {
     if (this.#last < to) {
       this.#skip(to);
     }
-    const parked = this.#parked;
-    this.#parked = [];
     this.#filling = false;
-    this.#take(parked, true);
+    this.#unpark().forEach((run) => this.#takeRun(run, true));
     this.#need(this.#seen); // parked events beyond the bound were dropped: what is missing now is a hole of its own
   }
 

@@ -4,6 +4,7 @@ import { Barrage } from "./barrage.js";
 import { Compose, SessionTokens, takeToken } from "./compose.js";
 import { Overlay } from "./overlay.js";
 import { Player } from "./player.js";
+import { ReportDialog } from "./report.js";
 import { Rows } from "./rows.js";
 import { connectPopups, connectSettings } from "./settings.js";
 import { Follower, Timeline } from "./timeline.js";
@@ -37,6 +38,7 @@ const overlay = new Overlay(byId("overlay"), showCounts);
 const timeline = new Timeline(TIMELINE_MOST);
 const follower = new Follower(timeline);
 const vod = config.kind === "vod";
+let leftOut = 0; // comments that were not sent, since more came than go live
 const compose = new Compose(client, {
   mode: config.mode,
   ways: config.ways,
@@ -107,6 +109,11 @@ function decorate(article, comment) {
 }
 
 client.addEventListener("reset", () => location.reload()); // another log: nothing on this page is valid
+
+client.addEventListener("sampled", (event) => {
+  leftOut += /** @type {CustomEvent<{left_out: number}>} */ (event).detail.left_out;
+  showCounts(overlay.counts);
+});
 
 client.addEventListener("skipped", (event) => {
   const { from, to } = /** @type {CustomEvent<{from: number, to: number}>} */ (event).detail;
@@ -215,10 +222,17 @@ window.addEventListener("scroll", () => rows.look(), { passive: true });
 
 /** @param {import("./overlay.js").Counts} counts */
 function showCounts({ dropped }) {
+  const counts = [dropped > 0 && t("dropped", { n: dropped }), leftOut > 0 && t("sampled", { n: leftOut })];
   const label = byId("dropped");
-  label.hidden = dropped === 0;
-  label.textContent = t("dropped", { n: dropped });
+  label.textContent = counts.filter(Boolean).join(" · ");
+  label.hidden = label.textContent === "";
 }
+
+// -- reporting ---------------------------------------------------------------------------------------------------------
+
+const reports = new ReportDialog(byId("report"));
+reports.takeLinks(byId("rows"));
+reports.takeClicks(byId("stage"), (x, y) => overlay.at(x, y));
 
 // -- begin -------------------------------------------------------------------------------------------------------------
 

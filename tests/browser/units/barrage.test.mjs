@@ -131,6 +131,80 @@ test("events beyond the bound while a hole is filled become a hole of their own"
   assert.deepEqual(heard.seqs(), range(1, 12));
 });
 
+const sampled = (world, first, last, left_out, ...seqs) =>
+  world.socket.receive({ op: "events", room: "demo", first, last, left_out, events: seqs.map((seq) => comment(seq)) });
+const echo = (world, ...seqs) => world.socket.receive({ op: "echo", room: "demo", events: seqs.map((seq) => comment(seq)) });
+
+test("what a live message leaves out is told, and is no hole", async () => {
+  const { world, heard, client } = joined();
+  live(world, 1);
+  sampled(world, 2, 9, 6, 3, 8);
+  sampled(world, 10, 12, 3);
+  live(world, 13);
+  await world.settle();
+  assert.deepEqual(heard.seqs(), [1, 3, 8, 13]);
+  assert.deepEqual(heard.sampled, [{ from: 2, to: 9, left_out: 6 }, { from: 10, to: 12, left_out: 3 }]);
+  assert.equal(client.since.seq, 13);
+  assert.equal(world.fetched.length, 0);
+});
+
+test("one's own comments come in their place, whatever is left out", () => {
+  const { world, heard } = joined();
+  echo(world, 2, 5);
+  sampled(world, 1, 6, 4, 3, 6);
+  live(world, 7);
+  assert.deepEqual(heard.seqs(), [2, 3, 5, 6, 7]);
+  assert.deepEqual(heard.sampled, [{ from: 1, to: 6, left_out: 2 }]);
+});
+
+test("a message of which all is one's own leaves nothing out", () => {
+  const { world, heard } = joined();
+  echo(world, 1, 2);
+  sampled(world, 1, 2, 2);
+  assert.deepEqual(heard.seqs(), [1, 2]);
+  assert.equal(heard.sampled.length, 0);
+});
+
+test("an echo whose message never came is forgotten", async () => {
+  const { world, heard } = joined();
+  echo(world, 1);
+  world.socket.cut();
+  await world.advance(5_000);
+  join(world, { events: [comment(1), comment(2)] });
+  sampled(world, 3, 4, 1, 4);
+  assert.deepEqual(heard.seqs(), [1, 2, 4]);
+});
+
+test("a hole before a message that leaves something out is filled, the rest is not", async () => {
+  const { world, heard } = joined();
+  world.history = historyOf(logOf(3));
+  sampled(world, 4, 8, 3, 5, 6);
+  live(world, 9);
+  await world.settle();
+  assert.deepEqual(heard.seqs(), [1, 2, 3, 5, 6, 9]);
+  assert.deepEqual(heard.sampled, [{ from: 4, to: 8, left_out: 3 }]);
+});
+
+test("what the history brought already is not counted as left out", async () => {
+  const { world, heard } = joined();
+  world.history = historyOf(logOf(6));
+  live(world, 3);
+  sampled(world, 4, 8, 4, 8);
+  await world.settle();
+  assert.deepEqual(heard.seqs(), [1, 2, 3, 4, 5, 6, 8]);
+  assert.deepEqual(heard.sampled, [{ from: 7, to: 8, left_out: 1 }]);
+});
+
+test("a client that wants all of it reads what was left out", async () => {
+  const { world, heard } = joined({ complete: true });
+  world.history = historyOf(logOf(9));
+  echo(world, 2);
+  sampled(world, 1, 9, 7, 3, 4);
+  await world.settle();
+  assert.deepEqual(heard.seqs(), range(1, 9));
+  assert.equal(heard.sampled.length, 0);
+});
+
 test("the history of another log is not taken", async () => {
   const { world, heard } = joined();
   world.history = historyOf(logOf(3), { epoch: "e2" });

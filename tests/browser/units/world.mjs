@@ -145,7 +145,7 @@ export class World {
 /** A client in a world; `heard` keeps what it told, by type. */
 export function clientIn(world, options = {}) {
   const client = new Barrage({ url: "http://here", room: "demo", surroundings: world.surroundings, ...options });
-  const heard = { events: [], status: [], gap: [], skipped: [], reset: [], joined: [], hello: [], problem: [], state: [], letter: [] };
+  const heard = { events: [], status: [], gap: [], skipped: [], sampled: [], reset: [], joined: [], hello: [], problem: [], state: [], letter: [] };
   for (const type of Object.keys(heard)) {
     client.addEventListener(type, ({ detail }) => heard[type].push(detail));
   }

@@ -86,3 +86,52 @@ def test_the_tick_never_leaves_its_bounds(steps: list[tuple[float, float]], last
         assert 50 <= tick.current_ms <= 200
     assert 0 <= tick.delay_ms(min(last, now), now) <= tick.current_ms
     assert tick.delay_ms(now, now) == pytest.approx(tick.current_ms)
+
+
+def strained_tick(frame_bytes: int) -> Tick:
+    """A tick at its maximum, after a second in which the flushing took all of the time."""
+    tick = Tick(50, 75, 0)
+    for second in (1, 2):
+        tick.spent(1000, frame_bytes)
+        tick.adapt(1000.0 * second)
+    return tick
+
+
+def test_when_the_longest_tick_does_not_help_the_budgets_shrink() -> None:
+    """Half as much for each second that was too busy, with a bound; not while there is a longer tick to try."""
+    tick = Tick(50, 75, 0)
+    seen = []
+    for second in range(1, 12):
+        tick.spent(501, 100_000)
+        tick.adapt(1000.0 * second)
+        seen.append((tick.current_ms, tick.share))
+    assert seen[:4] == [(75, 1), (75, 0.5), (75, 0.25), (75, 0.125)]
+    assert seen[-1] == (75, 1 / 64)
+
+
+def test_small_frames_are_not_made_smaller() -> None:
+    """A write of few bytes costs the same as one of none: where frames are small leaving comments out would win nothing."""
+    assert strained_tick(16_384).share == 1
+    assert strained_tick(16_385).share == 0.5
+
+
+def test_budgets_recover_before_the_tick_does() -> None:
+    """Comments are worth more than milliseconds."""
+    tick = strained_tick(100_000)
+    assert tick.strained
+    seen = []
+    for second in range(3, 6):
+        tick.spent(100, 100_000)
+        tick.adapt(1000.0 * second)
+        seen.append((tick.current_ms, tick.share))
+    assert seen == [(75, 1), (50, 1), (50, 1)]
+    assert not tick.strained
+
+
+def test_a_longer_tick_is_a_strain_by_itself() -> None:
+    """What can wait does so as soon as the usual pace is not kept."""
+    tick = Tick(50, 200, 0)
+    assert not tick.strained
+    tick.spent(600)
+    tick.adapt(1000)
+    assert tick.strained
