@@ -20,7 +20,6 @@ from starlette.types import Receive, Scope, Send
 from server.http.api import find_room
 from server.http.requests import SEQ_MAX, address, limits, services, whole
 from server.http.services import Chunk
-from server.store.base import RoomInfo
 from server.wire import encode_events, encode_gap, encode_joined, page_path
 
 KEEP_ALIVE: Final = b": keep-alive\n\n"
@@ -34,19 +33,19 @@ _HEADERS: Final = {
 
 
 class EventStream(Response):
-    """Sends chunks as they come, until the follower ends or the reader leaves; ``release`` runs once in any case.
+    """Sends messages (bytes of the stream) as they come, until there are no more or the reader leaves; ``release`` runs once in any
+    case.
 
-    Nothing is queued: the next chunk is asked for when the transport has taken the last one.
+    Nothing is queued: the next message is asked for when the transport has taken the last one.
     """
 
     media_type = "text/event-stream"
 
-    def __init__(self, info: RoomInfo, opening: bytes, chunks: AsyncIterator[Chunk], release: Callable[[], None]) -> None:
+    def __init__(self, opening: bytes, messages: AsyncIterator[bytes], release: Callable[[], None]) -> None:
         super().__init__(headers=_HEADERS)
         del self.headers["content-length"]
-        self._room = info.name
         self._opening = opening
-        self._chunks = chunks
+        self._messages = messages
         self._release = release
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,11 +66,11 @@ class EventStream(Response):
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": self._opening, "more_body": True})
         try:
-            async for chunk in self._chunks:
-                await send({"type": "http.response.body", "body": encode_chunk(self._room, chunk), "more_body": True})
+            async for message in self._messages:
+                await send({"type": "http.response.body", "body": message, "more_body": True})
         finally:
-            if isinstance(self._chunks, AsyncGenerator):
-                await self._chunks.aclose()
+            if isinstance(self._messages, AsyncGenerator):
+                await self._messages.aclose()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
@@ -86,13 +85,23 @@ def encode_chunk(room: str, chunk: Chunk) -> bytes:
     if not chunk.first:
         return KEEP_ALIVE
     if not chunk.events:
-        return _message("gap", encode_gap(room, chunk.first, chunk.last, page_path(room, chunk.first)), chunk.last)
-    return _message("events", encode_events(room, chunk.events), chunk.last)
+        return encode_message("gap", encode_gap(room, chunk.first, chunk.last, page_path(room, chunk.first)), chunk.last)
+    return encode_message("events", encode_events(room, chunk.events), chunk.last)
 
 
-def _message(event: str, data: bytes, seq: int) -> bytes:
-    # JSON of ours has no line breaks, so one data line holds it.
+def encode_message(event: str, data: bytes, seq: int) -> bytes:
+    """A message of a stream, with the number that a reader who comes back names. ``data`` is JSON of ours: it has no line breaks, so
+    one data line holds it."""
     return b"event: %b\nid: %d\ndata: %b\n\n" % (event.encode(), seq, data)
+
+
+async def _encoded(room: str, chunks: AsyncIterator[Chunk]) -> AsyncGenerator[bytes, None]:
+    try:
+        async for chunk in chunks:
+            yield encode_chunk(room, chunk)
+    finally:
+        if isinstance(chunks, AsyncGenerator):
+            await chunks.aclose()
 
 
 def _position(request: Request, head: int) -> int | None:
@@ -125,10 +134,11 @@ async def stream(request: Request) -> Response:
     }
     joined = encode_joined(info.name, info.epoch, position, state, (), page_path(info.name, info.head))
     retry_ms = random.randint(*RETRY_MS)  # noqa: S311 -- spreads the readers' return, no secret
-    opening = b"retry: %d\n%b" % (retry_ms, _message("joined", joined, position))
+    opening = b"retry: %d\n%b" % (retry_ms, encode_message("joined", joined, position))
     places = limits(request)
     place = places.open_stream(address(request))  # from here on EventStream gives it back
-    return EventStream(info, opening, found.follow(info.name, position), lambda: places.close_stream(place))
+    messages = _encoded(info.name, found.follow(info.name, position))
+    return EventStream(opening, messages, lambda: places.close_stream(place))
 
 
 routes = [Route("/api/rooms/{room}/stream", stream)]
