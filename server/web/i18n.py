@@ -5,6 +5,7 @@ Catalogues are committed as ``locale/*/LC_MESSAGES/barrage.po`` and compiled in 
 
 from __future__ import annotations
 
+import functools
 import gettext
 import io
 from collections.abc import Mapping
@@ -35,8 +36,9 @@ def read_catalogue(language: str) -> Catalog:
         return read_po(file, locale=language.replace("-", "_"), abort_invalid=True)
 
 
+@functools.cache
 def load_translations() -> dict[str, gettext.NullTranslations]:
-    """Translations of every language, compiled now."""
+    """Translations of every language, compiled at the first call; not to be changed."""
     translations: dict[str, gettext.NullTranslations] = {"en": gettext.NullTranslations()}
     for language in LANGUAGES:
         if language != "en":

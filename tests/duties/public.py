@@ -6,7 +6,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,8 @@ import httpx
 
 from loadtest.local import UNBOUND
 from server.settings import PREFIX
-from tests.support.server import ROOT, ServerProcess
+from tests.support import nursery
+from tests.support.server import ServerProcess
 from tests.support.wsclient import RawClient
 
 ROOM: Final = "demo"
@@ -28,9 +28,8 @@ _EVIDENCE: Final = re.compile(r"(barrage|accounts)\.db(-wal|-shm)?")
 
 def command(server: ServerProcess, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run ``barrage`` on the server's data folder."""
-    line = [sys.executable, "-m", "server", *arguments, "--data", str(server.data)]
     clean = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    return subprocess.run(line, cwd=ROOT, env=clean, capture_output=True, text=True, check=False, timeout=100)
+    return nursery.run([*arguments, "--data", str(server.data)], clean, timeout_s=100)
 
 
 def enter(server: ServerProcess, account: str = "", nickname: str = "小明", *, room: str = ROOM) -> RawClient:

@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 from server import app
-from server.__main__ import main
+from server.__main__ import main as barrage
 from server.core.room import Room
 from server.flush import Flusher, Viewer
 from server.posting import NO_SINK
@@ -53,7 +53,8 @@ class AckFirst(Publisher):
         asyncio.get_running_loop().call_later(LATE_S, super().submit, draft, NO_SINK)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Run ``barrage`` with the fault that the first argument names."""
     fault = sys.argv.pop(1)
     if fault == "live-first":
         vars(app).update(Flusher=LiveFirst)
@@ -61,4 +62,8 @@ if __name__ == "__main__":
         vars(app).update(Publisher=AckFirst)
     else:
         sys.exit(f"no such fault: {fault}")
-    main(prog_name="faulty_server")
+    barrage(prog_name="faulty_server")
+
+
+if __name__ == "__main__":
+    main()

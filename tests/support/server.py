@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Final, Self
 
 from server.accounts.identity import Tokens
 from server.settings import PREFIX, load
+from tests.support import nursery
 
 ROOT: Final = Path(__file__).parents[2]
 _LISTENING: Final = re.compile(r"^Barrage listening on http://127\.0\.0\.1:(\d+)\s*$", re.MULTILINE)
@@ -28,6 +28,7 @@ class ServerFailed(AssertionError):
 class ServerProcess:
     """``python -m server serve`` over ``data``, started by :meth:`start` or by entering the context, killed at its end.
 
+    It is a process of its own, born by :mod:`tests.support.nursery`.
     ``settings`` become environment variables (``{"tick_ms": 20}`` is ``BARRAGE_TICK_MS=20``; none of the caller's pass through).
     ``port`` is 0 until the first start takes a free one; later starts use that again, so that clients can come back.
     Output goes to files beside ``data``, so that no pipe can fill; :meth:`logs` has all starts of this object.
@@ -41,7 +42,7 @@ class ServerProcess:
         self._env.update({PREFIX + name.upper(): _text(value) for name, value in (settings or {}).items()})
         self._out = data.with_name(f"{data.name}.stdout")
         self._err = data.with_name(f"{data.name}.stderr")
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: nursery.Child | subprocess.Popen[bytes] | None = None
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
@@ -49,11 +50,8 @@ class ServerProcess:
         """Start, and return when the server listens. Raises ServerFailed."""
         assert self._process is None or self._process.poll() is not None, "it runs already"
         seen = self._out.stat().st_size if self._out.exists() else 0
-        command = [sys.executable, "-m", "server", "serve", "--port", str(self.port), "--data", str(self.data)]
-        if self._demo:
-            command.append("--demo")
-        with self._out.open("ab") as out, self._err.open("ab") as err:
-            self._process = subprocess.Popen(command, cwd=ROOT, env=self._env, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+        arguments = ["serve", "--port", str(self.port), "--data", str(self.data), *(["--demo"] if self._demo else [])]
+        self._process = nursery.start(arguments, self._env, self._out, self._err)
         deadline = time.monotonic() + timeout_s
         while True:
             found = _LISTENING.search(self._out.read_bytes()[seen:].decode())

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
-from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from loadtest.participants import Participant, enter_all, leave_all, until
 from loadtest.site import Mint, Site
 from loadtest.texts import made_up
 from loadtest.truth import Violation
+from server.settings import PREFIX
+from tests.support import nursery
 from tests.support.checker import judge, live_is_static
 
 ROOM = "demo"
@@ -27,16 +29,33 @@ STARTING_MAX_S = 0.5
 """Every third kill strikes a server a second time while it starts."""
 
 
+class ForkedServer(LocalServer):
+    """Its processes are forked: up in half a second, so that kills strike while it starts, and not while modules are read."""
+
+    def __init__(self, folder: Path, fault: str) -> None:
+        super().__init__(folder, settings=UNBOUND)
+        self._fault = fault
+
+    def launch(self) -> None:
+        """As LocalServer does."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+        environment.update({PREFIX + name.upper(): value for name, value in UNBOUND.items()})
+        self._seen = self.output.stat().st_size if self.output.exists() else 0
+        entry, first = ("tests.support.faulty_server", [self._fault]) if self._fault else ("server.__main__", [])
+        arguments = [*first, "serve", "--port", str(self.port), "--data", str(self.data_dir), "--demo"]
+        self._process = nursery.start(arguments, environment, self.output, self.output, entry)  # type: ignore[assignment]
+
+
 class KilledServer:
     """``rounds`` kills of the server in ``folder`` at moments drawn from ``seed``, under load all the while.
 
-    ``entry`` composes the server (see LocalServer). :meth:`run` may be called once.
+    ``fault`` is one of tests/support/faulty_server.py, or empty. :meth:`run` may be called once.
     """
 
-    def __init__(self, folder: Path, seed: int, rounds: int, entry: Sequence[str] = ("-m", "server")) -> None:
+    def __init__(self, folder: Path, seed: int, rounds: int, fault: str = "") -> None:
         self._dice = random.Random(seed)
         self._rounds = rounds
-        self._server = LocalServer(folder, settings=UNBOUND, entry=entry)
+        self._server = ForkedServer(folder, fault)
         self._ledger = Ledger()
         self._feed = Feed(ROOM)
         self._people: list[Participant] = []

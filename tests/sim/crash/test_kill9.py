@@ -42,6 +42,6 @@ async def test_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
 )
 async def test_the_checker_finds_a_wrong_order(tmp_path: Path, fault: str, rules: set[str]) -> None:
     """A server that sends before the page is written, or acknowledges before the commit, is found out by the same run."""
-    run = KilledServer(tmp_path, SEED, rounds=3, entry=("-m", "tests.support.faulty_server", fault))
+    run = KilledServer(tmp_path, SEED, rounds=3, fault=fault)
     violations = await run.run()
     assert rules & {violation.rule for violation in violations}, told(violations)
