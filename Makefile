@@ -19,10 +19,10 @@ run: $(VENV)/.run ## Start a demo server; the data is kept in ./data. Options: A
 	@$(PY) -m server serve --demo --data data --set log_format=console $(ARGS)
 
 test: $(VENV)/.dev ## Run all tests, on up to four cores. Some: ARGS="tests/filters -k rate".
-	@$(PY) -m pytest -q -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+	@$(PY) -m pytest -q -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 coverage: $(VENV)/.dev ## Run all tests and count covered lines and branches, also in the servers they start; fails below the gate.
-	@$(PY) -m pytest -q -n auto --maxprocesses 4 --dist loadfile --cov --cov-report=term $(ARGS)
+	@$(PY) -m pytest -q -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --cov --cov-report=term $(ARGS)
 
 lint: $(VENV)/.dev ## Check style, format, types and import rules.
 	@$(VENV)/bin/ruff check --quiet .

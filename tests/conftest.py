@@ -8,11 +8,16 @@ what a clean clone cannot have (a folder of data, a size of machine) are worded 
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
 
+from server.store import migrate
+from tests.support.schemas import remembering
+
 NEEDS = "needs "
+LONGEST = ("tests/sim/", "tests/faults/", "tests/duties/", "tests/browser/", "tests/server/test_reload")
+"""Beginnings of the paths of tests that start servers and browsers."""
 
 
 def missing_tool(report: pytest.TestReport | pytest.CollectReport) -> str:
@@ -44,3 +49,16 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, p
     report = yield
     _fail_in_ci(report)
     return report
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take longest come first, so that at the end no worker waits for another (``--no-loadscope-reorder`` keeps this)."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def migrations() -> Iterator[None]:
+    """New databases of a module's tests get their schema quickly; modules about migrations have a fixture of their own instead."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(migrate, "upgrade", remembering(migrate.upgrade))
+        yield

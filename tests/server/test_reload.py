@@ -158,7 +158,7 @@ def test_a_large_reload_does_not_hold_up_the_room(
     """While 100,000 terms are compiled, loaded and put into force, pings and comments are answered as they were before."""
     file = write(tmp_path / "large.toml", *made_terms(100_000), tier="hold")
     figures: list[tuple[float, int]] = []
-    for work in (lambda: time.sleep(5), lambda: screen(server, "reload", file), lambda: screen(server, "rollback")):
+    for work in (lambda: time.sleep(2), lambda: screen(server, "reload", file), lambda: screen(server, "rollback")):
         pulses = [Pulse(server), Pulse(server, f"account-{len(figures)}")]
         for pulse in pulses:
             pulse.start()

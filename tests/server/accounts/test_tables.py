@@ -19,6 +19,11 @@ from server.store import migrate
 from server.store.sqlite import writer_engine
 
 
+@pytest.fixture(scope="module", autouse=True)
+def migrations() -> None:
+    """Here each new database is migrated, as outside of tests."""
+
+
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
     """A writer's engine over a new file."""

@@ -30,6 +30,11 @@ FIRST_SCHEMA_ROWS = (
 )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def migrations() -> None:
+    """Here each new database is migrated, as outside of tests."""
+
+
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
     """A writer's engine over a new file."""
