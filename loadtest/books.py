@@ -52,12 +52,15 @@ class Books:
         self._delivery = Timeline(self.edges)
         self._removal = Timeline(self.edges)
         self._arrived = [0] * (len(self.edges) - 1)
+        self._left_out = [0] * (len(self.edges) - 1)
         for room in arena.rooms:
             self._delivery.add(room.feed.batches, room.due_times())
             if room.removal_due:
                 self._removal.add(room.feed.batches, room.removal_due)
             for slot, count in enumerate(delivered_over(room.feed.batches, self.edges)):
                 self._arrived[slot] += count
+            for slot, count in enumerate(delivered_over(room.feed.batches, self.edges, lambda batch: len(batch.left_out))):
+                self._left_out[slot] += count
 
     # -- figures ------------------------------------------------------------------------------------------------------
 
@@ -71,6 +74,7 @@ class Books:
         acks = self._ack_histogram(sent)
         seconds = sum(end - start for start, end in windows)
         deliveries = sum(self._arrived[slot] for part in parts for slot in self._slots[part])
+        left_out = sum(self._left_out[slot] for part in parts for slot in self._slots[part])
         gap_events = sum(self._gap_events(window) for window in windows)
         cpu_s = self._cpu_s(windows)
         reads = [read for read in self._acts.reads if inside(read.due_s)]
@@ -94,6 +98,7 @@ class Books:
             "unanswered_share": _share(sum(each.outcome == "open" for each in sent), len(sent)),
             "raid_passed_share": _share(sum(each.outcome == "acked" for each in raided), len(raided)),
             "deliveries_per_s": deliveries / seconds,
+            "left_out_share": _share(left_out, deliveries + left_out),
             "gap_share": _share(gap_events, deliveries + gap_events),
             "server_cpu_share": None if cpu_s is None else cpu_s / seconds,
             "deliveries_per_cpu_s": deliveries / cpu_s if cpu_s and deliveries else None,
@@ -152,6 +157,7 @@ class Books:
                     p99_ms=latency.ms(99),
                     ack_p99_ms=histogram.ms(99) if histogram is not None else 0.0,
                     deliveries_per_s=self._arrived[slot] / seconds,
+                    left_out_per_s=self._left_out[slot] / seconds,
                     gap_events=self._gap_events((start_s, end_s)),
                     viewers=tick.viewers if tick is not None else 0,
                     server_cpu=self._cpu_share(start_s, end_s),

@@ -16,7 +16,7 @@ from typing import Final, Protocol, cast
 from loadtest import frames
 from loadtest.feed import Batch, Feed
 from loadtest.frames import Handshake, HandshakeError, ProtocolError
-from loadtest.messages import Ack, Answer, Events, Fault, Gap, Held, Joined, Left, Refused, ServerMessage
+from loadtest.messages import Ack, Answer, Echo, Events, Fault, Gap, Held, Joined, Left, Refused, ServerMessage
 from loadtest.truth import Stream
 
 _RECEIVED: Final = bytearray(512 * 1024)
@@ -114,6 +114,8 @@ class Client(asyncio.BufferedProtocol):
                 self._matched = 0
                 pos = rest
                 self.stream.next = batch.last + 1
+                if batch.left_out:
+                    self.stream.missed(batch.left_out)
                 batch.arrivals[self.group].append(now_s)
             elif rest > nbytes and data.startswith(batch.view[matched : matched + nbytes]):
                 self._matched += nbytes
@@ -164,6 +166,8 @@ class Client(asyncio.BufferedProtocol):
                     if data.startswith(batch.frame, pos):
                         pos += batch.size
                         stream.next = batch.last + 1
+                        if batch.left_out:
+                            stream.missed(batch.left_out)
                         batch.arrivals[self.group].append(now_s)
                         continue
                 elif data.startswith(batch.view[: end - pos], pos):
@@ -227,12 +231,17 @@ class Client(asyncio.BufferedProtocol):
         if isinstance(message, Fault):
             self._owner.on_fault(self, message)
             return
-        if isinstance(message, Events | Joined | Gap | Left) and message.room != self.feed.room:
+        if isinstance(message, Events | Echo | Joined | Gap | Left) and message.room != self.feed.room:
             raise ProtocolError(f"a message of room {message.room}")
         if isinstance(message, Events):
-            for batch in self.feed.batch(message.events, frame):
+            for batch in self.feed.batch(message, frame):
                 self.stream.receive(batch.first, batch.last)
+                if batch.left_out:
+                    self.stream.missed(batch.left_out)
                 batch.arrivals[self.group].append(now_s)
+        elif isinstance(message, Echo):
+            for event in message.events:
+                self.stream.echo(event.seq, event.author.name)
         elif isinstance(message, Gap):
             self.stream.gap(message.first, message.last)
         elif isinstance(message, Joined):

@@ -34,6 +34,8 @@ LOSSES: Final = frozenset(
         "stream_hole",
         "stream_short",
         "removal_lost",
+        "echo_lost",
+        "sample_unfair",
     }
 )
 """Rules of truth whose violations count as ``loss``: something that was promised is not there."""
@@ -281,6 +283,7 @@ class Conductor:
             "events received": sum(
                 batch.count * len(came) for room in self._arena.rooms for batch in room.feed.batches for came in batch.arrivals
             ),
+            "left out of live frames": sum(len(batch.left_out) for room in self._arena.rooms for batch in room.feed.batches),
             "gaps": sum(len(person.stream.gaps) for person in people),
             "events in gaps": sum(last - first + 1 for person in people for first, last in person.stream.gaps),
             "connections cut": len(self._acts.cuts),

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
+from collections.abc import Iterable
 from typing import Final
 
 from loadtest import frames
-from loadtest.messages import Events, Joined, LogEvent, ServerMessage, State, decode
+from loadtest.messages import Echo, Events, Joined, LogEvent, ServerMessage, State, decode
 from loadtest.truth import Contents
 
 FRAMES_MAX_BYTES: Final = 128 * 1024 * 1024
@@ -22,17 +23,19 @@ _MEMO_MAX: Final = 32
 
 
 class Batch:
-    """One run of events as one frame brought it to any number of viewers.
+    """One run of events as one frame brought it to any number of viewers. ``left_out``: numbers between ``first`` and ``last`` that
+    the frame does not carry, and says so.
 
     ``frame`` is the frame as received, header included (empty: this run was not a frame of its own, or is no longer kept).
     ``arrivals[g]`` holds the times, in seconds of the monotonic clock, at which the viewers of group ``g`` had it.
     """
 
-    __slots__ = ("arrivals", "first", "frame", "last", "size", "view")
+    __slots__ = ("arrivals", "first", "frame", "last", "left_out", "size", "view")
 
-    def __init__(self, first: int, last: int, frame: bytes, groups: int) -> None:
+    def __init__(self, first: int, last: int, frame: bytes, groups: int, left_out: frozenset[int] = frozenset()) -> None:
         self.first = first
         self.last = last
+        self.left_out = left_out
         self.size = len(frame)
         self.arrivals = [array("d") for _ in range(groups)]
         self.keep(frame)
@@ -45,7 +48,13 @@ class Batch:
     @property
     def count(self) -> int:
         """Events of the batch."""
-        return self.last - self.first + 1
+        return self.last - self.first + 1 - len(self.left_out)
+
+    @property
+    def numbers(self) -> Iterable[int]:
+        """Numbers of the events of the batch."""
+        numbers = range(self.first, self.last + 1)
+        return [seq for seq in numbers if seq not in self.left_out] if self.left_out else numbers
 
 
 class Feed:
@@ -73,7 +82,7 @@ class Feed:
         if known is not None:
             return known
         message = decode(frames.inflate(payload) if deflated else payload)
-        if isinstance(message, Events | Joined):
+        if isinstance(message, Events | Echo | Joined):
             for event in message.events:
                 self.contents.add(event)
         if isinstance(message, Joined | State):
@@ -82,17 +91,22 @@ class Feed:
             self._memo[payload] = message
         return message
 
-    def batch(self, events: list[LogEvent], frame: bytes) -> list[Batch]:
-        """The runs of contiguous events of a received frame, in order; new ones are registered."""
+    def batch(self, message: Events, frame: bytes) -> list[Batch]:
+        """The runs of contiguous events of a received frame, in order; new ones are registered. A frame that says what it leaves out
+        is one run. Raises ProtocolError where it does not say so exactly."""
         self.parsed += 1
-        runs = split_runs(events)
-        if len(runs) != 1:
+        runs = split_runs(message.events)
+        left_out: frozenset[int] = frozenset()
+        if message.left_out:
+            left_out = _left_out(message)
+            runs = [(message.first, message.last)]
+        elif len(runs) != 1:
             return [self._register(Batch(first, last, b"", self.groups)) for first, last in runs]
         first, last = runs[0]
         known = self.expected.get(first)
         if known is not None and known.frame == frame:
             return [known]
-        return [self._register(Batch(first, last, frame, self.groups))]
+        return [self._register(Batch(first, last, frame, self.groups, left_out))]
 
     def _register(self, batch: Batch) -> Batch:
         self.batches.append(batch)
@@ -106,6 +120,18 @@ class Feed:
                 del self.expected[oldest.first]
                 oldest.keep(b"")
         return batch
+
+
+def _left_out(message: Events) -> frozenset[int]:
+    """The numbers that a frame does not carry, which it must count exactly."""
+    numbers = [event.seq for event in message.events]
+    missing = frozenset(range(message.first, message.last + 1)).difference(numbers)
+    ordered = numbers == sorted(set(numbers)) and (not numbers or message.first <= numbers[0] <= numbers[-1] <= message.last)
+    if not ordered or len(missing) != message.left_out:
+        raise frames.ProtocolError(
+            f"a frame for {message.first} to {message.last} with {len(numbers)} events says that it leaves out {message.left_out}"
+        )
+    return missing
 
 
 def split_runs(events: list[LogEvent]) -> list[tuple[int, int]]:

@@ -96,7 +96,17 @@ class Joined(msgspec.Struct, frozen=True, tag_field="op", tag="joined"):
 
 
 class Events(msgspec.Struct, frozen=True, tag_field="op", tag="events"):
-    """A batch of new events."""
+    """A batch of new events. With ``left_out`` it stands for ``first`` to ``last``, and so many comments are not in it."""
+
+    room: str
+    events: list[LogEvent]
+    first: int = 0
+    last: int = 0
+    left_out: int = 0
+
+
+class Echo(msgspec.Struct, frozen=True, tag_field="op", tag="echo"):
+    """The receiver's own comments among those that the next batch leaves out."""
 
     room: str
     events: list[LogEvent]
@@ -167,7 +177,7 @@ class Letter(msgspec.Struct, frozen=True, tag_field="op", tag="letter"):
     kind: str
 
 
-ServerMessage = Hello | Joined | Events | Gap | Ack | Held | Refused | Fault | State | Left | Letter | Pong
+ServerMessage = Hello | Joined | Events | Echo | Gap | Ack | Held | Refused | Fault | State | Left | Letter | Pong
 Answer = Ack | Held | Refused
 
 _message: Final[msgspec.json.Decoder[ServerMessage]] = msgspec.json.Decoder(ServerMessage)

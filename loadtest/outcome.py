@@ -70,6 +70,7 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
     server_rss_mb: float | None
     descriptors: int | None
     generator_cpu: float
+    left_out_per_s: float = 0.0
 
 
 class Percentile(msgspec.Struct, frozen=True):

@@ -111,6 +111,9 @@ def _plots(result: Result) -> list[Markup]:
             refused=lambda p: p.refused_per_s,
         ),
         over_time("Deliveries per second", "", deliveries=lambda p: p.deliveries_per_s),
+        over_time("Left out of live frames, per second", "", events_times_viewers=lambda p: p.left_out_per_s)
+        if any(p.left_out_per_s for p in result.course)
+        else Markup(),
         over_time("Processor, share of a core", "", server=lambda p: p.server_cpu, generator=lambda p: p.generator_cpu),
         over_time("Server, resident memory", "MB", memory=lambda p: p.server_rss_mb),
         over_time("Server, open descriptors", "", descriptors=lambda p: p.descriptors),

@@ -49,6 +49,7 @@ class Thresholds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     refused_share: Share | None = None
     unanswered_share: Share | None = None
     gap_share: Share | None = None
+    left_out_share: Share | None = None
     page_error_share: Share | None = None
     raid_passed_share: Share | None = None
     absent: Count | None = None

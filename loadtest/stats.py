@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped]
@@ -67,7 +67,7 @@ def deliveries(
     totals: Counter[int] = Counter()
     for batch in batches:
         arrivals = batch.arrivals[group]
-        due = [due_s[seq] for seq in range(batch.first, batch.last + 1) if seq in due_s]
+        due = [due_s[seq] for seq in batch.numbers if seq in due_s]
         due = [at for at in due if window[0] <= at < window[1]]
         if not due or not arrivals:
             continue
@@ -96,7 +96,7 @@ class Timeline:
         """Count every event of ``due_s`` at every viewer of ``group`` that got it."""
         for batch in batches:
             arrivals = batch.arrivals[group]
-            due = [due_s[seq] for seq in range(batch.first, batch.last + 1) if seq in due_s] if arrivals else []
+            due = [due_s[seq] for seq in batch.numbers if seq in due_s] if arrivals else []
             if not due:
                 continue
             base = min(due)
@@ -147,11 +147,17 @@ def delivered(batches: Iterable[Batch], window: Window = ALWAYS) -> Traffic:
     return Traffic(deliveries, frames, size)
 
 
-def delivered_over(batches: Iterable[Batch], edges: Sequence[float]) -> list[int]:
-    """Deliveries (events times viewers) by the slot in which they arrived; see :class:`Timeline` for ``edges``."""
+def delivered_over(
+    batches: Iterable[Batch], edges: Sequence[float], worth: Callable[[Batch], int] = lambda batch: batch.count
+) -> list[int]:
+    """Deliveries (events times viewers) by the slot in which they arrived; see :class:`Timeline` for ``edges``.
+
+    ``worth``: what a batch at one viewer counts.
+    """
     counts = [0] * (len(edges) - 1)
     for batch in batches:
-        for arrivals in batch.arrivals:
+        value = worth(batch)
+        for arrivals in batch.arrivals if value else ():
             at = 0
             while at < len(arrivals):
                 slot = bisect_right(edges, arrivals[at]) - 1
@@ -159,6 +165,6 @@ def delivered_over(batches: Iterable[Batch], edges: Sequence[float]) -> list[int
                     break
                 after = bisect_left(arrivals, edges[slot + 1], at)
                 if slot >= 0:
-                    counts[slot] += (after - at) * batch.count
+                    counts[slot] += (after - at) * value
                 at = max(after, at + 1)
     return counts

@@ -32,6 +32,8 @@ RULES: Final = {
     "live_differs": "what was live is what the log says, the same for all viewers",
     "stream_double": "a viewer gets no event twice and none out of order",
     "stream_hole": "a viewer misses nothing but what a gap announced",
+    "sample_unfair": "live frames leave out nothing but comments: removals and notices come whatever else does not",
+    "echo_lost": "authors get their own comments, and nobody else's beside the frames, whatever is left out",
     "stream_short": "a viewer that stays gets everything up to the log's end",
     "gap_inexact": "a gap begins after what the viewer got last and ends before what it gets next",
     "removal_lost": "a removal that was confirmed is in the log, and its comment is a tombstone there",
@@ -54,10 +56,11 @@ class Stream:
 
     A run of numbers without a hole costs nothing: ``next`` is the number that must come next, and the hot path of the
     generator moves it by itself when a batch begins there. ``received`` lists runs, both ends included. A hole is legal only
-    when a gap message names it exactly, before it or right after it.
+    when a gap message names it exactly, before it or right after it. What a frame says to leave out is no hole: ``left_out`` lists
+    it frame by frame (each set is one object for all viewers), ``echoes`` are the own comments that came beside frames.
     """
 
-    __slots__ = ("_holes", "_runs", "_start", "epoch", "gaps", "name", "next", "violations")
+    __slots__ = ("_holes", "_runs", "_start", "echoes", "epoch", "gaps", "left_out", "name", "next", "violations")
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -67,6 +70,8 @@ class Stream:
         self._runs: list[tuple[int, int]] = []
         self._holes: dict[tuple[int, int], bool] = {}  # hole -> it stood in front of a joined message's events
         self.gaps: list[tuple[int, int]] = []
+        self.left_out: list[frozenset[int]] = []
+        self.echoes: set[int] = set()
         self.violations: list[Violation] = []
 
     @property
@@ -121,6 +126,16 @@ class Stream:
             self._leave_out(last + 1)
             return
         self.violate("gap_inexact", f"gap {first} to {last} after {self.next - 1}")
+
+    def missed(self, numbers: frozenset[int]) -> None:
+        """The frame that was received last says that it leaves these out."""
+        self.left_out.append(numbers)
+
+    def echo(self, seq: int, author: str) -> None:
+        """A comment came beside the frames, since the next one leaves it out."""
+        if author != self.name:
+            self.violate("echo_lost", f"got {seq} of {author} as if it were its own")
+        self.echoes.add(seq)
 
     def cut(self) -> None:
         """The connection ended. A gap that belongs to the last join may have been under way: the viewer sees it by itself."""
@@ -205,6 +220,7 @@ def check(evidence: Evidence) -> list[Violation]:
         *_check_live(evidence, by_seq),
         *_check_pages(evidence, by_seq),
         *_check_streams(evidence),
+        *_check_left_out(evidence, by_seq),
     ]
 
 
@@ -323,3 +339,25 @@ def _check_streams(evidence: Evidence) -> Iterator[Violation]:
         yield from stream.check(None if stream.name in evidence.cut else head)
         if evidence.epoch and stream.epoch and stream.epoch != evidence.epoch:
             yield Violation("epoch_changed", f"{stream.name}: {stream.epoch}, now {evidence.epoch}")
+
+
+def _check_left_out(evidence: Evidence, by_seq: dict[int, LogEvent]) -> Iterator[Violation]:
+    """What live frames left out is for nobody to miss: it is no decision, and its author has it all the same."""
+    own: dict[str, set[int]] = {}
+    for submission in evidence.submissions:
+        if submission.outcome == "acked":
+            own.setdefault(submission.author, set()).add(submission.seq)
+    looked_at: set[int] = set()
+    for stream in evidence.streams:
+        for numbers in stream.left_out:
+            mine = own.get(stream.name)
+            for seq in sorted((numbers & mine) - stream.echoes) if mine else ():
+                event = by_seq.get(seq)
+                if event is not None and event.removed is None:  # a tombstone has no author any more
+                    yield Violation("echo_lost", f"{stream.name}: its own {seq} was left out")
+            if id(numbers) not in looked_at:
+                looked_at.add(id(numbers))
+                for seq in sorted(numbers):
+                    kind = by_seq[seq].kind if seq in by_seq else "no event"
+                    if kind != "comment":
+                        yield Violation("sample_unfair", f"{seq}, a {kind}, was left out")

@@ -17,7 +17,18 @@ from loadtest.frames import Handshake, HandshakeError, ProtocolError
 from loadtest.messages import Answer, Fault, Joined
 from loadtest.truth import Stream
 from server.core.frames import PING, deflated_frame, text_frame
-from server.wire import Event, encode_ack, encode_error, encode_event, encode_events, encode_gap, encode_joined, encode_left
+from server.wire import (
+    Event,
+    encode_ack,
+    encode_echo,
+    encode_error,
+    encode_event,
+    encode_events,
+    encode_gap,
+    encode_joined,
+    encode_left,
+    encode_sampled,
+)
 from tests.loadtest.test_frames import accepted
 
 
@@ -121,6 +132,58 @@ def test_bytes_may_be_cut_anywhere(cuts: list[list[int]]) -> None:
     assert [(batch.first, batch.last, len(batch.arrivals[0])) for batch in feed.batches] == [
         (1, 3, len(cuts)), (4, 59, len(cuts)), (60, 60, len(cuts)), (71, 72, len(cuts)),
     ]  # fmt: skip
+
+
+def thinned(first: int, last: int, left_out: int, *numbers: int) -> bytes:
+    encoded = [encode_event(Event(seq=seq, kind="comment", at_ms=1, text=f"text {seq}")) for seq in numbers]
+    return encode_sampled("demo", first, last, left_out, encoded)
+
+
+@given(st.lists(st.lists(st.integers(0, 3000), max_size=12), min_size=1, max_size=4))
+def test_what_frames_leave_out_is_known_to_every_viewer(cuts: list[list[int]]) -> None:
+    """A frame that says what it leaves out is one batch, recognised by bytes like any other; echoes are kept apart."""
+    own = encode_event(Event(seq=4, kind="comment", at_ms=1, text="text 4", author_name="person"))
+    conversation = b"".join(
+        [
+            text_frame(events(1, 2)),
+            text_frame(encode_echo("demo", [own])),
+            text_frame(thinned(3, 8, 4, 5, 8)),
+            deflated_frame(thinned(9, 90, 82), 6),
+            text_frame(events(91)),
+        ]
+    )
+    feed = Feed("demo")
+    for viewer in cuts:
+        wire = Wire(feed)
+        wire.person.stream.name = "person"
+        wire.feed_bytes(conversation, viewer)
+        stream = wire.person.stream
+        assert wire.rules == []
+        assert (stream.received, stream.echoes) == ([(1, 91)], {4})
+        assert stream.left_out == [{3, 4, 6, 7}, set(range(9, 91))]
+    assert [(batch.first, batch.last, batch.count, len(batch.arrivals[0])) for batch in feed.batches] == [
+        (1, 2, 2, len(cuts)), (3, 8, 2, len(cuts)), (9, 90, 0, len(cuts)), (91, 91, 1, len(cuts)),
+    ]  # fmt: skip
+    assert list(feed.batches[1].numbers) == [5, 8]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "left_out", "numbers"),
+    [
+        (1, 8, 5, (2, 8)),
+        (1, 8, 7, (2, 8)),
+        (1, 8, 6, (8, 2)),
+        (1, 8, 6, (2, 9)),
+        (3, 8, 5, (2, 8)),
+        (1, 8, 7, (2, 2)),
+        (5, 4, 1, ()),
+    ],
+)
+def test_a_frame_that_does_not_count_exactly_is_found(first: int, last: int, left_out: int, numbers: tuple[int, ...]) -> None:
+    """Too few, too many, out of order, out of its bounds or doubled: whoever gets it must be able to count."""
+    wire = Wire()
+    wire.feed_bytes(text_frame(thinned(first, last, left_out, *numbers)))
+    assert wire.rules == ["protocol_broken"]
 
 
 def test_known_frames_are_not_parsed_again() -> None:

@@ -22,9 +22,9 @@ def test_a_frame_is_registered_once() -> None:
     frame = text_frame(payload(1, 2, 3))
     message = feed.decode(payload(1, 2, 3), deflated=False)
     assert isinstance(message, Events)
-    [batch] = feed.batch(message.events, frame)
+    [batch] = feed.batch(message, frame)
     assert (batch.first, batch.last, batch.count, batch.size, batch.frame) == (1, 3, 3, len(frame), frame)
-    assert feed.batch(message.events, frame) == [batch]
+    assert feed.batch(message, frame) == [batch]
     assert feed.expected == {1: batch}
     assert (feed.batches, feed.parsed) == ([batch], 2)
     assert feed.contents.events[2].text == "t2"
@@ -33,8 +33,8 @@ def test_a_frame_is_registered_once() -> None:
 def test_another_frame_from_the_same_number_on() -> None:
     """A frame that begins alike and is not the same is a batch of its own; the first one stays expected."""
     feed = Feed("demo")
-    [first] = feed.batch([comment(1)], b"one")
-    [second] = feed.batch([comment(1), comment(2)], b"two")
+    [first] = feed.batch(Events("demo", [comment(1)]), b"one")
+    [second] = feed.batch(Events("demo", [comment(1), comment(2)]), b"two")
     assert feed.expected == {1: first}
     assert feed.batches == [first, second]
 
@@ -42,7 +42,7 @@ def test_another_frame_from_the_same_number_on() -> None:
 def test_a_frame_with_a_hole_is_no_frame_to_expect() -> None:
     """Numbers that do not count up make several runs, none of which is recognised by bytes."""
     feed = Feed("demo")
-    batches = feed.batch([comment(1), comment(2), comment(5)], b"frame")
+    batches = feed.batch(Events("demo", [comment(1), comment(2), comment(5)]), b"frame")
     assert [(batch.first, batch.last, batch.frame) for batch in batches] == [(1, 2, b""), (5, 5, b"")]
     assert feed.expected == {}
 
@@ -85,7 +85,7 @@ def test_old_frames_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feed_module, "FRAMES_MAX_BYTES", 250)
     feed = Feed("demo", groups=2)
     for seq in (1, 2, 3):
-        feed.batch([comment(seq)], bytes(100))
+        feed.batch(Events("demo", [comment(seq)]), bytes(100))
     assert sorted(feed.expected) == [2, 3]
     assert [len(batch.frame) for batch in feed.batches] == [0, 100, 100]
     assert [batch.size for batch in feed.batches] == [100, 100, 100]

@@ -57,6 +57,20 @@ def test_deliveries_of_a_group_and_a_window() -> None:
     assert late.ms(50) == pytest.approx(600, rel=0.01)
 
 
+def test_what_a_frame_leaves_out_was_not_delivered() -> None:
+    """It has no latency and is no delivery; it can be counted by itself."""
+    made = Batch(1, 4, b"frame", 1, frozenset({2, 3}))
+    made.arrivals[0].extend([10.5, 11.5])
+    due = dict.fromkeys(range(1, 5), 10.0)
+    assert deliveries([made], due).count == 4
+    timeline = Timeline([0.0, 20.0])
+    timeline.add([made], due)
+    assert timeline.histogram().count == 4
+    assert delivered([made]).deliveries == 4
+    assert delivered_over([made], [10.0, 11.0, 12.0]) == [2, 2]
+    assert delivered_over([made], [10.0, 11.0, 12.0], lambda each: len(each.left_out)) == [2, 2]
+
+
 def test_delivered() -> None:
     """Deliveries, frames and bytes are counted over all groups, by time of arrival."""
     batches = [batch(1, 3, [1.0, 2.0], [3.0]), batch(4, 4, [5.0], [])]

@@ -281,3 +281,49 @@ def test_removals_stay() -> None:
     for log, claimed in (([comment(1), removal], (1, 2)), ([grave, removal], (1, 7)), ([grave, removal], (5, 2))):
         evidence = Evidence(log=log, removals=[claimed])
         assert rules(evidence) == {"removal_lost"}
+
+
+def sampled_evidence(*, echo: bool = True, kind: str = "comment") -> Evidence:
+    """Four events, of which frames left 2 and 3 out at two viewers; ann, who is one of them, wrote all comments."""
+    log = [comment(1), comment(2), comment(3) if kind == "comment" else LogEvent(seq=3, kind=kind, at_ms=1003), comment(4)]
+    ledger = Ledger()
+    for event in log:
+        if event.kind == "comment":
+            acked(ledger, event.seq)
+    ann, reader = Stream("ann"), Stream("reader")
+    left_out = frozenset({2, 3})
+    for stream in (ann, reader):
+        stream.joined("e", 0, 0, 0)
+        stream.receive(1, 4)
+        stream.missed(left_out)
+    if echo:
+        for seq in (2, 3) if kind == "comment" else (2,):
+            ann.echo(seq, "ann")
+    return Evidence(log=log, pages=[row(event) for event in log], submissions=list(ledger), streams=[ann, reader], epoch="e")
+
+
+def test_what_frames_leave_out_is_no_hole() -> None:
+    """A reader may miss comments that a frame counts, and authors have theirs beside the frame."""
+    assert check(sampled_evidence()) == []
+
+
+def test_an_author_without_its_own_comment_is_found() -> None:
+    """Whoever wrote it must have it, also when a frame leaves it out; a comment that was removed meanwhile is nobody's any more."""
+    evidence = sampled_evidence(echo=False)
+    assert [violation.rule for violation in check(evidence)] == ["echo_lost"] * 2
+    evidence.log = [evidence.log[0], *(tombstone(event, 9) for event in evidence.log[1:3]), evidence.log[3]]
+    evidence.pages = [row(event) for event in evidence.log]
+    assert check(evidence) == []
+
+
+def test_an_echo_of_somebody_else_is_found() -> None:
+    """An echo is for the author alone."""
+    evidence = sampled_evidence()
+    evidence.streams[1].echo(2, "ann")
+    assert rules(evidence) == {"echo_lost"}
+
+
+@pytest.mark.parametrize("kind", ["removal", "restoration", "notice"])
+def test_a_frame_that_leaves_out_more_than_comments_is_found(kind: str) -> None:
+    """Decisions and notices are for everybody; each is told once, however many viewers missed it."""
+    assert [violation.rule for violation in check(sampled_evidence(kind=kind))] == ["sample_unfair"]
