@@ -16,6 +16,7 @@ from typing import Final, Literal, Protocol
 import msgspec
 
 from server.store.found import Found, Search
+from server.store.tallies import Tally
 from server.wire import Event, Mode
 
 RoomKind = Literal["live", "vod"]
@@ -214,7 +215,7 @@ Outcome = Committed | Recorded | Rejected
 
 
 class ScreenedRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A held or refused comment as read back; ``id`` counts up and pages the list."""
+    """A held or refused comment as read back, with all fields of :class:`ScreenedDraft`; ``id`` counts up and pages the list."""
 
     id: int
     room: str
@@ -225,6 +226,16 @@ class ScreenedRecord(msgspec.Struct, frozen=True, kw_only=True):
     code: str
     verdict: bytes
     text: str
+    pos_ms: int
+    mode: Mode
+    color: str
+    size: int
+    author_id: str
+    author_name: str
+    connection: str = ""
+    region: str = ""
+    label: str = ""
+    label_kind: str = ""
 
 
 class ReportRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -330,12 +341,16 @@ class Store(Protocol):
         """Comments as staff look for them, newest first, at most ``limit`` (at least 1). It looks through a bounded number of
         records and says where to go on; an unknown room has none. Raises StoreUnavailable."""
 
+    def tally(self, since_ms: int, until_ms: int) -> list[Tally]:
+        """Events of all rooms from ``since_ms`` to before ``until_ms``, counted by kind, removals and restorations by code and role
+        as well, in that order. Raises StoreUnavailable."""
+
     def purge(self, records_ms: int, decisions_ms: int, keep: Sequence[str], limit: int) -> int:
         """Delete what its term has run out for, at most ``limit`` of each kind in one durable transaction; how many there were.
         Called until it gives 0, by a reader's thread: what is due is looked for through whole tables before the writer waits.
 
         Connections that were opened before ``records_ms`` are deleted, and reports from before lose their source address; screened
-        comments from before ``decisions_ms`` lose their text and nickname (their key stays taken). Nothing of the
+        comments from before ``decisions_ms`` lose their text and nickname (their key stays taken), reports their text. Nothing of the
         accounts in ``keep`` is touched. Raises StoreUnavailable, StoreUnknown.
         """
 

@@ -16,6 +16,7 @@ from server.store.base import (
     ReportDraft,
     RestorationDraft,
     ScreenedDraft,
+    ScreenedRecord,
 )
 from server.wire import SAID, Event
 
@@ -65,6 +66,12 @@ def identity(draft: KeyedDraft) -> tuple[str | int, ...]:
     if isinstance(draft, NoticeDraft):
         return ("notice", draft.room, draft.notice, draft.text, draft.room_mode, *(getattr(draft, name) for name in WHY))
     return ("removal" if isinstance(draft, RemovalDraft) else "restoration", draft.room, draft.target)
+
+
+def screened(number: int, draft: ScreenedDraft) -> ScreenedRecord:
+    """The record of a held or refused comment, as it is read back."""
+    kept = {name: getattr(draft, name) for name in draft.__struct_fields__}
+    return ScreenedRecord(id=number, **{**kept, "text": storable(draft.text)})
 
 
 def comment(seq: int, draft: CommentDraft) -> Event:

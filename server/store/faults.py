@@ -28,6 +28,7 @@ from server.store.base import (
     Store,
 )
 from server.store.found import Found, Search
+from server.store.tallies import Tally
 from server.wire import Event
 
 Step = Literal["rooms", "create_room", "append", "read", "screened", "reports"]
@@ -141,6 +142,10 @@ class FaultyStore:
     def search(self, wanted: Search, limit: int) -> Found:
         """As the inner store, or as the fault says."""
         return self._do("read", lambda: self.inner.search(wanted, limit))
+
+    def tally(self, since_ms: int, until_ms: int) -> list[Tally]:
+        """As the inner store, or as the fault says."""
+        return self._do("read", lambda: self.inner.tally(since_ms, until_ms))
 
     def purge(self, records_ms: int, decisions_ms: int, keep: Sequence[str], limit: int) -> int:
         """As the inner store, or as the fault says."""

@@ -36,6 +36,7 @@ from server.store.base import (
     ScreenedRecord,
 )
 from server.store.found import Found, Hit, Search
+from server.store.tallies import Tally, tallies
 from server.wire import Event
 
 
@@ -222,6 +223,14 @@ class MemoryStore:
                     author_name=draft.author_name, text=record.text, state=draft.action, code=record.code,
                 )  # fmt: skip
 
+    def tally(self, since_ms: int, until_ms: int) -> list[Tally]:
+        """Events of a time, counted."""
+        with self._open():
+            those = [entry.event for room in self._rooms.values() for entry in room.log]
+            return tallies(
+                (each.kind, each.code, each.role, 1) for each in those if since_ms <= each.at_ms < until_ms
+            )
+
     def purge(self, records_ms: int, decisions_ms: int, keep: Sequence[str], limit: int) -> int:
         """Delete connections and empty screened comments whose term has run out. (Addresses of reports are not kept here.)"""
         with self._open():
@@ -235,7 +244,10 @@ class MemoryStore:
             ]
             for place in old[:limit]:
                 self._screened[place] = replace(self._screened[place], text="")
-            return len(gone[:limit]) + len(old[:limit])
+            told = [place for place, each in enumerate(self._reports) if each.at_ms < decisions_ms and each.text]
+            for place in told[:limit]:
+                self._reports[place] = replace(self._reports[place], text="")
+            return len(gone[:limit]) + len(old[:limit]) + len(told[:limit])
 
     def close(self) -> None:
         """Refuse everything from now on; idempotent."""
@@ -304,19 +316,7 @@ class MemoryStore:
         return self._committed(room, seq, fresh=True)
 
     def _screen(self, room: _Room, draft: ScreenedDraft) -> Outcome:
-        self._screened.append(
-            ScreenedRecord(
-                id=len(self._screened) + 1,
-                room=draft.room,
-                author=draft.author,
-                key=draft.key,
-                at_ms=draft.at_ms,
-                action=draft.action,
-                code=draft.code,
-                verdict=draft.verdict,
-                text=drafts.storable(draft.text),
-            )
-        )
+        self._screened.append(drafts.screened(len(self._screened) + 1, draft))
         self._keys[draft.author, draft.key] = _First(drafts.identity(draft), room, screened=draft)
         return Recorded(fresh=True, action=draft.action, code=draft.code)
 

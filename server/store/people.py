@@ -68,6 +68,8 @@ class Due(NamedTuple):
     connections: list[str]
     reports: list[int]
     screened: list[int]
+    words: list[int]
+    """Reports whose text goes; of :attr:`reports`, the address."""
 
 
 def due(connection: Connection, records_ms: int, decisions_ms: int, keep: Sequence[str], limit: int) -> Due:
@@ -79,6 +81,7 @@ def due(connection: Connection, records_ms: int, decisions_ms: int, keep: Sequen
         select(c.id).where(c.opened_ms < records_ms, c.author.not_in(keep)),
         select(r.id).where(r.at_ms < records_ms, r.address != ""),
         select(s.id).where(s.at_ms < decisions_ms, s.author.not_in(keep), kept),
+        select(r.id).where(r.at_ms < decisions_ms, r.text != ""),
     )
     return Due(*(list(connection.execute(query.limit(limit)).scalars()) for query in queries))
 
@@ -88,6 +91,7 @@ def purge(connection: Connection, found: Due) -> int:
     c, r, s = connections.c, reports.c, screened.c
     count = connection.execute(delete(connections).where(c.id.in_(found.connections))).rowcount
     count += connection.execute(update(reports).where(r.id.in_(found.reports)).values(address="", port=0)).rowcount
+    count += connection.execute(update(reports).where(r.id.in_(found.words)).values(text="")).rowcount
     emptied = {"text": "", "author_name": "", "region": ""}
     count += connection.execute(update(screened).where(s.id.in_(found.screened)).values(**emptied)).rowcount
     return int(count)

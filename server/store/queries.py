@@ -11,7 +11,7 @@ from server.store import plan
 from server.store.base import ReportRecord, RoomInfo, ScreenedRecord
 from server.store.schema import connections, events, keys, reports, rooms, screened
 from server.store.sqlite import BulkInsert, as_arrays, as_objects, json_rows, json_values
-from server.wire import SAID, Event
+from server.wire import SAID, Event, Mode
 
 INSERT_COMMENTS: Final = BulkInsert(events, plan.COMMENT_COLUMNS)
 INSERT_OTHERS: Final = BulkInsert(events, plan.OTHER_COLUMNS)
@@ -112,27 +112,47 @@ class _Screened(msgspec.Struct, frozen=True, gc=False, array_like=True):
     code: str
     verdict: str  # hexadecimal: JSON has no bytes
     text: str
+    pos_ms: int
+    mode: Mode
+    color: str
+    size: int
+    author_id: str
+    author_name: str
+    connection: str
+    region: str
+    label: str
+    label_kind: str
 
 
 def screened_record(row: _Screened) -> ScreenedRecord:
     """The record as the contract has it."""
-    return ScreenedRecord(
-        id=row.id,
-        room=row.room,
-        author=row.author,
-        key=row.key,
-        at_ms=row.at_ms,
-        action=row.action,
-        code=row.code,
-        verdict=bytes.fromhex(row.verdict),
-        text=row.text,
-    )
+    return ScreenedRecord(**{**msgspec.structs.asdict(row), "verdict": bytes.fromhex(row.verdict)})
 
 
 def _screened() -> Select[Any]:
     s = screened.c
     return (
-        select(s.id, rooms.c.name, s.author, s.key, s.at_ms, s.action, s.code, func.hex(s.verdict), s.text)
+        select(
+            s.id,
+            rooms.c.name,
+            s.author,
+            s.key,
+            s.at_ms,
+            s.action,
+            s.code,
+            func.hex(s.verdict),
+            s.text,
+            s.pos_ms,
+            s.mode,
+            s.color,
+            s.size,
+            s.author_id,
+            s.author_name,
+            s.connection,
+            s.region,
+            s.label,
+            s.label_kind,
+        )
         .select_from(screened.join(rooms, rooms.c.id == s.room_id))
         .where(s.id > bindparam("after"), or_(bindparam("action") == "", s.action == bindparam("action")))
         .order_by(s.id)

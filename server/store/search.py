@@ -48,6 +48,14 @@ def find(connection: Connection, wanted: Search, limit: int, looked_max: int = L
     )
 
 
+def window(connection: Connection, wanted: Search) -> tuple[ColumnElement[int], int, int]:
+    """The place of an event among those of all rooms, and the places that the times of ``wanted`` leave, from the first (included) to
+    the last (excluded): events beside it may be of that time as well only by a slip of the clock."""
+    log = _log(wanted, None)
+    low, high = _places(connection, log, wanted)
+    return log.place, low, high
+
+
 def _log(wanted: Search, room: int | None) -> _Log:
     if wanted.what == "screened":
         within = (screened.c.room_id == room,) if room is not None else ()

@@ -24,7 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from server.errors import ConfigError, Refusal, StoreUnavailable
-from server.store import drafts, migrate, people, queries, schema, search, sqlite
+from server.store import drafts, migrate, people, queries, schema, search, sqlite, tally
 from server.store import plan as planning
 from server.store.base import (
     CommentDraft,
@@ -44,6 +44,7 @@ from server.store.base import (
 )
 from server.store.found import Found, Search
 from server.store.plan import Known, Place, Plan, Room
+from server.store.tallies import Tally
 from server.wire import Event
 
 T = TypeVar("T")
@@ -144,6 +145,10 @@ class SqlStore:
     def search(self, wanted: Search, limit: int) -> Found:
         """Comments as staff look for them, newest first."""
         return self._on_reader(lambda connection: search.find(connection, wanted, limit))
+
+    def tally(self, since_ms: int, until_ms: int) -> list[Tally]:
+        """Events of a time, counted."""
+        return self._on_reader(lambda connection: tally.count(connection, since_ms, until_ms))
 
     def _read(self, query: Select[str], values: dict[str, Any], decoder: msgspec.json.Decoder[T]) -> T:
         """Run one statement, which sees one state of the database, on a connection of the pool."""

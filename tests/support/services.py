@@ -23,8 +23,10 @@ from server.accounts.permit import Permit
 from server.custody import Custody
 from server.errors import Refusal
 from server.http.services import Chunk, Readiness
+from server.moderation.moderation import Moderation
 from server.screening import Screening
 from server.settings import Settings
+from server.store import drafts
 from server.store.base import (
     CommentDraft,
     Committed,
@@ -45,6 +47,7 @@ from server.store.base import (
 )
 from server.store.memory import MemoryStore
 from server.wire import Event, Say, encode_event
+from tests.support.review import open_book as review_book
 
 START_MS = 1_790_000_000_000
 LogDraft = CommentDraft | RemovalDraft | RestorationDraft | NoticeDraft
@@ -68,6 +71,31 @@ class FakeRoom:
         self.events: list[Event] = []
         self.original: dict[int, CommentDraft] = {}
         self.grown = asyncio.Event()
+
+
+async def _at_once(call: Callable[[], Any]) -> Any:
+    return call()
+
+
+class FakeLog:
+    """What the desk reads of the log, of the rooms of the services."""
+
+    def __init__(self, services: FakeServices) -> None:
+        self._services = services
+
+    def read(self, room: str, after: int, limit: int) -> list[Event]:
+        if self._services.room(room) is None:
+            raise Refusal("room_not_found")
+        return self._services.events(room)[after : after + limit]
+
+    def author(self, room: str, seq: int) -> str:
+        return self._services.author_of(room, seq)
+
+    def screened(self, after: int, limit: int, action: str = "") -> list[ScreenedRecord]:
+        return self._services.screened_after(after, limit, action)
+
+    def reports(self, after: int, limit: int) -> list[ReportRecord]:
+        return self._services.reports_after(after, limit)
 
 
 class FakeServices:
@@ -109,12 +137,18 @@ class FakeServices:
     @functools.cached_property
     def custody(self) -> Custody:
         """The real one over the people and an empty store: it gives back and erases what stands in the book."""
-
-        async def run(call: Callable[[], Any]) -> Any:
-            return call()
-
         return Custody(
-            self.settings, self.people, MemoryStore(), read=run, write=run, submit=self.submit, clock_ms=self.now_ms
+            self.settings, self.people, MemoryStore(), read=_at_once, write=_at_once, submit=self.submit, clock_ms=self.now_ms
+        )  # fmt: skip
+
+    @functools.cached_property
+    def moderation(self) -> Moderation:
+        """The real one over the people, a book in the folder of the pages, and the rooms here. Tests that use it end its book, after
+        ``await moderation.drain()``."""
+        people = self.people
+        return Moderation(
+            self.settings, people, review_book(self.pages_dir, self.now_ms), FakeLog(self), read=_at_once, submit=self.submit,
+            room=self.room, viewers=self.viewers, clock_ms=self.now_ms,
         )  # fmt: skip
 
     # -- set up by tests
@@ -161,6 +195,19 @@ class FakeServices:
     def events(self, room: str) -> list[Event]:
         """The log as it is now."""
         return list(self._rooms[room].events)
+
+    def author_of(self, room: str, seq: int) -> str:
+        """The account behind a comment; empty: there is no such comment."""
+        draft = self._rooms[room].original.get(seq) if room in self._rooms else None
+        return draft.author if draft is not None else ""
+
+    def screened_after(self, after: int, limit: int, action: str) -> list[ScreenedRecord]:
+        """Held and refused comments as the store would give them."""
+        return [r for r in self._screened if r.id > after and action in ("", r.action)][:limit]
+
+    def reports_after(self, after: int, limit: int) -> list[ReportRecord]:
+        """Reports as the store would give them."""
+        return [r for r in self._reports if r.id > after][:limit]
 
     def drain(self) -> None:
         """Begin the end: readiness off, followers end."""
@@ -247,16 +294,15 @@ class FakeServices:
 
     async def author(self, name: str, seq: int) -> str:
         self._fail()
-        draft = self._rooms[name].original.get(seq) if name in self._rooms else None
-        return draft.author if draft is not None else ""
+        return self.author_of(name, seq)
 
     async def screened(self, after: int, limit: int, action: str) -> list[ScreenedRecord]:
         self._fail()
-        return [r for r in self._screened if r.id > after and action in ("", r.action)][:limit]
+        return self.screened_after(after, limit, action)
 
     async def reports(self, after: int, limit: int) -> list[ReportRecord]:
         self._fail()
-        return [r for r in self._reports if r.id > after][:limit]
+        return self.reports_after(after, limit)
 
     async def rebuild(self, name: str) -> dict[str, Any]:
         room = self._open(name)
@@ -345,19 +391,7 @@ class FakeServices:
         return event, tombstone
 
     def _append_screened(self, draft: ScreenedDraft) -> Recorded:
-        self._screened.append(
-            ScreenedRecord(
-                id=len(self._screened) + 1,
-                room=draft.room,
-                author=draft.author,
-                key=draft.key,
-                at_ms=draft.at_ms,
-                action=draft.action,
-                code=draft.code,
-                verdict=draft.verdict,
-                text=draft.text,
-            )
-        )
+        self._screened.append(drafts.screened(len(self._screened) + 1, draft))
         return Recorded(True, draft.action, draft.code)
 
     def _append_report(self, draft: ReportDraft) -> Outcome:
