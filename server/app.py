@@ -54,6 +54,8 @@ from server.http import (
 from server.http.edge import http_class
 from server.logs import configure
 from server.metrics import Exposition, Stats
+from server.moderation.book import ReviewBook
+from server.moderation.moderation import Moderation
 from server.pages import PageWork
 from server.patrol import Patrol
 from server.posting import Posting, unix_ms
@@ -64,6 +66,7 @@ from server.settings import Settings
 from server.site import Site
 from server.store.base import RoomInfo, RoomMode, Store
 from server.store.sql import SqlStore
+from server.wire import Event
 from server.ws import Connection
 from static_mirror import Mirror
 
@@ -85,7 +88,14 @@ class Parts:
     """
 
     def __init__(
-        self, settings: Settings, tokens: Tokens, store: Store, screening: Screening, people: People, regions: Regions
+        self,
+        settings: Settings,
+        tokens: Tokens,
+        store: Store,
+        screening: Screening,
+        people: People,
+        regions: Regions,
+        review: ReviewBook,
     ) -> None:
         self.settings = settings
         self.tokens = tokens
@@ -111,10 +121,14 @@ class Parts:
             store, self.hub, self.flusher, self.writer, self.stats,
             queue_max=settings.queue_max, batch_max=settings.batch_max, admit_ms=settings.admit_ms,
             on_mode=self._on_mode, after_batch=lambda: self.conversation.after_batch(),
-            on_decision=lambda room, event: self.consequences.decided(room, event),
+            on_decision=self._on_decision, on_record=lambda: self.moderation.recorded(),
         )  # fmt: skip
         self.consequences = Consequences(store, self.hub, people.book, self.readers)
         self.history = History(store, self.hub, self.readers)
+        self.moderation = Moderation(
+            settings, people, review, store, read=self.history.read, submit=lambda draft: self.site.submit(draft),
+            room=lambda name: self.site.room(name), viewers=lambda name: self.site.viewers(name), clock_ms=unix_ms,
+        )  # fmt: skip
         self.posting = Posting(
             settings, self.hub, self.publisher, screening.current, tokens, people, regions, self.stats, self.infos
         )
@@ -124,12 +138,17 @@ class Parts:
         people.book.listen(self.conversation.sign_ins.changed)
         self.site = Site(
             settings, tokens, store, self.hub, self.publisher, self.flusher, self.history, self.pages, self.writer,
-            self.stats, self.infos, self._metrics, screening, people, self.posting,
+            self.stats, self.infos, self._metrics, screening, people, self.posting, self.moderation,
         )  # fmt: skip
 
     def _on_mode(self, room: str, mode: RoomMode) -> None:
         log.info("room mode changed", room=room, mode=mode)
         self.conversation.tell_counts()
+        self.moderation.mode_changed()
+
+    def _on_decision(self, room: str, event: Event) -> None:
+        self.consequences.decided(room, event)
+        self.moderation.decided(room, event)
 
     def _metrics(self) -> bytes:
         stats = self.stats
@@ -150,6 +169,7 @@ class Parts:
         names = list(self.infos)
         repaired = await loop.run_in_executor(self.page_workers, lambda: self.pages.repair_all(names))
         await self.consequences.start()
+        self.moderation.start()
         log.info("rooms loaded", rooms=len(names), pages_repaired=repaired)
 
     async def ensure_demo_room(self) -> None:
@@ -187,6 +207,7 @@ class Parts:
         """Everything acknowledged is committed and static; then viewers are told to come back, spread over ``drain_s``."""
         self.conversation.draining = True
         self.site.drain()
+        await self.moderation.drain()
         await self.publisher.drain()
         await self._flush_all()
         await self._close_viewers()
@@ -236,6 +257,7 @@ class Parts:
             executor.shutdown(wait=True, cancel_futures=True)
         self.mirror.close()
         self.store.close()
+        self.moderation.close()
         self.people.close()
 
 
@@ -265,10 +287,15 @@ async def build(settings: Settings) -> AsyncIterator[Parts]:
     store = SqlStore.open(settings.data_dir / "barrage.db")
     try:
         people = People.open(settings, unix_ms, lambda text: screening.current().inspect(text))
+        try:
+            review = Moderation.open_book(settings, unix_ms)
+        except BaseException:
+            people.close()
+            raise
     except BaseException:
         store.close()
         raise
-    parts = Parts(settings, tokens, store, screening, people, regions)
+    parts = Parts(settings, tokens, store, screening, people, regions, review)
     try:
         await parts.load()
         yield parts
@@ -282,6 +309,7 @@ async def build_offline(settings: Settings) -> AsyncIterator[Site]:
     with DataLock(settings.data_dir):
         async with build(settings) as parts:
             yield parts.site
+            await parts.moderation.drain()
             await parts.publisher.drain()
             await parts._flush_all()
             await parts.consequences.drain()
@@ -379,6 +407,7 @@ async def _serve(settings: Settings, sock: socket.socket, lock: DataLock, ready:
             _named(loop, "fresh keys", parts.tokens.run()),
             _named(loop, "look after accounts", parts.people.run()),
             _named(loop, "erase and purge", parts.site.custody.run()),
+            _named(loop, "review desk", parts.moderation.run()),
         ]
         serving = loop.create_task(server.serve(sockets=[sock]))
         while not server.started and not serving.done():  # noqa: ASYNC110 # uvicorn has no event for it

@@ -139,6 +139,13 @@ _CODES: Final = (
     Code("not_yours", False, 403, "Only its author may recall a comment.", "只有作者本人可以撤回弹幕。"),
     Code("too_late", False, 403, "The time for recalling this comment is over.", "已超过可撤回的时间。"),
     Code("bad_code", False, 422, "A removal needs a reason code of the table and a basis.", "移除须给出原因代码和依据。"),
+    # The review desk.
+    Code("item_not_found", False, 404, "There is nothing of this number in the queue.", "队列中没有这一条。"),
+    Code("item_taken", False, 409, "Somebody else is deciding this at the moment; the detail says who.",
+         "此条正由他人处理，详情载明处理人。"),
+    Code("item_changed", False, 409, "This was decided or claimed meanwhile. Look at it as it is now.",
+         "此条已被处理或领取，请查看最新状态。"),
+    Code("decision_not_found", False, 404, "There is no such decision.", "没有这项决定。"),
     # The rules of the screening.
     Code("bad_rules", False, 422, "The rules cannot be used; the detail says why. Those in force stay.",
          "规则无法使用，原因见详情；现行规则保持不变。"),

@@ -6,9 +6,9 @@ thread. At most one batch is in the writer thread. Order::
     submit -> queue -> [writer thread: one durable transaction] -> committed(): ring, answers, room marked due -> flush
 
 Two lanes lead into a batch. When more waits than a batch takes, removals and restorations of what stands in the log overtake the
-rest: they depend on nothing that waits. All else keeps its order, notices too, so that no comment stands in the log behind the
-closing of its room. When there is too much to do only comments are refused (:meth:`Publisher.check`), before anything was spent on
-them.
+rest: they depend on nothing that waits. All else keeps its order, notices too, and a mode counts for what comes in from the moment
+its notice is submitted (``Room.coming``): so no comment stands in the log behind the closing of its room. When there is too much
+to do only comments are refused (:meth:`Publisher.check`), before anything was spent on them.
 
 Crash windows. Before the transaction is durable nobody was told anything. After it, and before the answer: the author retries
 with the same key and gets the first answer. After the answer, and before the flush: the pages are repaired from the log at start,
@@ -40,7 +40,18 @@ from server.core.room import Room
 from server.errors import Refusal, StoreError, StoreUnavailable, StoreUnknown
 from server.flush import Flusher, Viewer
 from server.metrics import Stats
-from server.store.base import Committed, Draft, Outcome, RemovalDraft, RestorationDraft, RoomMode, Store
+from server.store.base import (
+    Committed,
+    Draft,
+    NoticeDraft,
+    Outcome,
+    RemovalDraft,
+    ReportDraft,
+    RestorationDraft,
+    RoomMode,
+    ScreenedDraft,
+    Store,
+)
 from server.wire import Event
 
 T = TypeVar("T")
@@ -71,7 +82,7 @@ class _Waiting(NamedTuple):
 
 class Publisher:
     """See the module's text. ``on_mode`` is told of mode changes, ``on_decision`` of removals and restorations in the order of
-    the log; ``after_batch`` runs once after all answers of a batch.
+    the log, ``on_record`` that held comments or reports were recorded; ``after_batch`` runs once after all answers of a batch.
 
     Bounds: ``queue_max`` drafts wait in each lane (overflow: Refusal ``overloaded``); a batch has at most ``batch_max``; a comment
     that would wait longer than ``admit_ms`` is not taken.
@@ -91,6 +102,7 @@ class Publisher:
         on_mode: Callable[[str, RoomMode], None],
         after_batch: Callable[[], None],
         on_decision: Callable[[str, Event], None] = lambda room, event: None,
+        on_record: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._hub = hub
@@ -102,6 +114,7 @@ class Publisher:
         self._admit_s = admit_ms / 1000
         self._on_mode = on_mode
         self._on_decision = on_decision
+        self._on_record = on_record
         self._after_batch = after_batch
         self._queue: deque[_Waiting] = deque()
         self._urgent = 0  # how many of them
@@ -160,8 +173,20 @@ class Publisher:
         """Queue a draft that :meth:`check` let pass; its sink is answered later. Never blocks."""
         urgent = isinstance(draft, RemovalDraft | RestorationDraft) and self._stands(draft.room, draft.target)
         self._urgent += urgent
+        if isinstance(draft, NoticeDraft) and (coming := self._coming(draft)) is not None:
+            coming.append(draft.room_mode)  # type: ignore[arg-type] # a mode's notice names one
         self._queue.append(_Waiting(draft, sink, time.monotonic(), urgent))
         self._start()
+
+    def _coming(self, draft: NoticeDraft) -> list[RoomMode] | None:
+        """Where the mode that is on its way with this draft is kept; None: it brings none."""
+        held = self._hub.rooms.get(draft.room)
+        return held.coming if held is not None and draft.notice == "mode" and draft.room_mode else None
+
+    def _answer(self, draft: Draft, sink: Sink, outcome: Outcome | Refusal) -> None:
+        if isinstance(draft, NoticeDraft) and (coming := self._coming(draft)):
+            coming.remove(draft.room_mode)  # type: ignore[arg-type] # as above
+        sink.answer(draft, outcome)
 
     def _stands(self, room: str, seq: int) -> bool:
         held = self._hub.rooms.get(room)
@@ -285,7 +310,7 @@ class Publisher:
         refusal = Refusal(code, retry_after_ms=1000)
         while batch:
             draft, sink = batch.popleft()
-            sink.answer(draft, refusal)
+            self._answer(draft, sink, refusal)
         self._after_batch()
 
     # -- after a commit -----------------------------------------------------------------------------------------------
@@ -296,6 +321,7 @@ class Publisher:
         Who was answered leaves ``batch``: no fault of ours leads to a second answer.
         """
         due: dict[str, Room[Viewer]] = {}
+        recorded = False
         try:
             for outcome in outcomes:
                 if type(outcome) is Committed:
@@ -309,11 +335,14 @@ class Publisher:
                     elif outcome.fresh:
                         self._log_went_back(outcome, room)
                 draft, sink = batch.popleft()
-                sink.answer(draft, Refusal("outcome_unknown") if self._went_back else outcome)
+                recorded |= type(draft) is ReportDraft or (type(draft) is ScreenedDraft and draft.action == "held")
+                self._answer(draft, sink, Refusal("outcome_unknown") if self._went_back else outcome)
         finally:
             self._after_batch()
             for room in due.values():
                 self._due(room)
+            if recorded:
+                self._on_record()
 
     def _due(self, room: Room[Viewer]) -> None:
         try:
@@ -343,8 +372,8 @@ class Publisher:
             room.replace(outcome.target)
             self._on_decision(room.name, event)
         elif event.kind == "notice" and event.notice == "mode":
-            room.mode = event.room_mode
-            self._on_mode(room.name, event.room_mode)  # type: ignore[arg-type] # the store took it from a RoomMode
+            room.take_mode(event)
+            self._on_mode(room.name, room.mode)
 
     async def _reconcile(self) -> None:
         """Read rooms in doubt again from the log, and go on as after a commit. Raises StoreUnavailable."""

@@ -11,6 +11,8 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from server.accounts.identity import Identity, Tokens
 from server.accounts.people import People
 from server.core.hub import Hub
@@ -21,6 +23,7 @@ from server.flush import Flusher, Viewer
 from server.history import History
 from server.http.services import Chunk, Readiness, Rules
 from server.metrics import Stats
+from server.moderation.moderation import Moderation
 from server.pages import PAGE_FAULTS, PageWork
 from server.posting import FormSpeaker, Posting, unix_ms
 from server.publish import Publisher
@@ -36,7 +39,6 @@ from server.store.base import (
     RestorationDraft,
     RoomInfo,
     RoomKind,
-    RoomMode,
     ScreenedRecord,
     Store,
 )
@@ -84,6 +86,7 @@ class Site:
         rules: Rules,
         people: People,
         posting: Posting,
+        moderation: Moderation,
     ) -> None:
         self.settings = settings
         self.tokens = tokens
@@ -99,6 +102,7 @@ class Site:
         self._metrics = metrics
         self.rules = rules
         self.people = people
+        self.moderation = moderation
         self.custody = Custody(
             settings, people, store, read=history.read, write=history.run, submit=self.submit, clock_ms=self.now_ms
         )
@@ -130,10 +134,9 @@ class Site:
 
     def _current(self, info: RoomInfo) -> RoomInfo:
         room = self._hub.rooms[info.name]
-        mode: RoomMode = room.mode  # type: ignore[assignment] # modes come from the store
-        return RoomInfo(
-            name=info.name, title=info.title, kind=info.kind, mode=mode, epoch=info.epoch, created_ms=info.created_ms,
-            started_ms=info.started_ms, head=room.visible, video_url=info.video_url,
+        return msgspec.structs.replace(
+            info, mode=self._hub.in_force(room, self.now_ms()).mode, standing=room.standing, until_ms=room.until_ms,
+            slow_ms=room.slow_ms, head=room.visible,
         )  # fmt: skip
 
     def viewers(self, name: str) -> int:
@@ -247,7 +250,8 @@ class Site:
         if info.name in self._infos:
             return
         self._infos[info.name] = info
-        self._hub.add(info.name, info.epoch, info.head, info.mode)
+        room = self._hub.add(info.name, info.epoch, info.head, info.mode)
+        room.standing, room.until_ms, room.slow_ms = info.standing, info.until_ms, info.slow_ms
 
     async def rebuild(self, name: str) -> dict[str, Any]:
         room = self._find(name)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -242,6 +242,13 @@ def read_entries(connection: Connection, account: str, after: int = 0) -> list[E
     """Entries of one account with ids after ``after``, oldest first."""
     ledger = tables.ledger.c
     query = select(tables.ledger).where(ledger.account == account, ledger.id > after).order_by(ledger.id)
+    return [entry_of(row) for row in connection.execute(query).mappings()]
+
+
+def read_kinds(connection: Connection, after: int, kinds: Sequence[str], limit: int) -> list[Entry]:
+    """Entries of all accounts, of these kinds, with ids after ``after``, oldest first."""
+    ledger = tables.ledger.c
+    query = select(tables.ledger).where(ledger.id > after, ledger.kind.in_(kinds)).order_by(ledger.id).limit(limit)
     return [entry_of(row) for row in connection.execute(query).mappings()]
 
 

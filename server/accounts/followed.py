@@ -19,6 +19,8 @@ from server.wire import Event
 
 BEGUN: Final = ""
 """The row of no room: there since the book follows the logs. A room that came later is read from its first event."""
+REVIEW: Final = " review"
+"""The row of the desk's decision log, whose newest decision that was followed is its number. No room's name has a space."""
 OWN: Final = "author"
 """The role of an author who recalls a comment of one's own: that is no measure."""
 
@@ -32,9 +34,9 @@ def begin(tx: Transaction, heads: Mapping[str, int]) -> None:
 
 
 def fit(tx: Transaction, heads: Mapping[str, int]) -> list[str]:
-    """The logs may be older than the book, when a backup of theirs was put back: bring places that lie beyond them back to ``heads``,
-    or what is decided under these numbers from now on would never count. Comments of erased accounts, which the backup may hold
-    again, are to be removed once more. Returns the rooms; empty: the logs are those that the book knows."""
+    """The logs may be older than the book, when a backup of theirs was put back: bring places that lie beyond them back to
+    ``heads``, or what is decided under these numbers from now on would never count. Comments of erased accounts, which the
+    backup may hold again, are to be removed once more. Returns the rooms; empty: the logs are those that the book knows."""
     beyond = [room for room, seq in places(tx.sql).items() if seq > heads.get(room, 0)]
     for room in beyond:
         row = followed.c.room == room
@@ -49,7 +51,18 @@ def fit(tx: Transaction, heads: Mapping[str, int]) -> list[str]:
 
 def places(connection: Connection) -> dict[str, int]:
     """The number of the newest event that was read, by room; a room that is missing was not read yet."""
-    return {room: seq for room, seq in connection.execute(select(followed.c.room, followed.c.seq)) if room != BEGUN}
+    return {
+        room: seq for room, seq in connection.execute(select(followed.c.room, followed.c.seq)) if room not in (BEGUN, REVIEW)
+    }
+
+
+def fit_review(tx: Transaction, last: int) -> int:
+    """The place in the desk's decision log, whose newest decision is ``last``: brought back to it where the log is older than
+    this book."""
+    place = tx.sql.execute(select(followed.c.seq).where(followed.c.room == REVIEW)).scalar() or 0
+    if place > last:
+        tx.sql.execute(update(followed).where(followed.c.room == REVIEW).values(seq=last))
+    return min(place, last)
 
 
 def move(tx: Transaction, room: str, seq: int) -> bool:

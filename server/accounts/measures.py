@@ -114,8 +114,10 @@ def take(
     automated: bool = False,
     room: str = "",
     seq: int = 0,
+    measure: str = "",
 ) -> str:
-    """Take a measure, tell the person, count it; returns its id. ``clause`` empty: the one that the code rests on.
+    """Take a measure, tell the person, count it; returns its id, which is ``measure`` if given. ``clause`` empty: the one that the
+    code rests on.
 
     Raises Refusal ``account_not_found``, ``bad_code`` (no removal code, or no basis), ``forbidden`` (not for this role, or not
     by a program), ``bad_measure`` with the reason.
@@ -133,7 +135,7 @@ def take(
         raise Refusal("bad_measure", f"rung: a {rung} is in force already")
     if standing.erased and rung not in ("close", "blacklist"):
         raise Refusal("bad_measure", "account: it is erased")
-    measure = new_id("m")
+    measure = measure or new_id("m")
     until_ms = tx.now_ms + duration_ms if duration_ms else 0
     common: dict[str, Any] = {
         "rung": rung, "code": code, "basis": basis, "clause": clause or clause_for(code), "until_ms": until_ms,
@@ -253,20 +255,38 @@ def discount_removal(
     return True
 
 
-def refused_on_review(tx: Transaction, account: str, ref: str, code: str, basis: str, *, actor: str, role: str) -> str:
-    """Record that a reviewer refused a held comment, which ``ref`` names: a measure ``refuse``, counted. Returns its id."""
+def refused_on_review(
+    tx: Transaction, account: str, ref: str, code: str, basis: str, *, actor: str, role: str, measure: str = ""
+) -> str:  # fmt: skip
+    """Record that a reviewer refused a held comment, which ``ref`` names: a measure ``refuse``, counted. Returns its id, which is
+    ``measure`` if given."""
     tx.open(account, origin="host", actor="host", role="host")
-    measure = take(tx, account, "refuse", code, basis, actor=actor, role=role)
+    taken = take(tx, account, "refuse", code, basis, actor=actor, role=role, automated=role == "system", measure=measure)
     tx.log_access(actor, role, "refuse", subject=account, detail=ref)
-    return measure
+    return taken
+
+
+def end_refusal(tx: Transaction, found: Record, code: str, basis: str, *, actor: str, role: str) -> None:
+    """Record that a refused comment is published after all, or looked at again: its refusal counts no more."""
+    _end(tx, found, "reversed", code, basis, actor, role)  # the desk has decided who may
 
 
 def report_decided(tx: Transaction, account: str, ref: str, outcome: ReportOutcome, *, actor: str, role: str) -> bool:
-    """Record what became of the account's report ``ref``; said twice of one report it counts once. Returns whether it is new."""
+    """Record what became of the account's report ``ref``; said twice of one report it counts once, and what was said before counts no
+    more when it is said otherwise. Returns whether it is new."""
     what = f"report.{outcome}"
-    counted = [each.event for each in tx.entries_of(account) if isinstance(each.event, Counted)]
-    if any(each.ref == ref and each.what.startswith("report.") for each in counted):
-        return False
+    standing: Counted | None = None
+    counted_ms = 0
+    for each in tx.entries_of(account):
+        if isinstance(each.event, Counted) and each.event.ref == ref and each.event.what.startswith("report."):
+            standing, counted_ms = each.event, each.at_ms
+        elif isinstance(each.event, Discounted) and standing is not None and each.event.ref == ref:
+            standing = None
+    if standing is not None:
+        if standing.what == what:
+            return False
+        back = Discounted(what=standing.what, ref=ref, counted_ms=counted_ms)
+        tx.append(account, back, actor=actor, role=role)
     tx.open(account, origin="host", actor="host", role="host")
     tx.append(account, Counted(what=what, ref=ref), actor=actor, role=role)
     tx.tell(account, "report_decided", {"report": ref, "outcome": outcome})

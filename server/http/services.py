@@ -12,6 +12,7 @@ from filters.book import Change
 from server.accounts.identity import Identity, Tokens
 from server.accounts.people import People
 from server.custody import Custody
+from server.moderation.moderation import Moderation
 from server.settings import Settings
 from server.store.base import Draft, Outcome, ReportRecord, RoomInfo, RoomKind, ScreenedRecord
 from server.wire import Event, Say
@@ -71,6 +72,8 @@ class Services(Protocol):
     def people(self) -> People: ...
     @property
     def custody(self) -> Custody: ...
+    @property
+    def moderation(self) -> Moderation: ...
 
     def now_ms(self) -> int:
         """Unix time in milliseconds."""

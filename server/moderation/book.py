@@ -16,7 +16,7 @@ from sqlalchemy import Connection, RowMapping, insert, select
 
 from server.errors import StoreUnavailable
 from server.moderation import tables
-from server.reasons import check_keeping, check_operation, check_removal, check_restoration
+from server.reasons import check_judgement, check_keeping, check_operation, check_removal, check_restoration
 from server.store.base import CommentDraft, NoticeDraft, RemovalDraft, RestorationDraft
 from server.store.embedded import Embedded
 
@@ -26,16 +26,18 @@ SCRIPTS: Final = Path(__file__).parent / "migrations"
 
 What = Literal[
     "publish", "refuse", "keep", "remove", "restore", "mode", "site_mode", "emergency", "announce", "confirm", "differ", "warn",
-    "record",
+    "record", "undo",
 ]  # fmt: skip
-"""What a decision does: publish or refuse a held comment; keep (a reported comment stays), remove, restore a comment; set the mode of
-a room or of the site, emergency terms, an announcement; confirm or differ from a decision in a second review; warn of a swarm; record
-any other act of staff that needs a reason (cases, inspections, features: its ``detail`` says which)."""
+"""What a decision does: publish or refuse a held comment; keep (a reported comment stays), remove, restore a comment; set the
+mode of a room or of the site, emergency terms, an announcement; confirm or differ from a decision in a second review; warn of a
+swarm; record any other act of staff that needs a reason (cases, inspections, features: its ``detail`` says which); undo a
+decision that did nothing in a room's log, so that its item waits again."""
 
 _CHECKS: Final[dict[What, Callable[[str, str], None]]] = {
-    "publish": check_keeping, "keep": check_keeping, "confirm": check_keeping, "refuse": check_removal, "remove": check_removal,
-    "differ": check_removal, "warn": check_removal, "restore": check_restoration, "mode": check_operation,
+    "publish": check_keeping, "keep": check_keeping, "confirm": check_judgement, "refuse": check_removal, "remove": check_removal,
+    "differ": check_judgement, "warn": check_removal, "restore": check_restoration, "mode": check_operation,
     "site_mode": check_operation, "emergency": check_operation, "announce": check_operation, "record": check_operation,
+    "undo": check_restoration,
 }  # fmt: skip
 
 Effect = CommentDraft | RemovalDraft | RestorationDraft | NoticeDraft
@@ -59,6 +61,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     account: str = ""
     reverses: int = 0
     until_ms: int = 0
+    request: str = ""
     detail: dict[str, Any] = {}
 
 

@@ -16,6 +16,7 @@ from filters.config import ScreeningConfig
 from server.accounts.people import People
 from server.errors import Refusal
 from server.http.services import Chunk, Services
+from server.moderation.moderation import Moderation
 from server.posting import Posting, unix_ms
 from server.regions import Regions
 from server.screening import Screening
@@ -26,6 +27,7 @@ from server.store.faults import Fault
 from server.wire import PAGE_ROWS
 from tests.support.drafts import comment, connection, held, removal, report, restoration, room_mode
 from tests.support.pipeline import COMMIT_S, World, run_world
+from tests.support.review import open_book
 from tests.support.services import fixed_tokens
 from tests.support.simulation import WALL_S
 from tests.support.viewers import FakeViewer
@@ -44,6 +46,7 @@ def run(tmp_path: Path) -> Callable[[Scenario], World]:
             parts = world.parts
             settings, screening = Settings(data_dir=tmp_path), Screening(tmp_path / "rules", None, ScreeningConfig())
             people = People.open(settings, unix_ms)
+            review = open_book(tmp_path, unix_ms)
             posting = Posting(
                 settings,
                 parts.hub,
@@ -58,11 +61,15 @@ def run(tmp_path: Path) -> Callable[[Scenario], World]:
             site = Site(
                 settings, fixed_tokens(), world.store, parts.hub, parts.publisher, parts.flusher, parts.history,
                 parts.pages, world.writer, parts.stats, parts.infos, lambda: b"figures",
-                screening, people, posting,
+                screening, people, posting, Moderation(
+                    settings, people, review, world.store, read=parts.history.read, submit=lambda draft: site.submit(draft),
+                    room=lambda name: None, viewers=lambda name: 0, clock_ms=unix_ms,
+                ),
             )  # fmt: skip
             try:
                 await scenario(world, site)
             finally:
+                review.close()
                 people.close()
 
         return run_world(tmp_path / "pages", whole, batch_max=5000, queue_max=5000)

@@ -26,6 +26,7 @@ from server.accounts.people import People
 from server.app import Parts, listen, screening_config, uvicorn_config
 from server.core.room import Room
 from server.flush import Viewer
+from server.moderation.moderation import Moderation
 from server.posting import unix_ms
 from server.regions import Regions
 from server.screening import Screening
@@ -278,7 +279,10 @@ class RunningServer:
         settings = self.settings
         screening = Screening(settings.data_dir / "rules", settings.rules_file, screening_config(settings))
         people = People.open(settings, unix_ms)
-        self.parts = parts = Parts(settings, Tokens.open(settings), self._store, screening, people, Regions.open(settings))
+        self.parts = parts = Parts(
+            settings, Tokens.open(settings), self._store, screening, people, Regions.open(settings),
+            Moderation.open_book(settings, unix_ms),
+        )  # fmt: skip
         self.clock = FakeClock(parts.conversation.now_s)
         parts.conversation.clock = self.clock
         sock = listen("127.0.0.1", 0)
@@ -300,6 +304,7 @@ class RunningServer:
                 conn.abort()
             server.should_exit = True
             await serving
+            await parts.moderation.drain()
             await parts.publisher.drain()
             await parts.flusher.settle()
             await parts.consequences.drain()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import CheckConstraint, Column, Float, ForeignKey, Index, Integer, LargeBinary, Table, Text
+from sqlalchemy import REAL, CheckConstraint, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text
 from sqlalchemy import text as sql_text
 
 from server.moderation.tables.base import metadata, text, whole
@@ -29,7 +29,11 @@ decisions: Final = Table(
     text("account"),  # whose comment, report or function it is about
     whole("reverses"),
     whole("until_ms"),
+    text("request"),  # the key of the request that asked for it: the same request again decides nothing anew
     Column("detail", LargeBinary, nullable=False),
+    Index("uq_decisions_request", "actor", "request", unique=True, sqlite_where=sql_text("request != ''")),
+    Index("ix_decisions_reverses", "reverses", sqlite_where=sql_text("reverses != 0")),
+    Index(None, "item"),
     Index(None, "room", "seq"),
     Index(None, "actor", "id"),
     Index(None, "account", "id"),
@@ -73,20 +77,24 @@ items: Final = Table(
     text("code"),  # what stopped it, or what most reports say
     text("rule"),  # hash of the rule set
     Column("verdict", LargeBinary, nullable=False, server_default=sql_text("x''")),  # JSON: the reasons with rules and spans
+    Column("draft", LargeBinary, nullable=False, server_default=sql_text("x''")),  # JSON: the comment as it would be published
     whole("severity"),  # 0 to 100
     whole("reach"),  # viewers of the room when it came
     whole("reports"),
-    Column("weight", Float, nullable=False, server_default="0"),  # sum of the reporters' accuracies
-    Column("priority", Float, nullable=False, server_default="0"),  # severity x reach x weight: the higher, the sooner
+    Column("weight", REAL, nullable=False, server_default="0"),  # sum of the reporters' accuracies
+    Column("priority", REAL, nullable=False, server_default="0"),  # severity x reach x weight: the higher, the sooner
     whole("at_ms", None),
     whole("due_ms"),
     text("state", CheckConstraint("state IN ('open', 'decided', 'withdrawn')", name="state"), default="open"),
     text("claimed_by"),
     whole("lease_until_ms"),
+    text("barred"),  # who may not decide it: the one whose decision is judged again
     whole("version"),  # counts every change of state or claim: a decision names the version that was looked at
     whole("decision"),
     whole("decided_ms"),
-    Index("ix_items_next", "queue", "priority", "id", sqlite_where=sql_text("state = 'open'")),
+    Index("ix_items_next", "queue", sql_text("priority DESC"), "id", sqlite_where=sql_text("state = 'open'")),
+    Index("ix_items_of_room", "queue", "room", sql_text("priority DESC"), "id", sqlite_where=sql_text("state = 'open'")),
+    Index("ix_items_counts", "queue", "lease_until_ms", "due_ms", "at_ms", sqlite_where=sql_text("state = 'open'")),
     Index("ix_items_digest", "queue", "digest", sqlite_where=sql_text("state = 'open'")),
     Index("ix_items_claimed", "claimed_by", "lease_until_ms", sqlite_where=sql_text("state = 'open'")),
     Index("uq_items_source", "queue", "source", unique=True, sqlite_where=sql_text("state = 'open'")),
@@ -112,6 +120,7 @@ receipts: Final = Table(
     whole("decision"),
     whole("decided_ms"),
     Index(None, "item"),
+    Index("ix_receipts_account", "account", sqlite_where=sql_text("account != ''")),
     Index("ix_receipts_due", "due_ms", sqlite_where=sql_text("decided_ms = 0")),
     sqlite_strict=True,
 )
