@@ -51,11 +51,26 @@ from server.accounts.events import Entry, VerificationWithdrawn
 from server.accounts.people import People
 from server.accounts.provider_file import compile_file
 from server.accounts.standing import Standing
+from server.control import local_url
 from server.custody import Custody
 from server.errors import ConfigError, Refusal, StoreError, StoreUnknown
+from server.settings import Settings
 
 ROLE: Final = "operator"
 LEDGER_SHOWN: Final = 200
+
+
+def site_address(settings: Settings) -> str:
+    """Where staff reach the site: as the public does or, where no ``public_url`` is set, on this machine. Empty when a free port
+    is to be taken, which nobody knows beforehand."""
+    if settings.public_url:
+        return settings.public_url.rstrip("/")
+    # Loopback by its name: authenticators make passkeys for the names of hosts, not for addresses.
+    host = "localhost" if settings.host in _LOOPBACK else settings.host
+    return local_url(host, settings.port) if settings.port else ""
+
+
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "0.0.0.0", "::"})  # noqa: S104 -- compared, not bound
 
 
 class AccountOperations(Protocol):
@@ -193,10 +208,9 @@ class LocalAccountOperations:
 
     async def _enrolment(self, name: str, work: Callable[[Transaction], str]) -> dict[str, Any]:
         secret = await self._people.book.write(work)
-        path = f"/staff/enrol?name={name}&secret={secret}"
         return {
             "name": name,
-            "link": self._people.settings.public_url.rstrip("/") + path,
+            "link": f"{site_address(self._people.settings)}/staff/enrol?name={name}&secret={secret}",
             "hours": staff.ENROLMENT_MS // 3_600_000,
         }
 

@@ -306,7 +306,7 @@ def _lines(settings: Settings, language: str) -> list[str]:
     zh = language == "zh-CN"
     who = settings.operator_name or settings.site_name
     lines = [
-        "隐私政策" if zh else "Privacy notice",
+        "隐私告知" if zh else "Privacy notice",
         f"个人信息处理者：{who}" if zh else f"Who answers for your data: {who}",
         f"联系方式：{settings.privacy_contact}" if zh else f"How to reach us: {settings.privacy_contact}",
         _RIGHTS[0] if zh else _RIGHTS[1],

@@ -1,7 +1,8 @@
 """Problem answers: what a client is told when a request cannot be served, and never more than that.
 
 Every refusal is JSON ``{code, message, message_zh, temporary, detail}`` with the status of ``server.errors.CODES`` and, where it
-helps, ``Retry-After``. An unexpected error is logged with an id, and the answer holds that id alone.
+helps, ``Retry-After``; a browser that looks for a page which is not there gets a page that says so. An unexpected error is logged
+with an id, and the answer holds that id alone.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from starlette.types import ASGIApp, ExceptionHandler, Message, Receive, Scope, 
 
 from server.core.address import client_address, parse_networks
 from server.errors import CODES, Code, Refusal, StoreError, StoreUnknown
+from server.web.views import Views
 
 log = structlog.get_logger("http")
 
@@ -62,7 +64,17 @@ async def _on_store_error(request: Request, error: Exception) -> Response:
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     name = _BY_STATUS.get(error.status_code, "internal_error" if error.status_code >= 500 else "bad_message")
-    return problem(CODES[name], headers=error.headers)
+    views: Views | None = getattr(request.app.state, "views", None)
+    if views is None or not _reads_pages(request):
+        return problem(CODES[name], headers=error.headers)
+    response = views.refusal(request, Refusal(name))
+    response.headers.update({"Cache-Control": "no-store", **(error.headers or {})})
+    return response
+
+
+def _reads_pages(request: Request) -> bool:
+    """Whether the answer is for somebody in front of a browser: programs ask for anything, or for JSON."""
+    return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
 
 
 class Guard:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urljoin, urlsplit
 
 import httpx
 import pyotp
@@ -24,7 +24,7 @@ def enrol(site: Site, page: Page, name: str) -> None:
         json={"op": "staff.add", "name": name, "roles": ["operator", "compliance", "privacy", "admin"]},
     )  # fmt: skip
     link = answer.json()["done"]["link"]
-    page.goto(site.url.replace("127.0.0.1", "localhost") + link)
+    page.goto(urljoin(site.url.replace("127.0.0.1", "localhost"), link))
     expect(page.locator(".qr svg")).to_be_visible()
     assert parse_qs(urlsplit(page.url).query)["name"] == [name]
     page.fill("#code", pyotp.TOTP(page.inner_text("code.fingerprint")).now())

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from server.account_operations import _WORK, AccountOperations, LocalAccountOperations
+from server.account_operations import _WORK, AccountOperations, LocalAccountOperations, site_address
 from server.account_requests import (
     AccountRequest,
     AddStaff,
@@ -46,6 +46,7 @@ from server.account_requests import (
 from server.accounts import appeals, public, tables
 from server.accounts.book import Transaction
 from server.errors import Refusal, StoreUnavailable, StoreUnknown
+from server.settings import Settings
 from tests.support.accounts import DAY_MS, person
 from tests.support.services import FakeServices
 from tests.support.web import operator_client
@@ -137,10 +138,25 @@ async def test_a_verification_is_withdrawn_once(desk: AccountOperations, service
     assert await refused(desk, WithdrawVerification(who=WHO, reason="again")) == "not_verified"
 
 
+@pytest.mark.parametrize(
+    ("given", "address"),
+    [
+        ({"public_url": "https://b.example/"}, "https://b.example"),
+        ({"port": 9000}, "http://localhost:9000"),
+        ({"host": "::"}, "http://localhost:8080"),
+        ({"host": "fd00::7"}, "http://[fd00::7]:8080"),
+        ({"port": 0}, ""),
+    ],
+)
+def test_links_lead_to_the_site(given: dict[str, Any], address: str) -> None:
+    """A link can be opened as it is printed: at the public address, else on this machine, by a name that passkeys can be made for."""
+    assert site_address(Settings(**given)) == address
+
+
 async def test_staff_are_added_changed_and_switched(desk: AccountOperations) -> None:
     """The link of an enrolment is in the answer, and nowhere else."""
     added = await desk.account(AddStaff(name="ann", roles=("admin", "reviewer")))
-    assert added["link"].startswith("/staff/enrol?name=ann&secret=")
+    assert added["link"].startswith("http://localhost:8080/staff/enrol?name=ann&secret=")
     again = await desk.account(EnrolStaff(name="ann"))
     assert again["link"] != added["link"]
     await desk.account(AddStaff(name="bob", roles=("admin",)))

@@ -26,7 +26,8 @@ def barrage(data: Path, monkeypatch: pytest.MonkeyPatch) -> Barrage:
 
 def test_staff_and_keys(barrage: Barrage) -> None:
     """Members are added, given roles, switched; keys are rotated."""
-    assert "ann enrols within 24 hours at /staff/enrol?name=ann" in barrage("staff", "add", "ann", "--role", "admin").output
+    told = barrage("staff", "add", "ann", "--role", "admin").output
+    assert "ann enrols within 24 hours at http://localhost:8080/staff/enrol?name=ann" in told
     barrage("staff", "add", "bob", "--role", "admin", "--role", "senior")
     assert "secret=" in barrage("staff", "enrol", "bob").output
     assert barrage("staff", "roles", "bob", "--role", "inspector").output == "bob is inspector\n"

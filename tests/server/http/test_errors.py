@@ -17,6 +17,7 @@ from server.errors import CODES, BarrageError, Refusal, StoreUnavailable, StoreU
 from server.http.errors import problem
 from server.settings import Settings
 from tests.support.services import FakeServices
+from tests.support.staff import compiled_views
 from tests.support.web import application, browsing
 
 PROXIED = Settings(trusted_proxies=("10.0.0.0/8",))
@@ -99,6 +100,23 @@ async def test_an_unknown_address_is_a_problem_answer(tmp_path: Path) -> None:
     """An address without a route gets the same form."""
     async with browsing(application(FakeServices(tmp_path), [])) as client:
         assert (await client.get("/none")).json()["code"] == "not_found"
+
+
+async def test_a_browser_gets_a_page(tmp_path: Path) -> None:
+    """Who looks for a page that is not there, or uses one in a way that it has not, reads so in their language; programs, and
+    whoever asks an interface, get a problem answer."""
+    app = application(FakeServices(tmp_path), [Route("/x", ok)])
+    app.state.views = compiled_views()
+    browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Accept-Language": "zh-CN"}
+    async with browsing(app) as client:
+        missing = await client.get("/account/none", headers=browser)
+        wrong = await client.post("/x", headers=browser)
+        others = [await client.get("/account/none"), await client.get("/api/none", headers=browser)]
+    assert (missing.status_code, missing.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert CODES["not_found"].zh in missing.text
+    assert (wrong.status_code, wrong.headers["cache-control"]) == (405, "no-store")
+    assert "GET" in wrong.headers["allow"]
+    assert [answer.json()["code"] for answer in others] == ["not_found", "not_found"]
 
 
 async def test_an_unexpected_error_shows_its_id_and_nothing_else(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
