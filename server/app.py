@@ -128,6 +128,8 @@ class Parts:
         self.moderation = Moderation(
             settings, people, review, store, read=self.history.read, submit=lambda draft: self.site.submit(draft),
             room=lambda name: self.site.room(name), viewers=lambda name: self.site.viewers(name), clock_ms=unix_ms,
+            swarm=lambda: screening.current().memory.swarm,
+            began_ms=lambda: min((info.created_ms for info in self.infos.values()), default=0),
         )  # fmt: skip
         self.posting = Posting(
             settings, self.hub, self.publisher, screening.current, tokens, people, regions, self.stats, self.infos
@@ -169,7 +171,6 @@ class Parts:
         names = list(self.infos)
         repaired = await loop.run_in_executor(self.page_workers, lambda: self.pages.repair_all(names))
         await self.consequences.start()
-        self.moderation.start()
         log.info("rooms loaded", rooms=len(names), pages_repaired=repaired)
 
     async def ensure_demo_room(self) -> None:
@@ -308,8 +309,10 @@ async def build_offline(settings: Settings) -> AsyncIterator[Site]:
     """The services without a server, for commands while none runs: the same path, on the data folder itself."""
     with DataLock(settings.data_dir):
         async with build(settings) as parts:
-            yield parts.site
-            await parts.moderation.drain()
+            try:
+                yield parts.site
+            finally:
+                await parts.moderation.drain()
             await parts.publisher.drain()
             await parts._flush_all()
             await parts.consequences.drain()
@@ -394,6 +397,7 @@ async def _serve(settings: Settings, sock: socket.socket, lock: DataLock, ready:
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
         parts = await stack.enter_async_context(build(settings))
+        parts.moderation.start()
         if settings.demo:
             await parts.ensure_demo_room()
         stopping, forced = asyncio.Event(), asyncio.Event()

@@ -18,11 +18,10 @@ from server.account_requests import AccountRequest
 from server.errors import Refusal
 from server.http.services import Rules, Services
 from server.reasons import check_removal, check_restoration
+from server.review_operations import LocalReviewOperations, ReviewOperations, ReviewRequest
 from server.store.base import (
     Committed,
     NoticeDraft,
-    RemovalDraft,
-    RestorationDraft,
     RoomInfo,
     RoomKind,
     RoomMode,
@@ -57,10 +56,12 @@ class SetMode(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class Announce(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Tell a room something. ``key`` as in :class:`Remove`."""
+    """Tell a room something, by a code of family E. ``key`` as in :class:`Remove`."""
 
     room: str
     text: str
+    code: str = "E4"
+    basis: str = "an announcement by the operator"
     key: _Key = ""
 
 
@@ -127,7 +128,7 @@ class RuleOperations(Protocol):
         """Which rules were in force since when, oldest first; the last are in force. Fields as in :meth:`reload_rules`."""
 
 
-class Operations(RuleOperations, AccountOperations, Protocol):
+class Operations(RuleOperations, AccountOperations, ReviewOperations, Protocol):
     """What an operator can do. Every method raises Refusal; answers are JSON objects."""
 
     async def list_rooms(self) -> list[dict[str, Any]]:
@@ -188,6 +189,7 @@ class LocalOperations(LocalRuleOperations):
         super().__init__(lambda: services.rules, actor)
         self._services = services
         self._author = f"operator:{actor}"
+        self._by = {"actor": self._author, "role": "operator"}
 
     async def account(self, request: AccountRequest) -> Any:
         return await LocalAccountOperations(self._services, self._actor).account(request)
@@ -224,48 +226,29 @@ class LocalOperations(LocalRuleOperations):
         self._room(request.room)
         text = request.text.strip()
         _check_line("text", text, ANNOUNCEMENT_MAX_CHARS)
-        return await self._notice(
-            NoticeDraft(
-                room=request.room,
-                author=self._author,
-                key=request.key or _new_key(),
-                at_ms=self._services.now_ms(),
-                notice="announcement",
-                text=text,
-            )
-        )
+        draft = NoticeDraft(room=request.room, author="", key="", at_ms=0, notice="announcement", text=text)
+        moderation = self._services.moderation
+        _, committed = await moderation.announce(draft, request.code, request.basis, request=request.key, **self._by)
+        return {"room": committed.room, "seq": committed.event.seq, "fresh": committed.fresh}
 
     async def remove(self, request: Remove) -> dict[str, Any]:
-        self._room(request.room)
         check_removal(request.code, request.basis)
-        return await self._decision(
-            RemovalDraft(
-                room=request.room,
-                author=self._author,
-                key=request.key or _new_key(),
-                at_ms=self._services.now_ms(),
-                target=request.seq,
-                code=request.code,
-                basis=request.basis.strip(),
-                role="operator",
-            )
-        )
+        moderation = self._services.moderation
+        _, done = await moderation.remove(
+            request.room, request.seq, request.code, request.basis, request=request.key, **self._by
+        )  # fmt: skip
+        return _decided(request.seq, done)
 
     async def restore(self, request: Restore) -> dict[str, Any]:
-        self._room(request.room)
         check_restoration(request.code, request.basis)
-        return await self._decision(
-            RestorationDraft(
-                room=request.room,
-                author=self._author,
-                key=request.key or _new_key(),
-                at_ms=self._services.now_ms(),
-                target=request.seq,
-                code=request.code,
-                basis=request.basis.strip(),
-                role="operator",
-            )
-        )
+        moderation = self._services.moderation
+        _, done = await moderation.restore(
+            request.room, request.seq, request.code, request.basis, request=request.key, **self._by
+        )  # fmt: skip
+        return _decided(request.seq, done)
+
+    async def review(self, request: ReviewRequest) -> Any:
+        return await LocalReviewOperations(self._services.moderation, self._author).review(request)
 
     async def rebuild(self, room: str) -> dict[str, Any]:
         self._room(room)
@@ -290,17 +273,7 @@ class LocalOperations(LocalRuleOperations):
         committed = await self._commit(draft)
         return {"room": committed.room, "seq": committed.event.seq, "fresh": committed.fresh}
 
-    async def _decision(self, draft: RemovalDraft | RestorationDraft) -> dict[str, Any]:
-        committed = await self._commit(draft)
-        return {
-            "room": committed.room,
-            "seq": committed.event.seq,
-            "target": draft.target,
-            "page": page_path(committed.room, draft.target),
-            "fresh": committed.fresh,
-        }
-
-    async def _commit(self, draft: NoticeDraft | RemovalDraft | RestorationDraft) -> Committed:
+    async def _commit(self, draft: NoticeDraft) -> Committed:
         outcome = await self._services.submit(draft)
         if not isinstance(outcome, Committed):
             # An event draft is either committed or rejected with a code; a record is for other kinds of draft.
@@ -309,6 +282,16 @@ class LocalOperations(LocalRuleOperations):
 
 
 _VIDEO: Final = re.compile(r"(https?://[^\s\"'<>\\/]|/[^/\\])[^\s\"'<>\\]*\Z|/\Z", re.IGNORECASE)
+
+
+def _decided(target: int, committed: Committed) -> dict[str, Any]:
+    return {
+        "room": committed.room,
+        "seq": committed.event.seq,
+        "target": target,
+        "page": page_path(committed.room, target),
+        "fresh": committed.fresh,
+    }
 
 
 def check_room_name(name: str) -> None:

@@ -22,6 +22,7 @@ from server.operations import (
     RollbackRules,
     SetMode,
 )
+from server.review_operations import ReviewRequest
 
 TIMEOUT_S: Final = 60.0
 """A removal waits for the pages, a rebuild for all of them."""
@@ -104,6 +105,9 @@ class RemoteOperations:
 
     async def account(self, request: AccountRequest) -> Any:
         return (await self._ask("POST", "/api/operator/account", {}, msgspec.json.encode(request)))["done"]
+
+    async def review(self, request: ReviewRequest) -> Any:
+        return (await self._ask("POST", "/api/operator/review", {}, msgspec.json.encode(request)))["done"]
 
     async def _list(self, path: str, query: dict[str, int | str]) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = (await self._ask("GET", f"/api/operator/{path}", query, b""))[path]

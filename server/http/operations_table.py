@@ -24,6 +24,7 @@ from server.operations import (
     RollbackRules,
     SetMode,
 )
+from server.review_operations import ReviewRequest
 
 TAGS: Final = {
     "rooms": "Rooms and their comments, for anyone to read.",
@@ -134,6 +135,9 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     _operator("POST", "account", "Operations on accounts, staff, public accounts and licences: the body says which.", shapes.Outcome,
               "forbidden", "account_not_found", "measure_not_found", "bad_measure", "bad_code", "bad_step", "appeal_decided",
               "second_person_required", "storage_unavailable", "outcome_unknown", body=AccountRequest),
+    _operator("POST", "review", "Operations at the review desk: the body says which.", shapes.Outcome, "item_not_found", "item_taken",
+              "item_changed", "decision_not_found", "bad_code", "bad_step", "second_person_required", "already_removed",
+              "not_removed", "storage_unavailable", "outcome_unknown", body=ReviewRequest),
     _operator("POST", "rebuild", "Make all pages of a room again.", shapes.Facts, "room_not_found", "storage_unavailable",
               body=RebuildRoom),
     _operator("POST", "rules", "Put a rule file into force.", shapes.Facts, "bad_rules", "rules_busy", "storage_unavailable",

@@ -33,6 +33,7 @@ from server.operations import (
     RollbackRules,
     SetMode,
 )
+from server.review_operations import ReviewRequest
 
 log = structlog.get_logger("operator")
 
@@ -104,6 +105,15 @@ async def _account(request: Request) -> Response:
     return _answer({"done": done})
 
 
+async def _review(request: Request) -> Response:
+    """All operations at the review desk: the body says which."""
+    operations = _operations(request)
+    body: Any = await read_json(request, ReviewRequest)  # type: ignore[arg-type] # a union is a type to msgspec
+    done = await operations.review(body)
+    log.info("operation", operation=type(body).__name__)
+    return _answer({"done": done})
+
+
 def _post(path: str, handler: Callable[[Request], Awaitable[Response]]) -> Route:
     return Route(f"/api/operator/{path}", handler, methods=["POST"])
 
@@ -120,6 +130,7 @@ routes = [
     _post("restoration", _command(Restore, LocalOperations.restore)),
     _post("rebuild", _command(RebuildRoom, lambda operations, body: operations.rebuild(body.room))),
     _post("account", _account),
+    _post("review", _review),
     _post("rules", _command(ReloadRules, LocalOperations.reload_rules, RULES_MAX_BYTES)),
     _post("rules/rollback", _command(RollbackRules, LocalOperations.rollback_rules)),
     _post("rules/emergency", _command(EmergencyTerms, LocalOperations.emergency_terms)),

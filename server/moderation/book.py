@@ -17,7 +17,7 @@ from sqlalchemy import Connection, RowMapping, insert, select
 from server.errors import StoreUnavailable
 from server.moderation import tables
 from server.reasons import check_judgement, check_keeping, check_operation, check_removal, check_restoration
-from server.store.base import CommentDraft, NoticeDraft, RemovalDraft, RestorationDraft
+from server.store.base import APPROVED, CommentDraft, NoticeDraft, RemovalDraft, RestorationDraft
 from server.store.embedded import Embedded
 
 _T = TypeVar("_T")
@@ -109,7 +109,7 @@ class Transaction:
 
 def effect_key(decision: int) -> str:
     """The key of what a decision does: no client's key has a space."""
-    return f" decision {decision}"
+    return f"{APPROVED}{decision}"
 
 
 class ReviewBook:

@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import Connection, select, update
 
 from server.errors import Refusal
-from server.moderation import queue, tables
+from server.moderation import queue, second, tables
 from server.moderation.book import Decision, Transaction, decision_of, effect_key, find_decision
 from server.moderation.queue import Item, Queue
 from server.reasons import REMOVAL_CODES
@@ -46,6 +46,8 @@ def decide_item(
     """Decide an item that was looked at in this ``version``. Raises Refusal ``item_not_found``, ``item_taken``, ``item_changed``,
     ``second_person_required``, ``bad_code``, ``bad_step`` (no such verdict on this item)."""
     found = queue.get(tx.sql, item)
+    if found.queue == "second":
+        return second.judge(tx, item, version, code, basis, actor=actor, role=role)
     queue.check_version(found, version, actor, tx.now_ms)
     if verdict not in VERDICTS[found.queue] or verdict == ("warn" if found.seq else "remove"):
         raise Refusal("bad_step", f"an item of the queue {found.queue} is not decided by {verdict}")
@@ -127,12 +129,14 @@ def notice(
     ``bad_code``, ``key_reused``."""
     again = _requested(tx, what, draft.room, 0, actor, request)
     if again is not None:
+        _check_same(tx, again, draft)
         return again
     decision = tx.decide(
         what, code, basis.strip(), actor=actor, role=role, automated=automated, room=draft.room, until_ms=until_ms,
         reverses=reverses, request=request, detail=detail or {},
     )  # fmt: skip
-    tx.effect(decision, msgspec.structs.replace(draft, key=effect_key(decision.id), author=actor, at_ms=decision.at_ms))
+    why = {"code": decision.code, "basis": decision.basis, "role": role}
+    tx.effect(decision, msgspec.structs.replace(draft, key=effect_key(decision.id), author=actor, at_ms=decision.at_ms, **why))
     return decision
 
 
@@ -277,6 +281,14 @@ def _requested(tx: Transaction, what: str, room: str, seq: int, actor: str, requ
     if found is not None and (found.what, found.room, found.seq) != (what, room, seq):
         raise Refusal("key_reused")
     return found
+
+
+def _check_same(tx: Transaction, decision: Decision, draft: NoticeDraft) -> None:
+    """Raises Refusal ``key_reused`` when the request asked for something else before."""
+    data = tx.sql.execute(select(_e.draft).where(_e.decision == decision.id)).scalar_one()
+    before = msgspec.json.decode(data, type=NoticeDraft)
+    if (before.notice, before.text, before.room_mode) != (draft.notice, draft.text, draft.room_mode):
+        raise Refusal("key_reused")
 
 
 def _standing(tx: Transaction, what: str, room: str, seq: int) -> int:

@@ -11,6 +11,7 @@ import pytest
 
 from filters.verdict import Action
 from server.errors import Refusal
+from server.moderation.book import effect_key
 from server.operations import (
     ANNOUNCEMENT_MAX_CHARS,
     RULES_MAX_BYTES,
@@ -34,13 +35,14 @@ from tests.support.web import operator_client
 
 
 @pytest.fixture
-def services(tmp_path: Path) -> FakeServices:
+async def services(tmp_path: Path) -> AsyncIterator[FakeServices]:
     found = FakeServices(tmp_path)
     found.clock_ms = int(time.time() * 1000)
     found.add_room("demo")
     found.say("demo", "one")
     found.say("demo", "two")
-    return found
+    yield found
+    await found.end()
 
 
 @pytest.fixture(params=["local", "remote"])
@@ -203,7 +205,7 @@ async def test_a_retry_with_the_same_key_does_nothing_twice(operations: Operatio
 async def test_the_actor_stands_in_the_record(operations: Operations, services: FakeServices) -> None:
     """The acting person is the draft's author, under a name that no account can have by accident."""
     await operations.announce(Announce(room="demo", text="hi", key="k1"))
-    assert ("operator:alice", "k1") in services._answers
+    assert ("operator:alice", effect_key(1)) in services._answers
 
 
 async def test_an_unknown_room_is_told(operations: Operations) -> None:

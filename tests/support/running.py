@@ -290,6 +290,7 @@ class RunningServer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._send_buffer)  # accepted sockets inherit it
         try:
             await parts.load()
+            parts.moderation.start()
             for room in self._rooms:
                 if room not in parts.infos:
                     await parts.site.create_room(room, room, "vod" if room.startswith("vod") else "live")

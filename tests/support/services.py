@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from filters.config import ScreeningConfig
+from filters.swarm import Swarm
 from filters.verdict import Action, Verdict
 from server.accounts.identity import Identity, Tokens
 from server.accounts.people import People
@@ -45,7 +46,9 @@ from server.store.base import (
     ScreenedDraft,
     ScreenedRecord,
 )
+from server.store.found import Found, Hit, Search
 from server.store.memory import MemoryStore
+from server.store.tallies import Tally, tallies
 from server.wire import Event, Say, encode_event
 from tests.support.review import open_book as review_book
 
@@ -97,6 +100,15 @@ class FakeLog:
     def reports(self, after: int, limit: int) -> list[ReportRecord]:
         return self._services.reports_after(after, limit)
 
+    def search(self, wanted: Search, limit: int) -> Found:
+        """Comments of a room before a place, newest first: what the desk looks for."""
+        hits = [hit for hit in self._services.comments(wanted.room) if hit.seq < wanted.before]
+        return Found(hits=hits[::-1][:limit], next=0, looked=len(hits), oldest_ms=0)
+
+    def tally(self, since_ms: int, until_ms: int) -> list[Tally]:
+        those = [event for room in self._services.rooms() for event in self._services.events(room.name)]
+        return tallies((each.kind, each.code, each.role, 1) for each in those if since_ms <= each.at_ms < until_ms)
+
 
 class FakeServices:
     """See the module's text. ``pages_dir`` need not exist unless the routes under test read pages."""
@@ -117,11 +129,17 @@ class FakeServices:
         self.healable: set[tuple[str, int]] = set()
         self.rebuilt: list[str] = []
         self.viewer_counts: dict[str, int] = {}
+        self.verdict_counts: dict[tuple[str, str], int] = {}
         self.connections: list[ConnectionDraft] = []
         self._rooms: dict[str, FakeRoom] = {}
         self._answers: dict[tuple[str, str], tuple[LogDraft | ScreenedDraft, Committed | Recorded]] = {}
         self._screened: list[ScreenedRecord] = []
         self._reports: list[ReportRecord] = []
+
+    @functools.cached_property
+    def swarm(self) -> Swarm:
+        """The screening's memory of who says what."""
+        return Swarm()
 
     @functools.cached_property
     def rules(self) -> Screening:
@@ -143,12 +161,12 @@ class FakeServices:
 
     @functools.cached_property
     def moderation(self) -> Moderation:
-        """The real one over the people, a book in the folder of the pages, and the rooms here. Tests that use it end its book, after
-        ``await moderation.drain()``."""
+        """The real one over the people, a book in the folder of the pages, and the rooms here. Tests that use it
+        end it by :meth:`end`."""
         people = self.people
         return Moderation(
             self.settings, people, review_book(self.pages_dir, self.now_ms), FakeLog(self), read=_at_once, submit=self.submit,
-            room=self.room, viewers=self.viewers, clock_ms=self.now_ms,
+            room=self.room, viewers=self.viewers, clock_ms=self.now_ms, swarm=lambda: self.swarm, began_ms=lambda: START_MS,
         )  # fmt: skip
 
     # -- set up by tests
@@ -192,9 +210,30 @@ class FakeServices:
         assert isinstance(outcome, Committed)
         return outcome.event
 
+    def comments(self, room: str) -> list[Hit]:
+        """The comments of a room with their texts, removed or not, oldest first."""
+        found = self._rooms[room]
+        return [
+            Hit(
+                room=room, seq=seq, at_ms=draft.at_ms, author=draft.author, author_id=draft.author_id,
+                author_name=draft.author_name, text=draft.text,
+                state="removed" if found.events[seq - 1].removed_by else "public", code=found.events[seq - 1].code,
+            )
+            for seq, draft in sorted(found.original.items())
+        ]  # fmt: skip
+
     def events(self, room: str) -> list[Event]:
         """The log as it is now."""
         return list(self._rooms[room].events)
+
+    async def end(self) -> None:
+        """End the parts that a test has asked for."""
+        if "moderation" in self.__dict__:
+            await self.moderation.drain()
+            self.moderation.close()
+        if "people" in self.__dict__:
+            await self.people.drain()
+            self.people.close()
 
     def author_of(self, room: str, seq: int) -> str:
         """The account behind a comment; empty: there is no such comment."""
@@ -285,12 +324,25 @@ class FakeServices:
             raise Refusal(outcome.code)
         return outcome
 
-    async def create_room(self, name: str, title: str, kind: RoomKind, video_url: str = "") -> RoomInfo:
+    async def create_room(
+        self, name: str, title: str, kind: RoomKind, video_url: str = "", *, news: bool = False, owner: str = ""
+    ) -> RoomInfo:
         self._fail()
         found = self.room(name)
         if found is not None and (found.title, found.kind, found.video_url) == (title, kind, video_url):
             return found
-        return self.add_room(name, title, kind, video_url)
+        self.add_room(name, title, kind, video_url)
+        return self.change_room(name, news=news, owner=owner)
+
+    def change_room(self, name: str, **fields: Any) -> RoomInfo:
+        """Change what is stored of a room."""
+        room = self._open(name)
+        room.info = msgspec.structs.replace(room.info, **fields)
+        return room.info
+
+    async def set_owner(self, name: str, owner: str) -> None:
+        self._fail()
+        self.change_room(name, owner=owner)
 
     async def author(self, name: str, seq: int) -> str:
         self._fail()
@@ -303,6 +355,26 @@ class FakeServices:
     async def reports(self, after: int, limit: int) -> list[ReportRecord]:
         self._fail()
         return self.reports_after(after, limit)
+
+    def heads(self) -> dict[str, int]:
+        return {name: room.info.head for name, room in self._rooms.items()}
+
+    async def search(self, wanted: Search, limit: int) -> Found:
+        """As the stores do, but without their bound; screened comments are not looked through."""
+        self._fail()
+        hits = [
+            hit
+            for name in sorted(self._rooms)
+            for hit in self.comments(name)
+            if wanted.what == "published" and wanted.room in ("", name) and wanted.text.lower() in hit.text.lower()
+            and wanted.author in ("", hit.author, hit.author_id) and wanted.code in ("", hit.code)
+            and wanted.from_ms <= hit.at_ms < (wanted.until_ms or 2**62)
+        ]  # fmt: skip
+        hits.sort(key=lambda hit: (-hit.at_ms, -hit.seq))
+        return Found(hits=hits[:limit], next=0, looked=len(hits), oldest_ms=hits[-1].at_ms if hits else 0)
+
+    def verdicts(self) -> dict[tuple[str, str], int]:
+        return dict(self.verdict_counts)
 
     async def rebuild(self, name: str) -> dict[str, Any]:
         room = self._open(name)
@@ -411,6 +483,7 @@ class FakeServices:
                 at_ms=draft.at_ms,
                 reason=draft.reason,
                 text=draft.text,
+                account=draft.account,
             )
         )
         return Recorded(True)

@@ -20,6 +20,13 @@ from server.http.staff_door import Rule, staff_path
 from tests.support.services import FakeServices
 from tests.support.staff import Desk, staff_desk
 
+COMING: set[str] = {
+    "cases.change", "cases.view", "comments.remove", "comments.restore", "features.change", "features.view", "holds.change",
+    "holds.view", "inspection.approve", "inspection.ask", "inspection.export", "inspection.view", "modes.room", "modes.site",
+    "outbox.send", "outbox.view", "patrol.view", "records.view", "rules.emergency", "second.decide", "shifts.change", "stats.view",
+    "training.change", "training.take",
+}  # fmt: skip
+"""Actions that have no route yet."""
 OPEN = {"/staff/sign-in", "/staff/enrol", "/staff/passkey/begin", "/staff/passkey"}
 
 
@@ -90,7 +97,8 @@ def test_every_route_of_staff_has_a_rule(services: FakeServices) -> None:
     assert under == staff_routes.routes
     assert len({(rule.path, rule.method) for rule in RULES}) == len(RULES) == len(under)
     used = {rule.needs for rule in RULES} | set(staff.RUNG_ACTIONS.values())
-    assert set(get_args(Action)) == used - {"open", "own"}
+    assert set(get_args(Action)) - used <= COMING
+    assert used <= {*get_args(Action), "open", "own"}
 
 
 async def test_duty_p3_an_inspector_reads_and_writes_nothing(door: Desk) -> None:
