@@ -191,9 +191,10 @@ class Pipeline:
         """What one comment of this author costs: credit and a raid of the room enter here, and nowhere in the rules for texts."""
         weights = self.config.level_weights
         weight = weights[min(max(candidate.level, 0), len(weights) - 1)]
-        raids = self.memory.raids
-        if raids and candidate.level < self.config.raid_level and raids.get(candidate.room, 0) > now_ms:
-            return weight * self.config.raid_weight
+        if candidate.level < self.config.raid_level:
+            raids = self.memory.raids
+            if candidate.raided or (raids and raids.get(candidate.room, 0) > now_ms):
+                return weight * self.config.raid_weight
         return weight
 
     def _unfit(self, text: str, folded: str) -> Verdict | None:

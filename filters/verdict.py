@@ -55,7 +55,7 @@ class Candidate(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A comment to be screened.
 
     ``author`` and ``address`` are opaque keys for rates; ``level`` is the author's credit level; ``slow_ms`` the room's slow
-    mode (least time between two comments of one author, 0: none).
+    mode (least time between two comments of one author, 0: none), ``raided`` whether the room is shielded from a raid.
     """
 
     text: str
@@ -64,3 +64,4 @@ class Candidate(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     address: str = ""
     level: int = 1
     slow_ms: int = 0
+    raided: bool = False

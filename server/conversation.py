@@ -23,6 +23,7 @@ from filters.rate import Gcra
 from server import wire
 from server.accounts.identity import Tokens
 from server.accounts.people import People
+from server.core import modes
 from server.core.address import limit_key, parse_networks
 from server.core.batch import Tick
 from server.core.frames import PING, text_frame
@@ -84,7 +85,8 @@ class Conversation:
         self._dirty: list[Connection] = []
         self._process = secrets.token_hex(6)
         self._counter = 0
-        self._told: dict[str, tuple[str, int]] = {}
+        self._told: dict[str, tuple[dict[str, Any], int]] = {}
+        self._turned: dict[str, int] = {}  # when the mode of a watched room changed last
         self.draining = False
         self._same_origin = urlsplit(settings.public_url).netloc
 
@@ -206,6 +208,8 @@ class Conversation:
                 if conn.stalled_s:
                     # That gap filled the buffer anew: stalled() cooled the rooms thawed so far, the others are still cold.
                     return
+                if self._turned.get(room.name, 0) >= conn.stalled_since_s:  # its mode changed, and that was told to the others
+                    conn.send(wire.encode_state(room.name, self.state(room)))
         self._wheel.put(conn, int(self.settings.ping_interval_s))
 
     # -- messages -----------------------------------------------------------------------------------------------------
@@ -299,13 +303,26 @@ class Conversation:
     def state(self, room: Room[Viewer]) -> dict[str, Any]:
         """What a viewer is told of a room."""
         info = self._rooms[room.name]
-        return {
+        state = {
             "kind": info.kind,
             "title": info.title,
-            "mode": room.mode,
             "viewers": room.viewers,
             "started_ms": info.started_ms,
         }
+        state.update(self._mode(room))
+        return state
+
+    def _mode(self, room: Room[Viewer]) -> dict[str, Any]:
+        """The mode in force, its end where it has one, the pace that it sets, and whether comments of the room wait in any case."""
+        term = self._hub.in_force(room, unix_ms())
+        told: dict[str, Any] = {"mode": term.mode}
+        if term.until_ms:
+            told["until_ms"] = term.until_ms
+        if modes.paced(term.mode):
+            told["slow_ms"] = room.slow_ms or round(self.settings.slow_mode_s * 1000)
+        if self._rooms[room.name].news:
+            told["news"] = True
+        return told
 
     def _leave(self, conn: Connection, name: str) -> None:
         room = self._posting.find(name)
@@ -413,9 +430,12 @@ class Conversation:
     def tell_counts(self) -> None:
         """Send the state of rooms whose mode or approximate number of viewers changed; under load the number can wait."""
         for room in list(self._hub.watched()):
-            now, told = (room.mode, room.viewers), self._told.get(room.name)
-            if now != told and not (self._tick.strained and told is not None and told[0] == room.mode):
+            mode = self._mode(room)
+            now, told = (mode, room.viewers), self._told.get(room.name)
+            if now != told and not (self._tick.strained and told is not None and told[0] == mode):
                 self._told[room.name] = now
+                if told is not None and told[0] != mode:
+                    self._turned[room.name] = max(1, self.now_s)
                 frame = text_frame(wire.encode_state(room.name, self.state(room)))
                 for viewer in tuple(room.hot):
                     viewer.write(frame)

@@ -22,9 +22,11 @@ from server.accounts.people import People
 from server.accounts.permit import Permit
 from server.accounts.public import label_of, refusal
 from server.accounts.standing import Standing
-from server.core import session
+from server.core import modes, session
 from server.core.address import limit_key
 from server.core.hub import Hub
+from server.core.modes import SHIELD_LEVEL
+from server.core.raids import Raids
 from server.core.recent import Recent
 from server.core.room import Room
 from server.errors import CODES, Refusal
@@ -33,7 +35,7 @@ from server.metrics import Stats
 from server.publish import Publisher, Sink
 from server.regions import Regions
 from server.settings import Settings
-from server.store.base import CommentDraft, ConnectionDraft, Draft, Outcome, RemovalDraft, RoomInfo, ScreenedDraft
+from server.store.base import CommentDraft, ConnectionDraft, Draft, Outcome, RemovalDraft, RoomInfo, RoomMode, ScreenedDraft
 from server.wire import Recall, Say
 
 _KEYS: Final = 200_000
@@ -42,9 +44,16 @@ _RECALL: Final = ("U1", "recalled by its author")
 _THINNED: Final = frozenset({"too_fast", "repeated_text", "text_too_long"})
 """Refusals for pace and length: what a flood is made of. Of each, one a minute is recorded of an account."""
 _THINNED_MS: Final = 60_000
-_REVIEW: Final = Reason(
-    action=Action.HOLD, code="held_for_review", rule="credit.review", basis="credit: comments of level 0 are reviewed first"
-)
+
+
+def _held(rule: str, basis: str) -> Reason:
+    return Reason(action=Action.HOLD, code="held_for_review", rule=rule, basis=basis)
+
+
+_LEVEL: Final = _held("credit.review", "credit: comments of level 0 are reviewed first")
+_NEWS: Final = _held("news.review", "rooms of news: comments are reviewed before they are published")
+_REVIEWED: Final = _held("mode.review", "mode of the room: all comments are reviewed first")
+_SHIELDED: Final = _held("mode.shield", f"shield of the room: comments below credit level {SHIELD_LEVEL} are reviewed first")
 
 
 class Speaker(Protocol):
@@ -94,6 +103,7 @@ class Posting:
         self._regions = regions
         self._stats = stats
         self._rooms = rooms
+        self.raids = Raids()
         self._refusals = Gcra(_THINNED_MS, 1, _KEYS)
         self._recent: Recent[CommentDraft | ScreenedDraft] = Recent(settings.queue_max)
 
@@ -128,15 +138,23 @@ class Posting:
             lapsed = refusal(speaker.standing, "post", "general", now_ms, self._people.provider)
             if lapsed:
                 raise Refusal(lapsed, "public accounts")
-        session.check_mode(room.mode)
+        mode = self._hub.intake(room, now_ms)
+        session.check_mode(mode)
         info = self._rooms[say.room]
         pos_ms = session.position(say.pos_ms, info.kind == "live", info.started_ms, now_ms)
         self._publisher.check(say.room)
         passed = self._recent.find(identity.subject, say.key, say.room, say.text)
-        if passed is not None:
+        waits = _waits(info.news, mode, permit)
+        # What passed while nothing waited, and was not written then, waits now.
+        if passed is not None and not (waits and isinstance(passed, CommentDraft)):
             self._publisher.submit(msgspec.structs.replace(passed, at_ms=now_ms), sink)
             return
-        verdict = self._screen(speaker, say, permit, identity, now_ms)
+        slow_ms = (room.slow_ms or round(self.settings.slow_mode_s * 1000)) if modes.paced(mode) else 0
+        candidate = Candidate(
+            text=say.text, room=say.room, author=identity.subject, address=limit_key(speaker.address), level=permit.level,
+            slow_ms=slow_ms, raided=modes.at_least(mode, "shield"),
+        )  # fmt: skip
+        verdict = self._screen(candidate, waits, now_ms)
         self._hub.touch(room, int(time.monotonic()))
         fields: dict[str, Any] = {
             "room": say.room, "author": identity.subject, "key": say.key, "at_ms": now_ms, "pos_ms": pos_ms,
@@ -156,16 +174,18 @@ class Posting:
             about["label"], about["label_kind"] = label.text, label.kind
         return about
 
-    def _screen(self, speaker: Speaker, say: Say, permit: Permit, identity: Identity, now_ms: int) -> Verdict:
-        """What the screening says, and credit: comments of the lowest level are held whatever their text."""
+    def _screen(self, candidate: Candidate, waits: Reason | None, now_ms: int) -> Verdict:
+        """What the screening says; where comments wait for review whatever their text, this one does if it is not refused."""
         started = time.perf_counter()
-        candidate = Candidate(
-            text=say.text, room=say.room, author=identity.subject, address=limit_key(speaker.address), level=permit.level
-        )
         verdict = self._pipeline().screen(candidate, now_ms, steady_ms())
         self._stats.screen_s.observe(time.perf_counter() - started)
-        if permit.rule.reviewed and verdict.action < Action.HOLD:
-            verdict = msgspec.structs.replace(verdict, action=Action.HOLD, text=say.text, reasons=(*verdict.reasons, _REVIEW))
+        bad = verdict.action >= Action.HOLD or any(reason.rule == "repeat.crowd" for reason in verdict.reasons)
+        self.raids.note(candidate.room, candidate.author, candidate.level, bad, steady_ms())
+        if waits is not None and verdict.action <= Action.HOLD:
+            # First of the reasons: it says which queue the comment is for.
+            verdict = msgspec.structs.replace(
+                verdict, action=Action.HOLD, text=candidate.text, reasons=(waits, *verdict.reasons)
+            )
         return verdict
 
     def _stop(self, say: Say, verdict: Verdict, fields: dict[str, Any], sink: Sink) -> None:
@@ -247,6 +267,17 @@ class FormSpeaker:
         )
         self._posting.record(draft)
         return self._id
+
+
+def _waits(news: bool, mode: RoomMode, permit: Permit) -> Reason | None:
+    """Why the author's comments wait for review in this room, whatever they say; None: they do not."""
+    if news:
+        return _NEWS
+    if modes.at_least(mode, "review"):
+        return _REVIEWED
+    if modes.at_least(mode, "shield") and permit.level < SHIELD_LEVEL:
+        return _SHIELDED
+    return _LEVEL if permit.rule.reviewed else None
 
 
 def unix_ms() -> int:

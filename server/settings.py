@@ -27,7 +27,7 @@ PREFIX: Final = "BARRAGE_"
 NOT_SETTINGS: Final = frozenset({"BARRAGE_CONFIG", "BARRAGE_CI"})
 """Environment variables with our prefix that are not settings: the settings file, and the strict mode of the tests."""
 
-GROUPS: Final = ("Server", "Site", "Live", "Connections", "Recording", "Comments", "Senders", "Accounts", "HTTP", "Pages")
+GROUPS: Final = ("Server", "Site", "Live", "Connections", "Recording", "Comments", "Senders", "Accounts", "HTTP", "Pages", "Review")
 
 
 def _group(group: str) -> Callable[..., Meta]:
@@ -39,7 +39,9 @@ def _group(group: str) -> Callable[..., Meta]:
     return entry
 
 
-_server, _site, _live, _connections, _recording, _comments, _senders, _accounts, _http, _pages = map(_group, GROUPS)
+_server, _site, _live, _connections, _recording, _comments, _senders, _accounts, _http, _pages, _review = map(
+    _group, GROUPS
+)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,6 +143,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     repeat_interval_s: Annotated[float, _comments(
         "How often one account may repeat one text; 0: as often as it likes.", "s", ge=0, le=3600)] = 20.0
     repeat_burst: Annotated[int, _comments("How often one account may send one text at once.", ge=1)] = 3
+    slow_mode_s: Annotated[float, _comments(
+        "Least time between two comments of one author in slow mode, where the room has no pace of its own.", "s", ge=1,
+        le=3600)] = 10.0
+    raid_shield_min: Annotated[int, _comments(
+        "When a raid is noticed, the room is shielded for this time without waiting for staff; 0: it is only suggested.", "min",
+        ge=0, le=1440)] = 0
     recall_window_s: Annotated[int, _comments("For how long authors may take back their own comments.", "s", ge=0)] = 120
     rules_file: Annotated[Path | None, _comments("Lexicon and rules of the screening; empty: the built-in ones.")] = None
     regions: Annotated[bool, _comments(
@@ -225,6 +233,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     pages_open_max: Annotated[int, _pages("Page files kept open for appending.", "files", ge=1, le=100_000)] = 256
     page_check_s: Annotated[float, _pages(
         "How often the page files of each room are looked at; what is missing or damaged is made again.", "s", gt=0)] = 10.0
+
+    # Review
+    second_review_share: Annotated[float, _review(
+        "Part of the decisions on comments that somebody else judges again, without knowing the first outcome.", ge=0, le=1)] = 0.05
+    review_texts_days: Annotated[int, _review(
+        "Texts of what was decided at the desk, and receipts of reports, are kept for this time.", "days", ge=183, le=36_500)] = 1095
+    review_swarms_days: Annotated[int, _review(
+        "Who was found to act in a group is kept for this time.", "days", ge=1, le=36_500)] = 365
+    authorities_file: Annotated[Path | None, _review(
+        "TOML file with the authorities that findings are reported to, and how (docs/review.md), readable by its owner only; empty: "
+        "findings are printed.")] = None
+    assessed_features: Annotated[tuple[str, ...], _review(
+        "Features that need a security assessment on record (`barrage feature list`): a server does not start with one of them "
+        "switched on and none in force.", max_length=64)] = ("sign_in_providers",)
     # fmt: on
 
 

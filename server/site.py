@@ -18,7 +18,7 @@ from server.accounts.people import People
 from server.core.hub import Hub
 from server.core.room import Room
 from server.custody import Custody
-from server.errors import Refusal
+from server.errors import Refusal, StoreError
 from server.flush import Flusher, Viewer
 from server.history import History
 from server.http.services import Chunk, Readiness, Rules
@@ -42,6 +42,7 @@ from server.store.base import (
     ScreenedRecord,
     Store,
 )
+from server.store.found import Found, Search
 from server.wire import Event, Say
 
 _KEEP_ALIVE_S = 15.0
@@ -191,6 +192,15 @@ class Site:
     async def reports(self, after: int, limit: int) -> list[ReportRecord]:
         return await self._history.read(lambda: self._store.reports(after, limit))
 
+    def heads(self) -> dict[str, int]:
+        return {name: room.visible for name, room in self._hub.rooms.items()}
+
+    async def search(self, wanted: Search, limit: int) -> Found:
+        return await self._history.read(lambda: self._store.search(wanted, limit))
+
+    def verdicts(self) -> dict[tuple[str, str], int]:
+        return {(str(verdict), code): count for (verdict, code), count in self.stats.comments.items()}
+
     # -- writing ------------------------------------------------------------------------------------------------------
 
     async def submit(self, draft: Draft) -> Outcome:
@@ -216,15 +226,17 @@ class Site:
         self._posting.say(FormSpeaker(self._posting, id_, identity, standing, address, port), say, answer)
         return await answer.future
 
-    async def create_room(self, name: str, title: str, kind: RoomKind, video_url: str = "") -> RoomInfo:
+    async def create_room(
+        self, name: str, title: str, kind: RoomKind, video_url: str = "", *, news: bool = False, owner: str = ""
+    ) -> RoomInfo:
         try:
-            info = await self._stored(name, title, kind, video_url)
+            info = await self._stored(name, title, kind, video_url, news, owner)
             await self._flusher.exclusive(self._hub.rooms[name], lambda last: self._pages.repair(name, last))
         except PAGE_FAULTS as error:
             raise Refusal("storage_unavailable", retry_after_ms=1000) from error
         return info
 
-    async def _stored(self, name: str, title: str, kind: RoomKind, video_url: str) -> RoomInfo:
+    async def _stored(self, name: str, title: str, kind: RoomKind, video_url: str, news: bool, owner: str) -> RoomInfo:
         """The room, held in memory: new, or one that was made by the same request before. Raises Refusal ``room_exists``, StoreError.
 
         A caller that was told of a fault cannot know how far its first attempt came: to the store, to memory, or to the page.
@@ -232,18 +244,27 @@ class Site:
         loop = asyncio.get_running_loop()
         try:
             info = await loop.run_in_executor(
-                self._writer, lambda: self._store.create_room(name, title, kind, self.now_ms(), video_url)
+                self._writer,
+                lambda: self._store.create_room(name, title, kind, self.now_ms(), video_url, news=news, owner=owner),
             )
         except Refusal:
             if name not in self._infos:  # an earlier attempt whose outcome nobody knew has written it
                 rooms = await loop.run_in_executor(self._writer, self._store.rooms)
                 self.hold(next(room for room in rooms if room.name == name))
             info = self._infos[name]
-            if (info.title, info.kind, info.video_url) != (title, kind, video_url):
+            if (info.title, info.kind, info.video_url, info.news) != (title, kind, video_url, news):
                 raise
             return self._current(info)
         self.hold(info)
         return info
+
+    async def set_owner(self, name: str, owner: str) -> None:
+        self._find(name)
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._writer, lambda: self._store.set_owner(name, owner))
+        except StoreError as error:
+            raise Refusal("storage_unavailable", retry_after_ms=1000) from error
+        self._infos[name] = msgspec.structs.replace(self._infos[name], owner=owner)
 
     def hold(self, info: RoomInfo) -> None:
         """Take a stored room into memory; nothing happens if it is there."""

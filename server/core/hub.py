@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
-from server.core import frames
+from server.core import frames, modes
+from server.core.modes import Term
 from server.core.room import Room
+from server.store.base import RoomMode
 
 V = TypeVar("V")
 
@@ -41,19 +43,35 @@ class Hub(Generic[V]):
     """Rooms by name. Rooms are made when first touched, from what the store says of them; their number is the store's.
 
     The rings are the only large thing: :meth:`sweep` empties those of rooms that nobody watches and nobody posts to.
+    ``site`` is the mode of the whole site.
     """
 
-    __slots__ = ("_ring_events", "_touched", "rooms")
+    __slots__ = ("_ring_events", "_touched", "rooms", "site")
 
     def __init__(self, ring_events: int) -> None:
         self.rooms: dict[str, Room[V]] = {}
         self._ring_events = ring_events
         self._touched: dict[str, int] = {}
+        self.site = Term()
 
-    def add(self, name: str, epoch: str, head: int, mode: str) -> Room[V]:
+    def add(self, name: str, epoch: str, head: int, mode: RoomMode) -> Room[V]:
         """Hold a room whose log stands at ``head``, all of it on its pages."""
         room = self.rooms[name] = Room(name, epoch, head, mode, self._ring_events)
         return room
+
+    def in_force(self, room: Room[V], now_ms: int) -> Term:
+        """The mode that viewers of the room are told, with its end (0: none) and what comes after it, as far as that is known."""
+        own, site = room.term(), self.site
+        first, second = (site, own) if modes.at_least(site.at(now_ms), own.at(now_ms)) else (own, site)
+        if first.at(now_ms) == second.at(now_ms):
+            until_ms = max(first.until_ms, second.until_ms) if first.until_ms and second.until_ms else 0
+        else:
+            until_ms = first.until_ms
+        return Term(first.at(now_ms), until_ms, modes.strictest(first.standing, second.standing))
+
+    def intake(self, room: Room[V], now_ms: int) -> RoomMode:
+        """The mode by which comments for the room are taken."""
+        return modes.strictest(room.term().at(now_ms), self.site.at(now_ms), *room.coming)
 
     def touch(self, room: Room[V], now_s: int) -> None:
         """The room is in use; its ring stays."""

@@ -22,6 +22,8 @@ from typing import Generic, NamedTuple, TypeVar
 
 from msgspec import structs
 
+from server.core.modes import Term
+from server.store.base import RoomMode
 from server.wire import SAID, Event, encode_event
 
 V = TypeVar("V")
@@ -43,16 +45,27 @@ class Resume(NamedTuple):
 
 
 class Room(Generic[V]):
-    """See the module's text. ``V`` is the type of a viewer. The ring holds at most ``ring_events`` entries besides pending ones."""
+    """See the module's text. ``V`` is the type of a viewer. The ring holds at most ``ring_events`` entries besides pending ones.
 
-    __slots__ = ("_ring", "_ring_events", "changes", "cold", "epoch", "head", "hot", "mode", "name", "visible")
+    ``mode``, ``standing``, ``until_ms`` and ``slow_ms`` are as in :class:`server.store.base.RoomInfo`; ``coming`` are the modes whose
+    notices wait for their commit.
+    """
 
-    def __init__(self, name: str, epoch: str, head: int, mode: str, ring_events: int) -> None:
+    __slots__ = (
+        "_ring", "_ring_events", "changes", "cold", "coming", "epoch", "head", "hot", "mode", "name", "slow_ms", "standing",
+        "until_ms", "visible",
+    )  # fmt: skip
+
+    def __init__(self, name: str, epoch: str, head: int, mode: RoomMode, ring_events: int) -> None:
         self.name = name
         self.epoch = epoch
         self.head = head
         self.visible = head
-        self.mode = mode
+        self.mode: RoomMode = mode
+        self.standing: RoomMode = mode
+        self.until_ms = 0
+        self.slow_ms = 0
+        self.coming: list[RoomMode] = []
         self.changes = 0
         self._ring: deque[Entry] = deque()
         self._ring_events = ring_events
@@ -97,6 +110,18 @@ class Room(Generic[V]):
             if held.target == event.seq and held.kind == "restoration":
                 held = structs.replace(held, **said)
                 self._ring[index] = Entry(held, encode_event(held))
+
+    def take_mode(self, notice: Event) -> None:
+        """The room's own mode is that of the notice now."""
+        mode: RoomMode = notice.room_mode  # type: ignore[assignment] # the store took it from a RoomMode
+        self.mode, self.until_ms = mode, notice.until_ms
+        if not notice.until_ms:
+            self.standing = mode
+        self.slow_ms = notice.slow_ms or self.slow_ms
+
+    def term(self) -> Term:
+        """The room's own mode."""
+        return Term(self.mode, self.until_ms, self.standing)
 
     def batch(self) -> list[Entry]:
         """The pending events, in order."""

@@ -6,6 +6,7 @@ import re
 from typing import Final, Protocol, TypeVar
 
 from server.errors import Refusal
+from server.store.base import RoomMode
 from server.wire import MAX_KEY, MAX_POSITION_MS, SIZES, Say
 
 _COLOR: Final = re.compile(r"#[0-9a-fA-F]{6}\Z", re.ASCII)
@@ -38,7 +39,7 @@ def authorise(poster: _P | None, now_ms: int) -> _P:
     return poster
 
 
-def check_mode(room_mode: str) -> None:
+def check_mode(room_mode: RoomMode) -> None:
     """Does a room of this mode take comments? Raises Refusal ``room_closed``, ``room_read_only``."""
     if room_mode == "closed":
         raise Refusal("room_closed")

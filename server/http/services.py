@@ -15,6 +15,7 @@ from server.custody import Custody
 from server.moderation.moderation import Moderation
 from server.settings import Settings
 from server.store.base import Draft, Outcome, ReportRecord, RoomInfo, RoomKind, ScreenedRecord
+from server.store.found import Found, Search
 from server.wire import Event, Say
 
 
@@ -100,6 +101,15 @@ class Services(Protocol):
         """Live events after ``after`` (None: from now on) until the server drains; a keep-alive Chunk after 15 quiet seconds.
         The follower is a cursor into the room's ring: no queue stands behind it. Raises Refusal."""
 
+    def heads(self) -> dict[str, int]:
+        """The newest number of each room that is live and static, by name."""
+
+    async def search(self, wanted: Search, limit: int) -> Found:
+        """Comments as staff look for them, newest first (:meth:`server.store.base.Store.search`). Raises Refusal."""
+
+    def verdicts(self) -> dict[tuple[str, str], int]:
+        """Comments since the process began, by what the screening made of them and the code of the refusal."""
+
     async def submit(self, draft: Draft) -> Outcome:
         """Pass a draft through the one path (commit, page, live). Returns when it is durable; for a removal, restoration or
         notice, when the pages show it. Raises Refusal (``overloaded``, ``storage_unavailable``, ``outcome_unknown``, ...)."""
@@ -108,9 +118,15 @@ class Services(Protocol):
         """A comment from a form, by the same path as one from a connection: checks, screening, log. Returns when it is durable:
         ``Committed``, or ``Recorded`` with action ``held`` (or what a retry of its key was first told). Raises Refusal."""
 
-    async def create_room(self, name: str, title: str, kind: RoomKind, video_url: str = "") -> RoomInfo:
-        """Create a room with its first page. A room of the same name, title, kind and video is given as it is, so that a request may
-        be repeated. Raises Refusal ``room_exists`` (it differs), ``storage_unavailable``."""
+    async def create_room(
+        self, name: str, title: str, kind: RoomKind, video_url: str = "", *, news: bool = False, owner: str = ""
+    ) -> RoomInfo:
+        """Create a room with its first page; ``news``: each comment waits for an approval, for ever; ``owner``: the account whose room
+        it is. A room of the same name, title, kind, video and ``news`` is given as it is, so that a request may be repeated. Raises
+        Refusal ``room_exists`` (it differs), ``storage_unavailable``."""
+
+    async def set_owner(self, name: str, owner: str) -> None:
+        """Name the account whose room it is; empty: nobody's. Raises Refusal ``room_not_found``, ``storage_unavailable``."""
 
     async def author(self, name: str, seq: int) -> str:
         """The account behind a comment, removed or not; empty: no such comment. For staff alone. Raises Refusal."""

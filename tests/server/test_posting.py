@@ -4,6 +4,8 @@ path of connections, tests/server/test_signin.py what standings do to them."""
 from __future__ import annotations
 
 import itertools
+import json
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +16,7 @@ from server.accounts.book import Transaction
 from server.accounts.events import Counted, Measured
 from server.accounts.identity import Identity
 from server.accounts.permit import LEVELS
+from server.core.modes import SHIELD_LEVEL, Term
 from server.errors import Refusal
 from server.posting import unix_ms
 from server.store.base import Committed, NoticeDraft, Outcome, Recorded, RoomMode
@@ -64,9 +67,11 @@ def refused(server: RunningServer, account: str, *rest: str, **fields: Any) -> s
     return refusal.value.code.name
 
 
-def set_mode(server: RunningServer, mode: RoomMode) -> None:
-    """Open or close the demo room."""
-    draft = NoticeDraft(room="demo", author="op", key=f"mode-{next(_accounts)}", at_ms=unix_ms(), notice="mode", room_mode=mode)
+def set_mode(server: RunningServer, mode: RoomMode, **fields: Any) -> None:
+    """Set the mode of the demo room."""
+    draft = NoticeDraft(
+        room="demo", author="op", key=f"mode-{next(_accounts)}", at_ms=unix_ms(), notice="mode", room_mode=mode, **fields
+    )
     server.run(server.parts.site.submit(draft))
 
 
@@ -280,3 +285,133 @@ def test_duty_p5_1_who_may_post_over_the_whole_matrix(server: RunningServer, acc
         "account_closed", "account_suspended", "not_verified", "agreement_required", "function_restricted", "room_read_only",
         "room_closed", "held", "stands",
     }  # fmt: skip
+
+
+# -- modes --------------------------------------------------------------------------------------------------------------
+
+
+def reasons_of_held(server: RunningServer, account: str) -> list[list[str]]:
+    """Of the account's held comments, the rules that held them, in order."""
+    records = [each for each in memory(server).screened(0, 10_000, "held") if each.author == account]
+    return [[reason["rule"] for reason in json.loads(each.verdict)["reasons"]] for each in records]
+
+
+def test_a_room_under_review_holds_every_comment(server: RunningServer, account: str) -> None:
+    """What would be published waits, what is refused is refused; the record says that it is the mode, first of its reasons, and keeps
+    the text as it was written."""
+    write(server, lambda tx: person(tx, account))
+    set_mode(server, "review", slow_ms=1)
+    try:
+        outcome = post(server, account)
+        assert isinstance(outcome, Recorded)
+        assert (outcome.action, outcome.code) == ("held", "held_for_review")
+        assert isinstance(post(server, account, "待审", "k2"), Recorded)
+        assert refused(server, account, "坏词", "k3") == "banned_content"
+    finally:
+        set_mode(server, "open")
+    first, second = reasons_of_held(server, account)
+    assert first == ["mode.review"]
+    assert second[0] == "mode.review"
+    assert len(second) == 2
+    assert isinstance(post(server, account, "又来", "k4"), Committed)
+
+
+def test_a_comment_that_passed_before_waits_when_it_is_sent_again_under_review(server: RunningServer, account: str) -> None:
+    """A comment whose commit failed is not published by its retry when the room is reviewed by then."""
+    write(server, lambda tx: person(tx, account))
+    publisher, kept = server.parts.publisher, server.parts.publisher.submit
+
+    def lose(draft: Any, sink: Any) -> None:
+        sink.answer(draft, Refusal("storage_unavailable"))
+
+    publisher.submit = lose  # type: ignore[method-assign]
+    try:
+        assert refused(server, account) == "storage_unavailable"
+    finally:
+        publisher.submit = kept  # type: ignore[method-assign]
+    set_mode(server, "review")
+    try:
+        assert isinstance(post(server, account), Recorded)
+    finally:
+        set_mode(server, "open")
+
+
+def test_a_shield_holds_newcomers_back(server: RunningServer, account: str) -> None:
+    """Comments of authors below the shield's level wait; others post, at the pace of the room."""
+    newcomer, regular = account + "-new", account + "-old"
+    write(server, lambda tx: person(tx, newcomer))
+    write(server, lambda tx: person(tx, regular))
+    happened = [Counted(what="report.upheld", ref=f"r{each}") for each in range(REPORTS[SHIELD_LEVEL])]
+    write(server, lambda tx: [tx.append(regular, event, actor="system", role="system") for event in happened])
+    assert server.run(server.parts.people.standing(regular)).level(unix_ms()) >= SHIELD_LEVEL
+    set_mode(server, "shield", slow_ms=60_000)
+    try:
+        assert isinstance(post(server, newcomer), Recorded)
+        assert isinstance(post(server, regular), Committed)
+        assert refused(server, regular, "又来", "k2") == "too_fast"
+    finally:
+        set_mode(server, "open")
+    assert reasons_of_held(server, newcomer) == [["mode.shield"]]
+
+
+def test_a_slow_room_makes_each_author_wait(server: RunningServer, account: str) -> None:
+    """Its own pace, or the site's, between two comments of one author there."""
+    write(server, lambda tx: person(tx, account))
+    write(server, lambda tx: person(tx, account + "-b"))
+    set_mode(server, "slow", slow_ms=400)
+    try:
+        assert isinstance(post(server, account), Committed)
+        assert isinstance(post(server, account + "-b"), Committed)
+        with pytest.raises(Refusal) as refusal:
+            post(server, account, "又来", "k2")
+        assert refusal.value.code.name == "too_fast"
+        assert 0 < refusal.value.retry_after_ms <= 400
+        time.sleep(refusal.value.retry_after_ms / 1000 + 0.005)  # rates go by the steady clock, which tests do not set
+        assert isinstance(post(server, account, "又来", "k2"), Committed)
+    finally:
+        set_mode(server, "open", slow_ms=10_000)
+
+
+def test_the_mode_of_the_site_is_in_force_in_every_room(server: RunningServer, account: str) -> None:
+    """The stricter of room and site: a site that is read only takes nothing, an open site opens no closed room."""
+    write(server, lambda tx: person(tx, account))
+    hub = server.parts.hub
+    hub.site = Term("read_only", 0, "read_only")
+    try:
+        assert refused(server, account) == "room_read_only"
+        assert refused(server, account, room="vod", pos_ms=5) == "room_read_only"
+        set_mode(server, "closed")
+        assert refused(server, account) == "room_closed"
+        hub.site = Term()
+        assert refused(server, account) == "room_closed"
+    finally:
+        hub.site = Term()
+        set_mode(server, "open")
+
+
+def test_a_room_of_news_holds_every_comment_whatever_its_mode(server: RunningServer, account: str) -> None:
+    """Each waits for a decision, of whatever level its author is; read only and closed rooms take nothing, news or not."""
+    write(server, lambda tx: person(tx, account))
+    if server.parts.site.room("news") is None:
+        server.run(server.parts.site.create_room("news", "新闻", "live", news=True))
+    outcome = post(server, account, room="news")
+    assert isinstance(outcome, Recorded)
+    assert outcome.action == "held"
+    assert reasons_of_held(server, account) == [["news.review"]]
+    room = server.room("news")
+    room.mode = "read_only"
+    try:
+        assert refused(server, account, "弹幕", "k2", room="news") == "room_read_only"
+    finally:
+        room.mode = "open"
+    assert room.head == 0
+
+
+def test_newcomers_who_flood_are_noticed_as_a_raid(server: RunningServer, account: str) -> None:
+    """What comes in is watched for raids."""
+    server.parts.posting.raids.noticed()
+    names = [f"{account}-{number}" for number in range(40)]
+    write(server, lambda tx: [person(tx, name) for name in names])
+    for name in names:
+        refused(server, name, "坏词")
+    assert [raid.room for raid in server.parts.posting.raids.noticed()] == ["demo"]

@@ -250,6 +250,28 @@ def test_a_change_of_mode_is_told_and_kept(run: Callable[..., World]) -> None:
     world.assert_whole()
 
 
+def test_a_mode_counts_from_the_moment_it_is_submitted(run: Callable[..., World]) -> None:
+    """While its notice waits for the commit, comments are taken by the stricter of it and the mode before; viewers are told that one.
+    A notice that could not be written leaves nothing behind."""
+
+    async def scenario(world: World) -> None:
+        hub = world.parts.hub
+        world.submit(room_mode("closed", "m0"), room_mode("slow", "m1", notice="site_mode"))
+        assert (hub.intake(world.room, 0), hub.in_force(world.room, 0).mode) == ("closed", "open")
+        await world.settle()
+        assert (hub.intake(world.room, 0), hub.in_force(world.room, 0).mode) == ("closed", "closed")
+        world.submit(room_mode("open", "m2"))
+        assert hub.intake(world.room, 0) == "closed"
+        await world.settle()
+        world.store.plan("append", Fault.FAIL)
+        world.submit(room_mode("review", "m3"))
+        assert hub.intake(world.room, 0) == "review"
+        await world.settle()
+        assert (hub.intake(world.room, 0), world.room.coming) == ("open", [])
+
+    run(scenario)
+
+
 def test_commits_are_counted(run: Callable[..., World]) -> None:
     """Commits, drafts per batch and events show in the figures."""
 

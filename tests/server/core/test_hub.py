@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 import zlib
+from itertools import product
 
 from server.core.frames import deflated_frame, text_frame
 from server.core.hub import Frames, Hub
+from server.core.modes import ORDER, Term, strictest
 from tests.support.events import comment
 
 
@@ -135,3 +137,40 @@ def test_viewers_are_counted_per_room() -> None:
     assert [room.name for room in hub.watched()] == ["a"]
     hub.rooms["b"].enter("ann")
     assert hub.viewers == 3
+
+
+def test_the_stricter_of_room_and_site_is_in_force() -> None:
+    """For each pair of modes, viewers are told the stricter one, and comments are taken by it."""
+    hub: Hub[str] = Hub(ring_events=3)
+    for own, site in product(ORDER, repeat=2):
+        room = hub.add("a", "e", 0, own)
+        hub.site = Term(site, 0, site)
+        stricter = strictest(own, site)
+        assert hub.in_force(room, 5) == (stricter, 0, stricter)
+        assert hub.intake(room, 5) == stricter
+
+
+def test_viewers_are_told_the_end_of_the_mode_in_force() -> None:
+    """The end is that of the one that decides; of two alike the later one, and none if one of them has none."""
+    hub: Hub[str] = Hub(ring_events=3)
+    room = hub.add("a", "e", 0, "shield")
+    room.until_ms, room.standing = 100, "open"
+    assert hub.in_force(room, 5) == ("shield", 100, "open")
+    hub.site = Term("slow", 50, "slow")
+    assert hub.in_force(room, 5) == ("shield", 100, "slow")
+    hub.site = Term("shield", 300, "open")
+    assert hub.in_force(room, 5) == ("shield", 300, "open")
+    hub.site = Term("shield", 0, "shield")
+    assert hub.in_force(room, 5) == ("shield", 0, "shield")
+    hub.site = Term("closed", 200, "open")
+    assert hub.in_force(room, 5) == ("closed", 200, "open")
+
+
+def test_a_mode_on_its_way_counts_for_intake_alone() -> None:
+    """From its submission on it stops what it stops; viewers are told when it stands in the log."""
+    hub: Hub[str] = Hub(ring_events=3)
+    room = hub.add("a", "e", 0, "slow")
+    room.coming += ["closed", "open"]
+    assert (hub.intake(room, 5), hub.in_force(room, 5).mode) == ("closed", "slow")
+    room.coming.remove("closed")
+    assert hub.intake(room, 5) == "slow"

@@ -436,3 +436,15 @@ class Watching(RuleBasedStateMachine):
 
 
 TestWatching = Watching.TestCase
+
+
+def test_a_notice_of_a_mode_is_the_rooms_own_mode() -> None:
+    """A mode with an end leaves the standing mode, one without is the standing mode too; a pace stays until another is set."""
+    room: Room[str] = Room("r", "epoch", 0, "open", 10)
+    assert room.term() == ("open", 0, "open")
+    room.take_mode(Event(seq=1, kind="notice", at_ms=1, notice="mode", room_mode="slow", slow_ms=30_000))
+    assert (room.term(), room.slow_ms) == (("slow", 0, "slow"), 30_000)
+    room.take_mode(Event(seq=2, kind="notice", at_ms=1, notice="mode", room_mode="shield", until_ms=900))
+    assert (room.term(), room.slow_ms) == (("shield", 900, "slow"), 30_000)
+    room.take_mode(Event(seq=3, kind="notice", at_ms=1, notice="mode", room_mode="open"))
+    assert room.term() == ("open", 0, "open")

@@ -6,8 +6,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from server.core.modes import ORDER
 from server.core.session import authorise, check_form, check_key, check_mode, position
 from server.errors import Refusal
+from server.store.base import RoomMode
 from server.wire import MAX_POSITION_MS, SIZES, Say
 
 NOW_MS = 1_790_000_000_000
@@ -50,9 +52,10 @@ def test_others_are_told_why_not(poster: Person | None, code: str) -> None:
 
 
 @pytest.mark.parametrize(("mode", "code"), [("closed", "room_closed"), ("read_only", "room_read_only")])
-def test_only_open_rooms_take_comments(mode: str, code: str) -> None:
-    """The other modes have a code each."""
-    check_mode("open")
+def test_rooms_that_are_read_only_or_closed_take_no_comments(mode: RoomMode, code: str) -> None:
+    """Each has its code; all other modes take comments."""
+    for other in ORDER[: ORDER.index("read_only")]:
+        check_mode(other)
     with pytest.raises(Refusal) as refusal:
         check_mode(mode)
     assert refusal.value.code.name == code
