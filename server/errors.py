@@ -109,6 +109,9 @@ _CODES: Final = (
     Code("topic_not_permitted", False, 403, "This account has no permission for this topic.", "该账号未获准发布此类信息。"),
     Code("bad_step", False, 409, "This step cannot follow the present state.", "当前状态下不能进行该步骤。"),
     Code("licence_lapsed", False, 403, "The licence for this feature has lapsed.", "该功能所需的许可已失效。"),
+    Code("assessment_required", False, 403, "This feature needs a security assessment on record before it is switched on.",
+         "该功能上线前须完成安全评估并登记在案。"),
+    Code("evidence_required", False, 422, "A case closes with evidence. Give it first.", "结案须有证据，请先提交证据。"),
     # The room.
     Code("room_not_found", False, 404, "There is no such room.", "没有这个房间。"),
     Code("room_exists", False, 409, "A room of this name exists already. Choose another name.",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +19,7 @@ from server.signing import SigningKey
 from server.store.base import Draft, Store
 from server.store.memory import MemoryStore
 from static_mirror import Mirror
-from tests.support import accounts, drafts
+from tests.support import accounts, drafts, review
 from tests.support.accounts import START_MS, Clock
 
 ASKED: Final[dict[str, Any]] = {"actor": "staff:carl", "role": "compliance"}
@@ -67,39 +65,19 @@ def span(**fields: Any) -> Scope:
 
 
 @contextmanager
-def book(folder: Path, clock: Clock) -> Iterator[ReviewBook]:
-    """``review.db`` of a folder, migrated once for all tests of the process."""
-    path = folder / "review.db"
-    if not path.exists():
-        path.write_bytes(_empty())
-    found = ReviewBook(path, clock)
-    try:
-        yield found
-    finally:
-        found.close()
-
-
-@functools.cache
-def _empty() -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        ReviewBook(Path(folder) / "review.db", Clock()).close()
-        return (Path(folder) / "review.db").read_bytes()
-
-
-@contextmanager
 def world(folder: Path) -> Iterator[World]:
     """Rooms ``a`` (:data:`COMMENTS` comments, some removed, one restored) and ``b``, a second apart, by :data:`AUTHORS` in turn."""
     clock = Clock()
     store = MemoryStore()
     texts: dict[str, tuple[str, str, int, frozenset[str]]] = {}
-    with accounts.book(folder, clock) as people, book(folder, clock) as review:
+    with accounts.book(folder, clock) as people, review.book(folder, clock) as book:
         _fill_rooms(store, texts)
-        _fill_records(store, people, review, clock, texts)
+        _fill_records(store, people, book, clock, texts)
         mirror = Mirror(folder / "pages", tz="Asia/Shanghai")
         infos = {info.name: info for info in store.rooms()}
         PageWork(mirror, store, infos).repair_all(infos)
         mirror.close()
-        sources = Sources(store, people, review)
+        sources = Sources(store, people, book)
         found = Inspections(sources, SigningKey.open(folder / "signing.key"), folder, "https://video.example")
         try:
             yield World(folder, clock, sources, found, texts)
@@ -129,7 +107,7 @@ def _fill_rooms(store: Store, texts: dict[str, tuple[str, str, int, frozenset[st
 
 
 def _fill_records(
-    store: Store, people: Any, review: ReviewBook, clock: Clock, texts: dict[str, tuple[str, str, int, frozenset[str]]]
+    store: Store, people: Any, book: ReviewBook, clock: Clock, texts: dict[str, tuple[str, str, int, frozenset[str]]]
 ) -> None:
     for at, (room, author, code) in enumerate((("a", "ann", "S1"), ("b", "bob", "L8"))):
         text = f"held-{room}-{author}."
@@ -156,5 +134,5 @@ def _fill_records(
             texts[basis] = ("", account, tx.now_ms, frozenset({code}))
 
     clock.forward(seconds=600)
-    review.write_now(decide)
+    book.write_now(decide)
     people.write_now(measure)

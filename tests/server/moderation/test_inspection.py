@@ -13,7 +13,8 @@ from server.moderation import inspection
 from server.moderation.book import ReviewBook, Transaction
 from server.moderation.inspection import DAY_MS, DECIDE_MS, LONGEST_MS, Scope
 from tests.support.accounts import START_MS, Clock
-from tests.support.inspected import APPROVED, ASKED, INSPECTOR, book, span
+from tests.support.inspected import APPROVED, ASKED, INSPECTOR, span
+from tests.support.review import book
 
 
 @pytest.fixture
