@@ -34,8 +34,8 @@ format: $(VENV)/.dev ## Put the code into form.
 	@$(VENV)/bin/ruff check --quiet --fix .
 	@$(VENV)/bin/ruff format --quiet .
 
-bench: $(VENV)/.run ## Measure a server of this machine (docs/performance.md).
-	@$(PY) -m loadtest bench $(ARGS)
+bench: $(VENV)/.run ## Time the steps of a comment's way; fails when one became slower than the stored baseline (docs/load-tests.md).
+	@$(PY) -m loadtest micro $(ARGS)
 
 bench-peers: $(VENV)/.run $(VENV)/.peers ## Measure this server and its peers in one run (docs/performance.md).
 	@$(PY) -m loadtest peers $(ARGS)
