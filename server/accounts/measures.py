@@ -8,7 +8,8 @@ timers, so they end whether a server runs or not.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
@@ -115,9 +116,10 @@ def take(
     room: str = "",
     seq: int = 0,
     measure: str = "",
+    told: Mapping[str, Any] = MappingProxyType({}),
 ) -> str:
     """Take a measure, tell the person, count it; returns its id, which is ``measure`` if given. ``clause`` empty: the one that the
-    code rests on.
+    code rests on. ``told`` is what else the letter says.
 
     Raises Refusal ``account_not_found``, ``bad_code`` (no removal code, or no basis), ``forbidden`` (not for this role, or not
     by a program), ``bad_measure`` with the reason.
@@ -157,7 +159,7 @@ def take(
         tx.append(account, Counted(what=what, ref=measure), actor=actor, role=role)
     if rung == "blacklist":
         _mark(tx, account, measure, until_ms)
-    tx.tell(account, "measure", {"measure": measure, "functions": list(functions), "at_ms": tx.now_ms, **common})
+    tx.tell(account, "measure", {"measure": measure, "functions": list(functions), "at_ms": tx.now_ms, **common, **told})
     return measure
 
 
@@ -256,12 +258,15 @@ def discount_removal(
 
 
 def refused_on_review(
-    tx: Transaction, account: str, ref: str, code: str, basis: str, *, actor: str, role: str, measure: str = ""
+    tx: Transaction, account: str, ref: str, code: str, basis: str, *, actor: str, role: str, measure: str = "",
+    told: Mapping[str, Any] = MappingProxyType({}),
 ) -> str:  # fmt: skip
-    """Record that a reviewer refused a held comment, which ``ref`` names: a measure ``refuse``, counted. Returns its id, which is
-    ``measure`` if given."""
+    """Record that a reviewer refused a held comment, which ``ref`` names: a measure ``refuse``, counted. Returns its id; ``measure``
+    and ``told`` as of :func:`take`."""
     tx.open(account, origin="host", actor="host", role="host")
-    taken = take(tx, account, "refuse", code, basis, actor=actor, role=role, automated=role == "system", measure=measure)
+    taken = take(
+        tx, account, "refuse", code, basis, actor=actor, role=role, automated=role == "system", measure=measure, told=told
+    )  # fmt: skip
     tx.log_access(actor, role, "refuse", subject=account, detail=ref)
     return taken
 

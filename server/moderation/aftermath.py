@@ -70,11 +70,10 @@ def follow_decision(tx: AccountsTransaction, told: Told) -> None:
         tx.open(decision.account, origin="host", actor="host", role="host")
         tx.tell(decision.account, "review_published", _letter(decision))
     elif decision.what == "refuse" and not decision.seq:  # one that stands in the log, removed, was counted as that
-        measure = f"{_MEASURE}{decision.id}"
         measures.refused_on_review(
-            tx, decision.account, f"decision {decision.id}", decision.code, decision.basis, measure=measure, **by
+            tx, decision.account, f"decision {decision.id}", decision.code, decision.basis, measure=f"{_MEASURE}{decision.id}",
+            told=_letter(decision), **by,
         )  # fmt: skip
-        tx.tell(decision.account, "review_refused", {**_letter(decision), "measure": measure})
     elif decision.what == "undo":
         _lift_refusal(tx, decision, by)
     for receipt, account, outcome in told.reporters:

@@ -239,9 +239,9 @@ def equal(connection: Connection, item: int, limit: int = EQUAL_MAX) -> list[Ite
 
 
 def claimed(connection: Connection, actor: str, now_ms: int) -> list[Item]:
-    """The open items that somebody has claimed, in the order of arriving."""
+    """The open items that somebody has claimed, those first that are to be decided first."""
     mine = select(tables.items).where(_i.claimed_by == actor, _i.lease_until_ms > now_ms, _i.state == "open")
-    return _items(connection, mine.order_by(_i.id))
+    return _items(connection, mine.order_by(_i.priority.desc(), _i.id))
 
 
 def counts(connection: Connection, now_ms: int) -> dict[Queue, Count]:

@@ -82,6 +82,7 @@ LETTERS: Final = {
     "appeal_filed": N_("Your appeal was received"),
     "appeal_decided": N_("Your appeal was decided"),
     "report_decided": N_("Your report was decided"),
+    "review_published": N_("A comment of yours was reviewed and published"),
     "agreement_signed": N_("You signed the service agreement"),
     "lesson_taken": N_("You took the lesson"),
     "public.applied": N_("Your application for a public account was received"),

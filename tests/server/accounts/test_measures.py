@@ -443,17 +443,20 @@ def test_a_refusal_on_review_is_counted(accounts: Accounts) -> None:
 
 @pytest.mark.parametrize(("outcome", "points"), [("upheld", 3), ("unfounded", 0), ("malicious", -10)])
 def test_a_decided_report_counts_once(accounts: Accounts, outcome: measures.ReportOutcome, points: int) -> None:
-    """The reporter is told, credit follows the outcome, and the same report counts once whatever is said of it later."""
+    """The reporter is told, credit follows the outcome, and the same report counts once; said otherwise later, that alone counts."""
 
     def decide(what: measures.ReportOutcome) -> Callable[[Transaction], bool]:
         return lambda tx: measures.report_decided(tx, "a-1", "r-5", what, actor="staff:ann", role="reviewer")
 
+    other: measures.ReportOutcome = "unfounded" if outcome == "upheld" else "upheld"
+    assert accounts.write_now(decide(other))
     assert accounts.write_now(decide(outcome))
-    assert not accounts.write_now(decide("malicious"))
+    assert not accounts.write_now(decide(outcome))
     after = standing(accounts, "a-1")
     assert sum(sum_ for _, sum_ in after.marks) == points
-    assert after.reports_decided == 1
-    assert letters(accounts, "a-1") == [("report_decided", {"report": "r-5", "outcome": outcome})]
+    assert (after.reports_decided, after.reports_right) == (1, int(outcome == "upheld"))
+    told = [("report_decided", {"report": "r-5", "outcome": each}) for each in (other, outcome)]
+    assert letters(accounts, "a-1") == told
 
 
 def test_a_measure_that_fails_leaves_nothing(accounts: Accounts) -> None:
