@@ -88,7 +88,10 @@ class Acts:
             (phase.raid_per_s, self._raid),
             (phase.page_reads_per_s, lambda number, due_s: self._start(self._read_page(number, due_s))),
             (phase.takedowns_per_s, lambda number, due_s: self._start(self._take_down(due_s))),
-            (len(arena.people) / phase.cut_every_s if phase.cut_every_s else 0.0, lambda number, due_s: self._cut_one(phase)),
+            (
+                len(self._cuttable()) / phase.cut_every_s if phase.cut_every_s else 0.0,
+                lambda number, due_s: self._cut_one(phase),
+            ),
         ]
         async with asyncio.TaskGroup() as group:
             group.create_task(pacer.run(varying(segments, seed), self._say, start_s))
@@ -137,15 +140,18 @@ class Acts:
         ]
 
     def _cut_at_once(self, share: float) -> None:
-        people = self.arena.people
+        people = self._cuttable() if share else []
         for person in self.arena.dice.sample(people, round(share * len(people))):
             self._cut(person, 0.0)
 
     def _cut_one(self, phase: Phase) -> None:
         """Most come back at once, every fourth stays away for longer."""
         dice = self.arena.dice
-        person = dice.choice(self.arena.people)
+        person = dice.choice(self._cuttable())
         self._cut(person, dice.uniform(0, phase.away_max_s) if dice.random() < 0.25 else 0.0)
+
+    def _cuttable(self) -> list[Participant]:
+        return [person for room in self.arena.rooms if room.rooms.cut for person in room.people[: room.present]]
 
     def _cut(self, person: Participant, away_s: float) -> None:
         transport = person.client.transport if person.present and person.client is not None else None

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from loadtest.acts import Act, Acts
 from loadtest.arena import Arena
 from loadtest.ledger import Submission
-from loadtest.outcome import PERCENTILES, Figures, Percentile, Point
+from loadtest.outcome import PERCENTILES, Figures, Percentile, Point, RoomsFigures
 from loadtest.probe import Cost
 from loadtest.processes import Sample
 from loadtest.stats import Histogram, Timeline, Window, delivered_over, slope_per_h
@@ -50,11 +50,15 @@ class Books:
         self.parts = list(parts)
         self.edges, self._slots = _edges(self.parts)
         self._delivery = Timeline(self.edges)
+        self._by_rooms = {rooms.name: Timeline(self.edges) for rooms in arena.scenario.rooms}
         self._removal = Timeline(self.edges)
         self._arrived = [0] * (len(self.edges) - 1)
         self._left_out = [0] * (len(self.edges) - 1)
         for room in arena.rooms:
-            self._delivery.add(room.feed.batches, room.due_times())
+            due_s = room.due_times()
+            self._delivery.add(room.feed.batches, due_s)
+            if len(self._by_rooms) > 1:
+                self._by_rooms[room.rooms.name].add(room.feed.batches, due_s)
             if room.removal_due:
                 self._removal.add(room.feed.batches, room.removal_due)
             for slot, count in enumerate(delivered_over(room.feed.batches, self.edges)):
@@ -117,6 +121,24 @@ class Books:
             "join_p99_ms": _ms(self._arena.joining, 99),
             **self._growth(parts),
         }
+
+    def by_rooms(self, names: Sequence[str]) -> list[RoomsFigures]:
+        """Deliveries by kind of rooms, where there are several; ``names`` are those of the phases, one for each part."""
+        if len(self._by_rooms) < 2:
+            return []
+        made = []
+        for rooms in self._arena.scenario.rooms:
+            timeline = self._by_rooms[rooms.name]
+            counted = [number for number, part in enumerate(self.parts) if part.counts]
+            phases = {
+                name: _delivered(self._together(timeline, [number for number in counted if names[number] == name]))
+                for name in dict.fromkeys(names[number] for number in counted)
+            }
+            p99s = [found["p99_ms"] for found in phases.values() if found["p99_ms"]]
+            figures = _delivered(self._together(timeline, counted))
+            figures["p99_rise"] = max(p99s) / p99s[0] if p99s else None
+            made.append(RoomsFigures(name=rooms.name, rooms=rooms.count, figures=figures, phases=phases))
+        return made
 
     def percentiles(self) -> list[Percentile]:
         """Latency by percentile over all parts that count."""
@@ -246,6 +268,10 @@ class Books:
         for slot in slots:
             merged.slots[0].update(self._delivery.slots[slot])
         return merged.histogram().ms(99)
+
+
+def _delivered(latency: Histogram) -> Figures:
+    return {name: _ms(latency, at) for name, at in (("p50_ms", 50), ("p99_ms", 99), ("p99_9_ms", 99.9), ("max_ms", 100))}
 
 
 def _edges(parts: Sequence[Part]) -> tuple[list[float], list[list[int]]]:

@@ -256,6 +256,7 @@ class Conductor:
             spans=spans,
             course=books.course(),
             percentiles=books.percentiles(),
+            by_rooms=books.by_rooms([step.phase.name for step in self._steps]),
         )
 
     def _doubts(self) -> list[str]:

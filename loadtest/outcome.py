@@ -11,7 +11,7 @@ import msgspec
 
 from loadtest import report
 from loadtest.report import EXIT_INVALID, VIOLATIONS_MAX, Machine
-from loadtest.spec import MINIMA, Scenario, Thresholds
+from loadtest.spec import MINIMA, Scenario, given
 from loadtest.truth import Violation, summary
 
 EXIT_BROKEN: Final = 99
@@ -48,6 +48,15 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
     rate_per_s: float
     doubts: list[str]
     figures: Figures
+
+
+class RoomsFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """Deliveries in the rooms of one kind: over the whole run, and phase by phase (in the order in which they were played)."""
+
+    name: str
+    rooms: int
+    figures: Figures
+    phases: dict[str, Figures]
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,6 +120,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     spans: list[Span]
     course: list[Point]
     percentiles: list[Percentile]
+    by_rooms: list[RoomsFigures] = []
 
     @property
     def true(self) -> bool:
@@ -161,10 +171,10 @@ def load(path: Path) -> Result:
         raise ValueError(f"{path} is no result of `run --json`: {error}.") from None
 
 
-def judge(thresholds: Thresholds, figures: Mapping[str, float | None], where: str = "") -> list[Judgement]:
+def judge(thresholds: msgspec.Struct, figures: Mapping[str, float | None], where: str = "") -> list[Judgement]:
     """Hold figures against thresholds."""
     judged = []
-    for name, limit in thresholds.given().items():
+    for name, limit in given(thresholds).items():
         value = figures.get(name)
         holds = None if value is None else value >= limit if name in MINIMA else value <= limit
         judged.append(Judgement(where=where, name=name, limit=limit, value=value, holds=holds))
@@ -188,6 +198,7 @@ def make(
     spans: list[Span],
     course: list[Point],
     percentiles: list[Percentile],
+    by_rooms: list[RoomsFigures],
 ) -> Result:
     """The result of a run that ends now. What was timed by a saturated generator is left out; counts and truth stay."""
     valid = not doubts
@@ -196,6 +207,9 @@ def make(
         spans_of = [span for span in spans if span.name == phase.name]
         if not phase.until_broken:
             judgements += [each for span in spans_of for each in judge(phase.thresholds, span.figures, phase.name)]
+    figures_of = {each.name: each.figures for each in by_rooms}
+    for rooms in scenario.rooms:
+        judgements += judge(rooms.thresholds, figures_of.get(rooms.name, {}), f"rooms {rooms.name}")
     return Result(
         title=scenario.title,
         scenario=name,
@@ -223,4 +237,5 @@ def make(
         spans=spans if valid else [],
         course=course if valid else [],
         percentiles=percentiles if valid else [],
+        by_rooms=by_rooms if valid else [],
     )

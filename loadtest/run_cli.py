@@ -170,11 +170,30 @@ def show(result: Result, console: Console) -> None:
     for code, count in result.refusals.items():
         figures.add_row(f"refused: {code}", f"{count:,}")
     console.print(figures)
+    if result.by_rooms:
+        console.print(_rooms_table(result))
     for doubt in result.doubts:
         console.print(f"[bold yellow]invalid[/]: {doubt}; what was timed is withheld", soft_wrap=True)
     for note in result.notes:
         console.print(note, soft_wrap=True, highlight=False)
     report.show_violations(result.violations, result.broken_rules, console)
+
+
+def _rooms_table(result: Result) -> Table:
+    """p50 and p99 of deliveries by kind of rooms, phase by phase."""
+    table = Table(title="delivery by rooms, p50 and p99 in ms", title_justify="left")
+    phases = list(result.by_rooms[0].phases)
+    for head in ("rooms", "whole run", *phases, "rise"):
+        table.add_column(head, justify="left" if head == "rooms" else "right")
+    for each in result.by_rooms:
+        rise = each.figures["p99_rise"]
+        cells = [_two(figures) for figures in (each.figures, *(each.phases[phase] for phase in phases))]
+        table.add_row(each.name, *cells, "" if rise is None else f"{rise:.2f}x")
+    return table
+
+
+def _two(figures: outcome.Figures) -> str:
+    return " / ".join("-" if figures[name] is None else f"{figures[name]:,.0f}" for name in ("p50_ms", "p99_ms"))
 
 
 @click.command()

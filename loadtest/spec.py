@@ -33,6 +33,11 @@ class BadScenario(ValueError):
     """The file is no scenario; the text says why."""
 
 
+def given(table: msgspec.Struct) -> dict[str, float]:
+    """The keys of a table of thresholds that the file gives."""
+    return {name: value for name, value in msgspec.structs.asdict(table).items() if value is not None}
+
+
 class Thresholds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What must hold; a key that is not given is not judged. Latencies count from the intended time of sending."""
 
@@ -64,14 +69,27 @@ class Thresholds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     def given(self) -> dict[str, float]:
         """The thresholds that the file gives."""
-        return {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
+        return given(self)
+
+
+class RoomsThresholds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What must hold of the deliveries in rooms of one kind.
+
+    ``p99_rise``: p99 of the worst phase, as a multiple of the first one's.
+    """
+
+    p50_ms: Positive | None = None
+    p99_ms: Positive | None = None
+    p99_9_ms: Positive | None = None
+    max_ms: Positive | None = None
+    p99_rise: Positive | None = None
 
 
 class Rooms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Rooms of one kind. ``viewers`` and ``senders`` are those of each room; senders are viewers as well, raiders too.
 
-    ``weight``: part of the comments that goes to these rooms, beside the weights of the others. With ``count`` above 1 the
-    rooms are called ``name-1``, ``name-2`` and so on.
+    ``weight``: part of the comments that goes to these rooms, beside the weights of the others. ``cut`` false: what phases cut are
+    the connections of other rooms. With ``count`` above 1 the rooms are called ``name-1``, ``name-2`` and so on.
     """
 
     name: Name = "demo"
@@ -80,6 +98,8 @@ class Rooms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     senders: Count = 10
     raiders: Count = 0
     weight: Amount = 1.0
+    cut: bool = True
+    thresholds: RoomsThresholds = RoomsThresholds()
 
     def names(self) -> list[str]:
         """What these rooms are called."""
@@ -238,8 +258,9 @@ def _known_keys(raw: dict[str, Any]) -> None:
         rows = raw.get(key)
         for number, row in enumerate(rows if isinstance(rows, list) else []):
             tables.append((f"{key}[{number}]", row, kind))
-            if kind is Phase and isinstance(row, dict):
-                tables.append((f"{key}[{number}].thresholds", row.get("thresholds"), Thresholds))
+            if isinstance(row, dict):
+                thresholds = Thresholds if kind is Phase else RoomsThresholds
+                tables.append((f"{key}[{number}].thresholds", row.get("thresholds"), thresholds))
     for where, table, struct in tables:
         known = [field.name for field in msgspec.structs.fields(struct)]
         for key in table if isinstance(table, dict) else ():

@@ -69,7 +69,7 @@ def result(*, figures: outcome.Figures | None = None, **fields: Any) -> Result:
         "figures": usual if figures is None else figures,
         "generator": {"cpu_share": 0.2}, "spans": [span("all", 0.0, 0.5)],
         "course": [point(0.25, p99_ms=50.0), point(0.75, p99_ms=40.0, server_cpu=None)],
-        "percentiles": [Percentile(50, 30.0, 4.0), Percentile(100, 60.0, 9.0)],
+        "percentiles": [Percentile(50, 30.0, 4.0), Percentile(100, 60.0, 9.0)], "by_rooms": [],
     }  # fmt: skip
     return outcome.make(scenario, **(base | fields))
 

@@ -9,6 +9,7 @@ import pytest
 from loadtest.acts import Acts
 from loadtest.arena import Arena
 from loadtest.books import Books, Part, Tick
+from loadtest.feed import Batch
 from loadtest.messages import Ack, Refused
 from loadtest.probe import Cost
 from loadtest.processes import Sample
@@ -88,3 +89,31 @@ async def test_without_anything(tmp_path: Path) -> None:
     assert empty.percentiles() == []
     assert empty.figures([0])["server_cpu_share"] is None
     assert empty.course()[0].viewers == 0
+
+
+async def test_deliveries_by_kind_of_rooms(tmp_path: Path) -> None:
+    """Each kind has its own latencies, phase by phase, and how much worse the worst phase is than the first; warm-up is left out."""
+    scenario = small(
+        [Phase(name="a", seconds=300, rate=1)],
+        rooms=[Rooms(name="giant", viewers=2, senders=1), Rooms(name="side", count=2, viewers=1, senders=1)],
+    )
+    arena = Arena(scenario, "http://127.0.0.1:1", token_secret_file=secret_file(tmp_path))
+    late = {"giant": (0.1, 0.1, 0.1), "side-1": (0.02, 0.05, 0.02), "side-2": (0.02, 0.06, 0.02)}
+    for room in arena.rooms:
+        for seq, (due_s, delay_s) in enumerate(zip((1.0, 11.0, 21.0), late[room.site.room], strict=True), 1):
+            submission = room.ledger.add("ann", f"{room.site.room}-{seq}", "t", due_s)
+            room.ledger.sent(submission, due_s)
+            room.ledger.answer(Ack(room.site.room, submission.key, seq), due_s)
+            room.feed.batches.append(batch := Batch(seq, seq, b"f", 2))
+            batch.arrivals[0].append(due_s + delay_s)
+    parts = [Part((10.0 * n, 10.0 * n + 10), counts=True) for n in range(3)]
+    giant, side = Books(arena, Acts(arena), ticks(40), parts, end_s=40.0).by_rooms(["calm", "storm", "calm"])
+    assert (giant.name, giant.rooms, side.name, side.rooms) == ("giant", 1, "side", 2)
+    assert giant.figures["p99_rise"] == pytest.approx(1, rel=0.01)
+    assert giant.phases["calm"]["p99_ms"] == pytest.approx(100, rel=0.01)
+    assert side.phases["calm"]["p99_ms"] == pytest.approx(20, rel=0.02)
+    assert side.phases["storm"]["max_ms"] == pytest.approx(60, rel=0.02)
+    assert side.figures["p99_rise"] == pytest.approx(3, rel=0.02)
+    (only,) = Books(arena, Acts(arena), ticks(40), [Part((0.0, 10.0), counts=False)], end_s=40.0).by_rooms(["warm"])[:1]
+    assert only.figures == {"p50_ms": None, "p99_ms": None, "p99_9_ms": None, "max_ms": None, "p99_rise": None}
+    assert Books(arena_of(tmp_path), Acts(arena_of(tmp_path)), [], parts, end_s=1.0).by_rooms(["a"] * 3) == []

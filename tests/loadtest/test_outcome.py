@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from loadtest import outcome
-from loadtest.spec import Phase, Thresholds
+from loadtest.outcome import RoomsFigures
+from loadtest.spec import Phase, Rooms, RoomsThresholds, Thresholds
 from tests.loadtest.scenario_files import result, small, span, untrue
 
 
@@ -55,7 +56,7 @@ def test_thresholds_of_phases() -> None:
     )
     made = outcome.make(
         scenario, name="s", url="u", cost_source="none", scale=1.0, doubts=[], notes=[], violations=[], counts={}, refusals={},
-        figures={}, generator={}, course=[], percentiles=[],
+        figures={}, generator={}, course=[], percentiles=[], by_rooms=[],
         spans=[span("a", 0, 1, figures={"p99_ms": 11.0}), span("r", 1, 2, figures={"p99_ms": 11.0})],
     )  # fmt: skip
     assert [(each.where, each.holds) for each in made.judgements] == [("a", False)]
@@ -72,3 +73,23 @@ def test_saved_and_read_again(tmp_path: Path) -> None:
         outcome.load(path)
     with pytest.raises(ValueError, match="cannot be read"):
         outcome.load(tmp_path / "none.json")
+
+
+def test_thresholds_of_rooms() -> None:
+    """What is asked of rooms of one kind is judged by their deliveries; rooms without figures are not judged."""
+    rooms = [
+        Rooms(name="giant", senders=1, thresholds=RoomsThresholds(p99_ms=100)),
+        Rooms(name="beside", count=3, senders=1, thresholds=RoomsThresholds(p99_rise=2)),
+        Rooms(name="other", senders=1, thresholds=RoomsThresholds(max_ms=5)),
+    ]
+    by_rooms = [
+        RoomsFigures(name="giant", rooms=1, figures={"p99_ms": 90.0, "p99_rise": 9.0}, phases={}),
+        RoomsFigures(name="beside", rooms=3, figures={"p99_ms": 900.0, "p99_rise": 2.1}, phases={}),
+    ]
+    made = outcome.make(
+        small(rooms=rooms), name="s", url="u", cost_source="none", scale=1.0, doubts=[], notes=[], violations=[], counts={},
+        refusals={}, figures={}, generator={}, course=[], percentiles=[], spans=[], by_rooms=by_rooms,
+    )  # fmt: skip
+    assert [(each.where, each.name, each.holds) for each in made.judgements] == [
+        ("rooms giant", "p99_ms", True), ("rooms beside", "p99_rise", False), ("rooms other", "max_ms", None),
+    ]  # fmt: skip
