@@ -106,7 +106,8 @@ class Arena:
         self.rooms = list(self._make_rooms(url))
         self.origin = self.rooms[0].site.origin
         self.joining = Histogram()
-        self.texts = texts.from_file(Path(scenario.texts)) if scenario.texts else texts.made_up()
+        made_up = texts.various if len(self.rooms) > 1 else texts.made_up
+        self.texts = texts.from_file(Path(scenario.texts)) if scenario.texts else made_up()
         self._notify = notify
         self._serial = 0
         talks = any(room.senders or room.raiders for room in self.rooms)

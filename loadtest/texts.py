@@ -28,6 +28,11 @@ _PHRASES: Final = (
     "what a save",
     "let's go everyone",
 )
+_WORDS: Final = (
+    "天气 音乐 桌子 苹果 火车 海边 早餐 故事 颜色 春天 公园 手表 雨伞 窗户 电影 咖啡 书包 月亮 森林 小猫 足球 老师 晚饭 汽车 "
+    "朋友 城市 河流 山顶 花园 星星 面包 相机 钢琴 篮球 冬天 夏夜 牛奶 飞机 邮局 地图 草原 沙发 铅笔 画家 厨房 阳台 沙滩 秋风 "
+    "米饭 茶杯 毛衣 西瓜 雪人 灯笼 风筝 滑板 帐篷 石头 竹子 蜜蜂 松鼠 海豚 围巾 日记"
+).split()
 _DIGITS: Final = "あいうえおかきくけこさしすせそたちつてとなにぬねのはひふへほまみむめもやゆよらりるれろわを"
 
 
@@ -45,6 +50,13 @@ def made_up() -> Iterator[str]:
     """Endlessly many comments of about 10 to 20 characters, no two alike."""
     phrases = cycle(_PHRASES)
     return (f"{next(phrases)}{serial(number)}" for number in count())
+
+
+def various() -> Iterator[str]:
+    """Endlessly many comments that have little in common, of 8 to 12 characters: what many rooms at once say to each other's people
+    must not look like one campaign."""
+    dice = random.Random(1)  # noqa: S311 -- a repeatable run is meant
+    return (f"{''.join(dice.sample(_WORDS, 4))}{serial(number)}" for number in count())
 
 
 def raid(seed: int) -> Iterator[str]:
