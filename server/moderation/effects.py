@@ -183,7 +183,8 @@ class Effects:
                 self._todo.setdefault(each.decision, each.draft)
             if found and self._read_up_to == after:
                 self._read_up_to = found[-1].decision
-        for decision in [each for each in self._waiters if each <= self._read_up_to and each not in self._todo]:
+        here = self._todo.keys() | {each.decision for each, _ in self._ended}
+        for decision in [each for each in self._waiters if each not in here and (each <= self._read_up_to or not self._more)]:
             await self._tell_ended(decision)
 
     async def _tell_ended(self, decision: int) -> None:

@@ -20,7 +20,9 @@ from server.errors import Refusal, StoreError
 from server.moderation import queue, tables
 from server.moderation.book import ReviewBook, Transaction
 from server.reasons import BY_AUTHOR
-from server.store.base import CommentDraft, ReportRecord, ScreenedRecord
+from server.store.base import CommentDraft, ReportRecord, RoomInfo, ScreenedRecord
+from server.store.found import Found, Search
+from server.store.tallies import Tally
 from server.wire import Event
 
 ROWS: Final = 200
@@ -40,10 +42,13 @@ log = structlog.get_logger("intake")
 class Log(Protocol):
     """What is read of the room log: the part of :class:`server.store.base.Store` that this needs."""
 
+    def rooms(self) -> list[RoomInfo]: ...
     def read(self, room: str, after: int, limit: int) -> list[Event]: ...
     def author(self, room: str, seq: int) -> str: ...
     def screened(self, after: int, limit: int, action: str = "") -> list[ScreenedRecord]: ...
     def reports(self, after: int, limit: int) -> list[ReportRecord]: ...
+    def search(self, wanted: Search, limit: int) -> Found: ...
+    def tally(self, since_ms: int, until_ms: int) -> list[Tally]: ...
 
 
 class Reported(NamedTuple):
@@ -65,6 +70,17 @@ def move(tx: Transaction, name: str, to: int) -> None:
     """All records up to this id are read."""
     query = insert(tables.places).values(name=name, place=to)
     tx.sql.execute(query.on_conflict_do_update(index_elements=["name"], set_={"place": to}))
+
+
+def go_back(tx: Transaction, name: str, newest: int) -> None:
+    """The log ends at record ``newest`` now, and gives ids anew: what waits from records that it lost gives up their names."""
+    move(tx, name, newest)
+    if name == HELD:
+        items = tables.items.c
+        query = select(items.id, items.source).where(items.queue.in_(("held", "news")), items.state == "open")
+        for item, source in tx.sql.execute(query).all():
+            if source.startswith("s:") and int(source[2:]) > newest:
+                tx.sql.execute(update(tables.items).where(items.id == item).values(source=f"lost:{item}"))
 
 
 def take_held(tx: Transaction, records: list[ScreenedRecord], reach: dict[str, int], due_ms: int) -> int:
@@ -314,6 +330,6 @@ class Intake:
                 while rows := await self._read(lambda: look(newest, ROWS)):  # noqa: B023
                     newest = rows[-1].id
                 log.warning("the log is older than the desk knows it, as after restoring a backup", records=name, newest=newest)
-                await self._book.write(lambda tx: move(tx, name, newest))  # noqa: B023
+                await self._book.write(lambda tx: go_back(tx, name, newest))  # noqa: B023
                 found[name] = newest
         return found

@@ -221,9 +221,11 @@ def test_a_request_is_decided_once(desk: ReviewBook) -> None:
 def test_a_notice_carries_who_decided_it_and_why(desk: ReviewBook) -> None:
     """The draft needs neither key nor time; a request that asks for another text is refused."""
     draft = NoticeDraft(room="a", author="", key="", at_ms=0, notice="announcement", text="hello")
-    tell = lambda tx, text="hello": deciding.notice(  # noqa: E731
-        tx, "announce", msgspec.structs.replace(draft, text=text), "E4", "x", request="k", detail={"to": "all"}, **BOSS
-    )
+
+    def tell(tx: Transaction, text: str = "hello") -> Decision:
+        asked = msgspec.structs.replace(draft, text=text)
+        return deciding.notice(tx, "announce", asked, "E4", "x", request="k", detail={"to": "all"}, **BOSS)
+
     made = desk.write_now(tell)
     assert desk.write_now(tell) == made
     assert made.detail == {"to": "all"}
