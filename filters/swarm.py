@@ -67,6 +67,8 @@ LAG_MS: Final = 1_000
 MAX_WAITING: Final = 4_096
 MAX_KNOWN: Final = 10_000
 MAX_NAMES: Final = 50
+# Findings that wait to be taken; the oldest is dropped for a new one.
+MAX_FOUND: Final = 1_000
 MAX_SPOKEN: Final = 64
 # The memory of what is usual halves after so many judgements.
 USUAL: Final = 4_000
@@ -173,6 +175,7 @@ class Swarm:
         # Texts of groups until when, and the accounts that were named.
         self._known: OrderedDict[str, int] = OrderedDict()
         self._named: OrderedDict[str, Evidence] = OrderedDict()
+        self._found: deque[Evidence] = deque(maxlen=MAX_FOUND)
         # Posts in memory, and the sum of the squares of their numbers per account.
         self._posts = 0
         self._squares = 0
@@ -205,6 +208,12 @@ class Swarm:
             return self._note(account, room, said(folded), now_ms)
         waiting.append((account, room, folded, now_ms))
         return None
+
+    def take(self) -> list[Evidence]:
+        """What was found since the last call, the oldest first: each account when it was named, and when it was named anew."""
+        found = list(self._found)
+        self._found.clear()
+        return found
 
     def settle(self, most: int = MAX_WAITING) -> bool:
         """Weigh at most so many of the comments that wait for it; whether others are left."""
@@ -420,6 +429,7 @@ class Swarm:
     def _name(self, evidence: Evidence, closed: list[tuple[_Text, dict[str, int]]], peers: set[str]) -> None:
         """Remember an account as named, and the closed texts that are mostly said by the group as known."""
         named = self._named
+        self._found.append(evidence)
         named[evidence.account] = evidence
         named.move_to_end(evidence.account)
         for text, speakers in closed:

@@ -30,6 +30,7 @@ from server.control import DataLock, local_url
 from server.conversation import Conversation
 from server.core.batch import Tick
 from server.core.hub import Hub
+from server.core.modes import Term
 from server.core.sampling import Sampler
 from server.errors import ConfigError
 from server.flush import Flusher, Viewer
@@ -54,7 +55,9 @@ from server.http import (
 from server.http.edge import http_class
 from server.logs import configure
 from server.metrics import Exposition, Stats
+from server.moderation import features
 from server.moderation.book import ReviewBook
+from server.moderation.mode_keeper import Control
 from server.moderation.moderation import Moderation
 from server.pages import PageWork
 from server.patrol import Patrol
@@ -130,6 +133,10 @@ class Parts:
             room=lambda name: self.site.room(name), viewers=lambda name: self.site.viewers(name), clock_ms=unix_ms,
             swarm=lambda: screening.current().memory.swarm,
             began_ms=lambda: min((info.created_ms for info in self.infos.values()), default=0),
+            control=Control(
+                lambda: self.site.rooms(), lambda name: self.hub.rooms[name].term(), lambda name: self.site.viewers(name),
+                self._on_site_mode, lambda: self.posting.raids.noticed(), screening.overlay, lambda: screening.emergency,
+            ),
         )  # fmt: skip
         self.posting = Posting(
             settings, self.hub, self.publisher, screening.current, tokens, people, regions, self.stats, self.infos
@@ -148,6 +155,12 @@ class Parts:
         self.conversation.tell_counts()
         self.moderation.mode_changed()
 
+    def _on_site_mode(self, term: Term) -> None:
+        log.info("mode of the site", mode=term.mode, until_ms=term.until_ms)
+        self.hub.site = term
+        self.conversation.tell_counts()
+        self.moderation.mode_changed()
+
     def _on_decision(self, room: str, event: Event) -> None:
         self.consequences.decided(room, event)
         self.moderation.decided(room, event)
@@ -158,6 +171,9 @@ class Parts:
         stats.rooms = len(self.infos)
         stats.viewers = self.hub.viewers
         stats.queued = self.publisher.queued
+        outbox = self.moderation.outbox
+        stats.findings_waiting, stats.findings_overdue = outbox.waiting, outbox.overdue
+        stats.cases_overdue = outbox.cases_overdue
         return self._exposition.render()
 
     async def load(self) -> None:
@@ -170,8 +186,16 @@ class Parts:
             self.site.hold(info)
         names = list(self.infos)
         repaired = await loop.run_in_executor(self.page_workers, lambda: self.pages.repair_all(names))
+        await self.moderation.modes.load()
         await self.consequences.start()
         log.info("rooms loaded", rooms=len(names), pages_repaired=repaired)
+
+    async def check_features(self) -> None:
+        """Nothing that the settings switch on lacks its security assessment. Raises ConfigError, StoreUnavailable."""
+        now_ms = unix_ms()
+        for found in await self.moderation.book.read(lambda sql: features.check_settings(sql, self.settings, now_ms)):
+            assert found.assessment is not None
+            log.warning("a security assessment ends soon", feature=found.feature.name, until_ms=found.assessment.until_ms)
 
     async def ensure_demo_room(self) -> None:
         """The demo's room exists."""
@@ -296,7 +320,13 @@ async def build(settings: Settings) -> AsyncIterator[Parts]:
     except BaseException:
         store.close()
         raise
-    parts = Parts(settings, tokens, store, screening, people, regions, review)
+    try:
+        parts = Parts(settings, tokens, store, screening, people, regions, review)
+    except BaseException:
+        review.close()
+        people.close()
+        store.close()
+        raise
     try:
         await parts.load()
         yield parts
@@ -397,6 +427,7 @@ async def _serve(settings: Settings, sock: socket.socket, lock: DataLock, ready:
     loop = asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
         parts = await stack.enter_async_context(build(settings))
+        await parts.check_features()
         parts.moderation.start()
         if settings.demo:
             await parts.ensure_demo_room()

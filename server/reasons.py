@@ -81,6 +81,11 @@ def check_keeping(code: str, basis: str) -> None:
     _check(code, basis, KEEPING_CODES)
 
 
+def check_judgement(code: str, basis: str) -> None:
+    """A judgement of a comment, whichever way, has a code of keeping or of removing, and a basis. Raises Refusal ``bad_code``."""
+    _check(code, basis, KEEPING_CODES | REMOVAL_CODES - {BY_AUTHOR})
+
+
 def check_operation(code: str, basis: str) -> None:
     """A change of how a room or the site works has a code of family E and a basis. Raises Refusal ``bad_code``."""
     _check(code, basis, OPERATION_CODES)

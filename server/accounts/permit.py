@@ -184,6 +184,12 @@ def _restricted(measures: tuple[Measure, ...]) -> dict[Function, _No]:
     return found
 
 
+def restriction(standing: Standing, function: Function, now_ms: int) -> Refusal | None:
+    """Why a function is taken away from an account at this moment; None: it is not."""
+    found = _restricted(standing.in_force(now_ms)).get(function)
+    return found.refusal() if found is not None else None
+
+
 def _longest(measures: tuple[Measure, ...]) -> Measure | None:
     return max(measures, key=lambda each: (each.until_ms == 0, each.until_ms), default=None)
 

@@ -12,22 +12,34 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection
 
+from filters.swarm import Swarm
 from server.accounts.people import People
 from server.errors import Refusal, StoreError
-from server.moderation import deciding
+from server.moderation import authorities, deciding
 from server.moderation.aftermath import Aftermath
 from server.moderation.book import Decision, Effect, ReviewBook, Transaction
 from server.moderation.effects import Effects
+from server.moderation.inspecting import Inspections
 from server.moderation.intake import Intake, Log
+from server.moderation.mode_keeper import Control, Modes
+from server.moderation.outbox_runner import Outbox
+from server.moderation.publication import Publication
+from server.moderation.retention import Retention
+from server.moderation.scoped import Sources
+from server.moderation.second_review import SecondReview
+from server.moderation.swarm_watch import SwarmWatch
 from server.settings import Settings
+from server.signing import KEY_FILE, SigningKey
 from server.store.base import CommentDraft, Committed, Draft, NoticeDraft, Outcome, RoomInfo
+from server.store.found import Found, Search
+from server.store.tallies import Tally
 from server.wire import Event
 
 _T = TypeVar("_T")
 
 HELD_DUE_MS: Final = 10 * 60_000
-REPORT_DUE_MS: Final = 24 * 3_600_000
-"""A held comment, and a report, is to be decided within this time; what waits longer is overdue."""
+"""A held comment is to be decided within this time (a report: `report_answer_h`); what waits longer is overdue."""
+_HOUR_MS: Final = 3_600_000
 
 
 class Moderation:
@@ -35,7 +47,8 @@ class Moderation:
 
     Whoever adds a part builds it in :meth:`__init__`, lets it run in :meth:`run`, and ends it in :meth:`drain` and :meth:`close`.
     ``records`` is the room log, ``read`` runs a call of it in a reader's thread, ``submit`` is the one path into it, ``room``
-    gives a room as it is now, ``viewers`` how many look at it.
+    gives a room as it is now, ``viewers`` how many look at it; ``swarm`` is the screening's memory of who says what, ``began_ms``
+    when the first room was made (0: there is none); ``control`` is what modes are put into force by.
     """
 
     def __init__(
@@ -50,6 +63,9 @@ class Moderation:
         room: Callable[[str], RoomInfo | None],
         viewers: Callable[[str], int],
         clock_ms: Callable[[], int],
+        swarm: Callable[[], Swarm],
+        began_ms: Callable[[], int],
+        control: Control = Control(),  # noqa: B008 # immutable
     ) -> None:
         self.settings: Final = settings
         self.people: Final = people
@@ -61,8 +77,19 @@ class Moderation:
         self.effects: Final = Effects(book, submit, self._held_back)
         self.aftermath: Final = Aftermath(book, people.book, records, read)
         self.intake: Final = Intake(
-            book, records, read=read, reach=viewers, weight=self._weight, held_due_ms=HELD_DUE_MS, report_due_ms=REPORT_DUE_MS
-        )
+            book, records, read=read, reach=viewers, weight=self._weight, held_due_ms=HELD_DUE_MS,
+            report_due_ms=settings.report_answer_h * _HOUR_MS,
+        )  # fmt: skip
+        self.modes: Final = Modes(settings, book, self.effects, submit, room, clock_ms, control)
+        self.swarms: Final = SwarmWatch(book, swarm)
+        self.second: Final = SecondReview(settings, book, self._text, clock_ms)
+        self.publication: Final = Publication(settings, book, self._tally, began_ms, clock_ms)
+        self.retention: Final = Retention(settings, book, people.book, clock_ms)
+        named = authorities.load(settings.authorities_file)
+        self.outbox: Final = Outbox(book, people.vault, named, settings.public_url, clock_ms)
+        data_dir, site = people.settings.data_dir, settings.public_url or settings.site_name
+        sources = Sources(records, people.book, book)
+        self.inspections: Final = Inspections(sources, SigningKey.open(data_dir / KEY_FILE), data_dir, site)
 
     @staticmethod
     def open_book(settings: Settings, clock_ms: Callable[[], int]) -> ReviewBook:
@@ -84,17 +111,20 @@ class Moderation:
 
     async def run(self) -> None:
         """Until cancelled: the loops of all parts."""
-        await asyncio.gather(self.intake.run())
+        await asyncio.gather(self.intake.run(), self.modes.run(), self.swarms.run(), self.second.run(), self.outbox.run())
 
     async def drain(self) -> None:
         """End all work; what is open stands in the books. Called while the log still takes drafts."""
         await self.intake.drain()
+        await self.modes.drain()
         await self.effects.drain()
         await self.aftermath.drain()
+        await self.outbox.aclose()
         await self.book.drain()
 
     def close(self) -> None:
         """Release threads and files; idempotent."""
+        self.inspections.close()
         self.book.close()
 
     # -- the log tells ------------------------------------------------------------------------------------------------
@@ -172,6 +202,15 @@ class Moderation:
                 raise Refusal("not_removed" if removed else "already_removed")
         account: str = await self._read(lambda: self._log.author(room, seq))
         return account
+
+    async def _text(self, room: str, seq: int) -> str:
+        """The text of a comment, also of a removed one; empty: it is gone."""
+        found: Found = await self._read(lambda: self._log.search(Search(room=room, before=seq + 1), 1))
+        return found.hits[0].text if found.hits and found.hits[0].seq == seq else ""
+
+    async def _tally(self, since_ms: int, until_ms: int) -> list[Tally]:
+        counted: list[Tally] = await self._read(lambda: self._log.tally(since_ms, until_ms))
+        return counted
 
     async def _weight(self, account: str) -> float:
         return (await self.people.standing(account)).report_weight

@@ -7,6 +7,7 @@ import secrets
 from typing import Final
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # no I, L, O, U: they are misread
+_MISREAD: Final = str.maketrans("ILO", "110")
 _RANDOM: Final = 15  # characters of 5 bits
 _FORM: Final = re.compile(rf"R-[{_ALPHABET}]{{4}}(?:-[{_ALPHABET}]{{4}}){{3}}")
 
@@ -24,6 +25,15 @@ def is_receipt(text: str) -> bool:
         return False
     digits = text[2:].replace("-", "")
     return digits[-1] == _check(digits[:-1])
+
+
+def read_receipt(text: str) -> str:
+    """The number that somebody typed: capitals, hyphens and the letters that are misread are put right. Empty: it is none."""
+    digits = "".join(text.split()).upper().replace("-", "").translate(_MISREAD)
+    if len(digits) == _RANDOM + 2:
+        digits = digits.removeprefix("R")
+    receipt = "R-" + "-".join(digits[start : start + 4] for start in range(0, len(digits), 4))
+    return receipt if is_receipt(receipt) else ""
 
 
 def _check(body: str) -> str:

@@ -24,6 +24,31 @@ def test_duty_p10_two_clicks_from_the_static_page_to_a_receipt(
     follow(page, '.reasons button[value="S1"]')
     receipt = page.locator(".receipt code").text_content()
     assert receipt is not None
-    assert page.url == f"{site.url}/reports/{receipt}"
+    assert page.url == f"{site.url}/reports/{receipt}?room={room}"
     (report,) = [report for report in site.reports() if report["receipt"] == receipt]
     assert (report["room"], report["seq"], report["reason"]) == (room, 1, "S1")
+
+
+def test_duty_p10_two_clicks_from_a_flying_comment_to_a_receipt(
+    site: Site, visit: Visitor, sender: Callable[..., Sender]
+) -> None:
+    """One click on a comment over the picture opens the form as a dialog, one on a reason sends it; a row's link opens it too, and
+    the keyboard closes it."""
+    room = site.new_room()
+    page = visit(f"/rooms/{room}")
+    expect(page.locator("#connection")).to_have_attribute("data-state", "live")
+    sender(room).say("看我飞", mode="top")
+    flying = page.locator(".fly").bounding_box()
+    assert flying is not None
+    page.mouse.click(flying["x"] + flying["width"] / 2, flying["y"] + flying["height"] / 2)
+    expect(page.locator("dialog [data-quote]")).to_have_text("看我飞")
+    page.click('dialog button[value="L8"]')
+    receipt = page.locator("dialog [data-receipt]").text_content()
+    (report,) = [report for report in site.reports() if report["receipt"] == receipt]
+    assert (report["room"], report["seq"], report["reason"]) == (room, 1, "L8")
+    page.keyboard.press("Escape")
+    page.locator("#c1 a.report").click()
+    expect(page.locator("dialog [data-seq]")).to_have_text("#1")
+    expect(page.locator("dialog form")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog")).not_to_be_visible()

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from filters.config import ScreeningConfig
+from filters.swarm import Swarm
 from server.accounts.people import People
 from server.errors import Refusal
 from server.http.services import Chunk, Services
@@ -63,7 +64,7 @@ def run(tmp_path: Path) -> Callable[[Scenario], World]:
                 parts.pages, world.writer, parts.stats, parts.infos, lambda: b"figures",
                 screening, people, posting, Moderation(
                     settings, people, review, world.store, read=parts.history.read, submit=lambda draft: site.submit(draft),
-                    room=lambda name: None, viewers=lambda name: 0, clock_ms=unix_ms,
+                    room=lambda name: None, viewers=lambda name: 0, clock_ms=unix_ms, swarm=Swarm, began_ms=lambda: 0,
                 ),
             )  # fmt: skip
             try:

@@ -21,9 +21,12 @@ from filters.verdict import Action, Verdict
 from server.accounts.identity import Identity, Tokens
 from server.accounts.people import People
 from server.accounts.permit import Permit
+from server.core.modes import Term
+from server.core.raids import Raid
 from server.custody import Custody
 from server.errors import Refusal
 from server.http.services import Chunk, Readiness
+from server.moderation.mode_keeper import Control
 from server.moderation.moderation import Moderation
 from server.screening import Screening
 from server.settings import Settings
@@ -86,6 +89,9 @@ class FakeLog:
     def __init__(self, services: FakeServices) -> None:
         self._services = services
 
+    def rooms(self) -> list[RoomInfo]:
+        return self._services.rooms()
+
     def read(self, room: str, after: int, limit: int) -> list[Event]:
         if self._services.room(room) is None:
             raise Refusal("room_not_found")
@@ -101,7 +107,9 @@ class FakeLog:
         return self._services.reports_after(after, limit)
 
     def search(self, wanted: Search, limit: int) -> Found:
-        """Comments of a room before a place, newest first: what the desk looks for."""
+        """Comments of a room before a place, newest first: what the desk looks for. Nothing was screened."""
+        if wanted.what == "screened":
+            return Found(hits=[], next=0, looked=0, oldest_ms=0)
         hits = [hit for hit in self._services.comments(wanted.room) if hit.seq < wanted.before]
         return Found(hits=hits[::-1][:limit], next=0, looked=len(hits), oldest_ms=0)
 
@@ -129,6 +137,7 @@ class FakeServices:
         self.healable: set[tuple[str, int]] = set()
         self.rebuilt: list[str] = []
         self.viewer_counts: dict[str, int] = {}
+        self.raids: list[Raid] = []
         self.verdict_counts: dict[tuple[str, str], int] = {}
         self.connections: list[ConnectionDraft] = []
         self._rooms: dict[str, FakeRoom] = {}
@@ -167,6 +176,10 @@ class FakeServices:
         return Moderation(
             self.settings, people, review_book(self.pages_dir, self.now_ms), FakeLog(self), read=_at_once, submit=self.submit,
             room=self.room, viewers=self.viewers, clock_ms=self.now_ms, swarm=lambda: self.swarm, began_ms=lambda: START_MS,
+            control=Control(
+                self.rooms, self.own_mode, self.viewers, raids=self.take_raids,
+                overlay=lambda source, by: self.rules.overlay(source, by), terms=lambda: self.rules.emergency,
+            ),
         )  # fmt: skip
 
     # -- set up by tests
@@ -268,6 +281,16 @@ class FakeServices:
 
     def rooms(self) -> list[RoomInfo]:
         return [self._rooms[name].info for name in sorted(self._rooms)]
+
+    def own_mode(self, name: str) -> Term:
+        """The room's own mode."""
+        info = self._rooms[name].info
+        return Term(info.mode, info.until_ms, info.standing)
+
+    def take_raids(self) -> list[Raid]:
+        """Raids that a test has put there."""
+        found, self.raids = self.raids, []
+        return found
 
     def viewers(self, name: str) -> int:
         return self.viewer_counts.get(name, 0)
@@ -423,10 +446,19 @@ class FakeServices:
             room.original[seq] = draft
         elif isinstance(draft, NoticeDraft):
             event = Event(
-                seq=seq, kind="notice", at_ms=draft.at_ms, notice=draft.notice, text=draft.text, room_mode=draft.room_mode
+                seq=seq,
+                kind="notice",
+                at_ms=draft.at_ms,
+                notice=draft.notice,
+                text=draft.text,
+                room_mode=draft.room_mode,
+                code=draft.code,
+                basis=draft.basis,
+                role=draft.role,
+                until_ms=draft.until_ms,
+                slow_ms=draft.slow_ms,
             )
-            if draft.room_mode:
-                room.info = msgspec.structs.replace(room.info, mode=draft.room_mode)
+            room.info = msgspec.structs.replace(room.info, **drafts.mode_of_room(draft))
         else:
             code = _cannot(room, draft)
             if code:

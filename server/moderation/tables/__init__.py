@@ -11,6 +11,8 @@ from server.moderation.tables.features import assessments
 from server.moderation.tables.inspection import exports, inspections
 from server.moderation.tables.outbox import deliveries, findings
 from server.moderation.tables.queue import decisions, effects, items, places, receipts, views
+from server.moderation.tables.second import draws, seconds
+from server.moderation.tables.swarms import swarm_members, swarms
 
 __all__ = [
     "APPEND_ONLY",
@@ -20,6 +22,7 @@ __all__ = [
     "cases",
     "decisions",
     "deliveries",
+    "draws",
     "effects",
     "exports",
     "findings",
@@ -28,5 +31,8 @@ __all__ = [
     "metadata",
     "places",
     "receipts",
+    "seconds",
+    "swarm_members",
+    "swarms",
     "views",
 ]

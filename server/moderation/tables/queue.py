@@ -101,6 +101,7 @@ items: Final = Table(
     Index(None, "room", "seq"),
     Index(None, "account", "id"),
     Index(None, "decided_ms"),
+    Index(None, "at_ms"),
     sqlite_autoincrement=True,
     sqlite_strict=True,
 )
@@ -120,6 +121,7 @@ receipts: Final = Table(
     whole("decision"),
     whole("decided_ms"),
     Index(None, "item"),
+    Index(None, "at_ms"),
     Index("ix_receipts_account", "account", sqlite_where=sql_text("account != ''")),
     Index("ix_receipts_due", "due_ms", sqlite_where=sql_text("decided_ms = 0")),
     sqlite_strict=True,

@@ -21,7 +21,7 @@ import { MovingPlane, StandingPlane } from "./lanes.js";
  */
 /** @typedef {{shown: number, dropped: number, active: number, waiting: number}} Counts */
 /** @typedef {{comment: Comment, own: boolean, deadline: number, font: number, width: number}} Waiting */
-/** @typedef {{seq: number, element: HTMLElement, animation: Animation}} Item */
+/** @typedef {{seq: number, comment: Comment, element: HTMLElement, animation: Animation}} Item */
 
 /** @type {Preferences} */
 export const PREFERENCES = { on: true, motion: "auto", density: "normal", speed: 1, opacity: 1, area: 0.75, scale: 1 };
@@ -173,6 +173,26 @@ export class Overlay {
     }
   }
 
+  /**
+   * The comment at a point of the window, the one in front where several are; null: there is none. The layer itself takes no clicks, so
+   * that the picture's own controls do.
+   * @param {number} x @param {number} y @returns {Comment | null}
+   */
+  at(x, y) {
+    if (this.layer.hidden) {
+      return null;
+    }
+    const hits = (/** @type {Element} */ element) => {
+      const { left, right, top, bottom } = element.getBoundingClientRect();
+      return x >= left && x <= right && y >= top && y <= bottom;
+    };
+    const line = [...this.layer.querySelectorAll(".still span")].findIndex(hits);
+    if (line >= 0) {
+      return this.#list[line] ?? null;
+    }
+    return [...this.#items.values()].reverse().find(({ element }) => hits(element))?.comment ?? null;
+  }
+
   /** Empty the screen. */
   clear() {
     for (const item of [...this.#items.values()]) {
@@ -255,7 +275,7 @@ export class Overlay {
     element.style.minWidth = comment.mode === "top" || comment.mode === "bottom" ? "" : `${width}px`;
     this.layer.append(element);
     const animation = element.animate(frames, { duration, fill: "both" });
-    const item = { seq: comment.seq, element, animation };
+    const item = { seq: comment.seq, comment, element, animation };
     animation.onfinish = () => {
       this.#release(item);
       this.onCounts(this.counts);

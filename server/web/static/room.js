@@ -34,11 +34,11 @@ useWords(config.messages);
 const session = config.form_token ? new SessionTokens(config.form_token, reloadUnlessWriting) : null;
 const client = new Barrage({ room: config.room, token: session === null ? takeToken() : "", since: { epoch: config.epoch, seq: config.head } });
 const player = new Player(byId("video"));
+let leftOut = 0; // comments that were not sent, since more came than go live
 const overlay = new Overlay(byId("overlay"), showCounts);
 const timeline = new Timeline(TIMELINE_MOST);
 const follower = new Follower(timeline);
 const vod = config.kind === "vod";
-let leftOut = 0; // comments that were not sent, since more came than go live
 const compose = new Compose(client, {
   mode: config.mode,
   ways: config.ways,
