@@ -17,7 +17,7 @@ from server.accounts.permit import LEVELS
 from server.accounts.standing import Standing
 from server.errors import Refusal
 from server.http.requests import services
-from server.http.screens import lead, problem, read, require_page, screen, show, step, views, with_return, write
+from server.http.screens import lead, read, require_page, screen, show, step, views, with_return, write
 from server.http.sessions import Visitor, read_form, visitor
 from server.reasons import REASONS
 from server.web import account_words as words
@@ -112,8 +112,7 @@ async def _home_page(
     response = await show(
         request,
         "account.html",
-        status=refusal.code.http if refusal else 200,
-        problem=problem(request, refusal),
+        refusal,
         part=part,
         typed=typed,
         tried=measure,

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from server.errors import Refusal
 from server.http.requests import services
-from server.http.screens import lead, next_step, problem, require_page, screen, show, views, wanted, with_return, write
+from server.http.screens import lead, next_step, require_page, screen, show, views, wanted, with_return, write
 from server.http.sessions import Visitor, local_path, read_form, visitor
 
 
@@ -24,8 +24,7 @@ async def _agreement_page(request: Request, return_to: str, refusal: Refusal | N
     return await show(
         request,
         "account_agreement.html",
-        status=refusal.code.http if refusal else 200,
-        problem=problem(request, refusal),
+        refusal,
         text=document.text(views(request).language(request)),
         signed=signed == document.version,
         signed_before=signed not in {"", document.version},

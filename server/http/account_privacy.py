@@ -20,7 +20,7 @@ from server.accounts import nicknames, privacy, sessions
 from server.core.address import limit_key
 from server.errors import Refusal
 from server.http.requests import address, limits, services
-from server.http.screens import lead, next_step, problem, read, require_page, screen, show, views, with_return, write
+from server.http.screens import lead, next_step, read, require_page, screen, show, views, with_return, write
 from server.http.sessions import VIEWERS, Jar, Visitor, drop_cookie, read_form, set_cookie, visitor
 
 FRESH_MS: Final = 15 * 60_000
@@ -65,8 +65,7 @@ async def _page(request: Request, refusal: Refusal | None = None, part: str = ""
     return await show(
         request,
         "account_privacy.html",
-        status=refusal.code.http if refusal else 200,
-        problem=problem(request, refusal),
+        refusal,
         part=part,
         notice=people.notice,
         text=people.notice.texts[language],
@@ -161,8 +160,7 @@ async def _guardian_page(request: Request, who: Visitor, refusal: Refusal | None
     return await show(
         request,
         "account_guardian.html",
-        status=refusal.code.http if refusal else 200,
-        problem=problem(request, refusal),
+        refusal,
         given="guardian" in (await found.people.standing(who.holder)).consents,
         asked=asked,
         demo=found.settings.demo,

@@ -18,7 +18,7 @@ from server.accounts.signup import NicknameWanted, SignedIn
 from server.core.address import limit_key
 from server.errors import Refusal
 from server.http.requests import address, limits, services
-from server.http.screens import lead, next_step, problem, require_page, screen, show, views, wanted, with_return, write
+from server.http.screens import lead, next_step, require_page, screen, show, views, wanted, with_return, write
 from server.http.sessions import (
     VIEWERS,
     Jar,
@@ -96,8 +96,7 @@ async def _sign_in_page(request: Request, return_to: str, refusal: Refusal | Non
     return await show(
         request,
         "account_sign_in.html",
-        status=refusal.code.http if refusal else 200,
-        problem=problem(request, refusal),
+        refusal,
         return_to=return_to,
         phone=phone,
         by_phone="phone" in found.people.signup.methods,
@@ -130,8 +129,7 @@ async def _code_page(request: Request, flow: Flow, refusal: Refusal | None = Non
     return await show(
         request,
         "account_code.html",
-        status=refusal.code.http if refusal else 200,
-        problem=problem(request, refusal),
+        refusal,
         hint=flow.hint,
         back=with_return("/account/verify" if flow.adds else "/account/sign-in", flow.return_to),
         demo=services(request).settings.demo,
@@ -185,8 +183,7 @@ async def _welcome_page(
     return await show(
         request,
         "account_welcome.html",
-        status=refusal.code.http if refusal else 200,
-        problem=problem(request, refusal),
+        refusal,
         nickname=nickname,
         noticed=noticed,
         notice=services(request).people.notice.texts[views(request).language(request)],
@@ -271,8 +268,7 @@ async def _verify_page(
     return await show(
         request,
         "account_verify.html",
-        status=refusal.code.http if refusal else 200,
-        problem=problem(request, refusal),
+        refusal,
         tried=method,
         methods=people.signup.methods,
         standing=await people.standing(who.holder),

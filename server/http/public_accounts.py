@@ -13,7 +13,7 @@ from server.accounts.book import Transaction, read_entries
 from server.accounts.events import Category, PublicStep
 from server.errors import Refusal
 from server.http.requests import services
-from server.http.screens import lead, problem, read, require_page, screen, show, write
+from server.http.screens import lead, read, require_page, screen, show, write
 from server.http.sessions import Visitor, read_form
 from server.web import staff_words
 
@@ -39,7 +39,7 @@ async def _page(
         return {"row": public.shown(connection, who.holder), "basis": steps[-1].basis if steps else ""}
 
     return await show(
-        request, "account_public.html", status=refusal.code.http if refusal else 200, problem=problem(request, refusal),
+        request, "account_public.html", refusal,
         detail=refusal.detail if refusal else "", typed=defaultdict(str, typed or {}),
         label=public.label_of(standing, now_ms), ways=WAY,
         categories=public.CATEGORIES, open=people.provider.active("public_accounts", now_ms),

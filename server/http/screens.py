@@ -50,13 +50,15 @@ def screen(path: str, handler: Handler, *methods: str) -> Route:
     return Route(path, endpoint, methods=list(methods) or ["GET"], name=handler.__name__)
 
 
-async def show(request: Request, template: str, *, status: int = 200, **context: Any) -> HTMLResponse:
-    """A page of one reader: ``form_token`` and ``signed_in`` are in its context."""
+async def show(request: Request, template: str, refusal: Refusal | None = None, **context: Any) -> HTMLResponse:
+    """A page of one reader: ``form_token``, ``signed_in`` and ``problem`` are in its context. ``refusal`` is why a form came back:
+    it gives the answer its status."""
     who = await visitor(request)
     token = form_token(request, who)
     response = views(request).page(
-        request, template, status=status, form_token=token.token, signed_in=who is not None, **context
-    )
+        request, template, status=refusal.code.http if refusal else 200, problem=problem(request, refusal),
+        form_token=token.token, signed_in=who is not None, **context,
+    )  # fmt: skip
     token.keep(request, response)
     response.headers["Cache-Control"] = _PRIVATE
     return response
