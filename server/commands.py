@@ -13,7 +13,8 @@ import orjson
 from server.cli import EXIT_FAILED, operations, quiet_logs, require_data_folder, run, with_settings
 from server.control import DataLock, find_server
 from server.errors import Refusal
-from server.operations import Announce, CreateRoom, Operations, Remove, Restore, SetMode
+from server.modes_cli import set_mode, set_owner, site
+from server.operations import Announce, CreateRoom, Operations, Remove, Restore
 from server.reasons import REASONS
 from server.settings import Settings
 from server.verification import TRIES, RoomCheck, check_room, served, stored
@@ -42,15 +43,23 @@ def room() -> None:
     """Create, list and steer rooms."""
 
 
+room.add_command(set_mode)
+room.add_command(set_owner)
+
+
 @room.command("create")
 @click.argument("name")
 @click.option("--title", default="", help="Title for people; the name where it is not given.")
 @click.option("--kind", type=click.Choice(["live", "vod"]), default="live", show_default=True)
 @click.option("--video", default="", help="Address of the video.")
+@click.option(
+    "--news", is_flag=True, help="A room of news: each comment waits for an approval, whatever the mode. It stays so."
+)
+@click.option("--owner", default="", help="Account whose room it is.")
 @with_settings()
-def create(name: str, title: str, kind: Any, video: str, settings: Settings) -> None:
+def create(name: str, title: str, kind: Any, video: str, news: bool, owner: str, settings: Settings) -> None:
     """Create the room NAME."""
-    request = CreateRoom(name=name, title=title, kind=kind, video_url=video)
+    request = CreateRoom(name=name, title=title, kind=kind, video_url=video, news=news, owner=owner)
     _do(settings, lambda found: found.create_room(request), "created room {room} ({kind}): /rooms/{room}", create=True)
 
 
@@ -61,20 +70,6 @@ def list_rooms(as_json: bool, settings: Settings) -> None:
     """List all rooms: name, kind, mode, events, viewers, title."""
     rows = run(settings, lambda found: found.list_rooms())
     _show(rows, lambda row: "{room}\t{kind}\t{mode}\t{head} events\t{viewers} viewers\t{title}".format_map(row), as_json)
-
-
-@room.command("mode")
-@click.argument("name")
-@click.argument("mode", type=click.Choice(["open", "read_only", "closed"]))
-@with_settings()
-def set_mode(name: str, mode: Any, settings: Settings) -> None:
-    """Set the MODE of the room NAME; its viewers and pages are told."""
-    request = SetMode(room=name, mode=mode)
-    _do(
-        settings,
-        lambda found: found.set_mode(request),
-        f"room {{room}} is {mode} (event {{seq}})",
-    )
 
 
 @room.command("announce")
@@ -215,4 +210,4 @@ def reasons() -> None:
         click.echo(f"{reason.code}\t{reason.zh}\t{reason.en}")
 
 
-COMMANDS = (room, remove, restore, rebuild, verify_pages, screened, reports, reasons)
+COMMANDS = (room, site, remove, restore, rebuild, verify_pages, screened, reports, reasons)

@@ -7,7 +7,6 @@ plain data. The acting person stands in every record.
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Callable
 from typing import Annotated, Any, Final, Protocol
 
@@ -17,6 +16,8 @@ from server.account_operations import AccountOperations, LocalAccountOperations
 from server.account_requests import AccountRequest
 from server.errors import Refusal
 from server.http.services import Rules, Services
+from server.mode_operations import LocalModeOperations, ModeOperations
+from server.moderation import features
 from server.reasons import check_removal, check_restoration
 from server.review_operations import LocalReviewOperations, ReviewOperations, ReviewRequest
 from server.store.base import (
@@ -24,7 +25,6 @@ from server.store.base import (
     NoticeDraft,
     RoomInfo,
     RoomKind,
-    RoomMode,
 )
 from server.wire import ROOM_PATTERN, page_path
 
@@ -39,20 +39,15 @@ _Key = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[\x21-\x7e]*$")]
 
 
 class CreateRoom(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Create a room. ``video_url`` is the address of a video (http, https, or a path of this site)."""
+    """Create a room. ``video_url`` is the address of a video (http, https, or a path of this site). In a room of ``news`` each
+    comment waits for an approval, whatever the mode; that stays so. ``owner`` is the account whose room it is."""
 
     name: str
     title: str = ""
     kind: RoomKind = "live"
     video_url: Annotated[str, msgspec.Meta(max_length=2000)] = ""
-
-
-class SetMode(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Change a room's mode. ``key`` as in :class:`Remove`."""
-
-    room: str
-    mode: RoomMode
-    key: _Key = ""
+    news: bool = False
+    owner: Annotated[str, msgspec.Meta(max_length=128, pattern=r"^[\x20-\x7e]*$")] = ""
 
 
 class Announce(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -89,14 +84,9 @@ class RollbackRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """Put the rules before the current ones into force again."""
 
 
-class EmergencyTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Put the terms of a small rule file's text beside the rules in force; empty: take them out."""
-
-    source: str = ""
-
-
 def room_object(found: Services, info: RoomInfo) -> dict[str, Any]:
-    """A room as it stands in answers. ``page`` is its newest static page."""
+    """A room as it stands in answers. ``page`` is its newest static page; ``mode`` is the one in force, ``standing`` and ``until_ms``
+    are those of the room's own."""
     return {
         "room": info.name,
         "title": info.title,
@@ -108,6 +98,11 @@ def room_object(found: Services, info: RoomInfo) -> dict[str, Any]:
         "created_ms": info.created_ms,
         "started_ms": info.started_ms,
         "video_url": info.video_url,
+        "standing": info.standing,
+        "until_ms": info.until_ms,
+        "slow_ms": info.slow_ms,
+        "news": info.news,
+        "owner": info.owner,
         "page": page_path(info.name, info.head),
     }
 
@@ -121,14 +116,11 @@ class RuleOperations(Protocol):
     async def rollback_rules(self, request: RollbackRules) -> dict[str, Any]:
         """As :meth:`reload_rules`."""
 
-    async def emergency_terms(self, request: EmergencyTerms) -> dict[str, Any]:
-        """``{terms}``: how many emergency terms stand beside the rules now."""
-
     async def rules_history(self) -> list[dict[str, Any]]:
         """Which rules were in force since when, oldest first; the last are in force. Fields as in :meth:`reload_rules`."""
 
 
-class Operations(RuleOperations, AccountOperations, ReviewOperations, Protocol):
+class Operations(RuleOperations, ModeOperations, AccountOperations, ReviewOperations, Protocol):
     """What an operator can do. Every method raises Refusal; answers are JSON objects."""
 
     async def list_rooms(self) -> list[dict[str, Any]]:
@@ -139,9 +131,6 @@ class Operations(RuleOperations, AccountOperations, ReviewOperations, Protocol):
 
     async def create_room(self, request: CreateRoom) -> dict[str, Any]:
         """The new room."""
-
-    async def set_mode(self, request: SetMode) -> dict[str, Any]:
-        """``{room, seq, fresh}`` of the notice."""
 
     async def announce(self, request: Announce) -> dict[str, Any]:
         """``{room, seq, fresh}`` of the notice."""
@@ -175,21 +164,17 @@ class LocalRuleOperations:
     async def rollback_rules(self, request: RollbackRules) -> dict[str, Any]:
         return msgspec.structs.asdict(await self._rules().rollback(self._actor))
 
-    async def emergency_terms(self, request: EmergencyTerms) -> dict[str, Any]:
-        return {"terms": await self._rules().overlay(request.source or None, self._actor)}
-
     async def rules_history(self) -> list[dict[str, Any]]:
         return [msgspec.structs.asdict(change) for change in await self._rules().history()]
 
 
-class LocalOperations(LocalRuleOperations):
+class LocalOperations(LocalRuleOperations, LocalModeOperations):
     """Operations on the services of this process. ``actor`` is the acting person, as the system or a token names it."""
 
     def __init__(self, services: Services, actor: str) -> None:
-        super().__init__(lambda: services.rules, actor)
-        self._services = services
+        LocalRuleOperations.__init__(self, lambda: services.rules, actor)
         self._author = f"operator:{actor}"
-        self._by = {"actor": self._author, "role": "operator"}
+        LocalModeOperations.__init__(self, services, {"actor": self._author, "role": "operator"})
 
     async def account(self, request: AccountRequest) -> Any:
         return await LocalAccountOperations(self._services, self._actor).account(request)
@@ -206,21 +191,14 @@ class LocalOperations(LocalRuleOperations):
         _check_line("title", title, TITLE_MAX_CHARS)
         if request.video_url and not _VIDEO.match(request.video_url):
             raise Refusal("bad_message", "video_url: http, https, or a path of this site")
-        info = await self._services.create_room(request.name, title, request.kind, request.video_url)
-        return room_object(self._services, info)
-
-    async def set_mode(self, request: SetMode) -> dict[str, Any]:
-        self._room(request.room)
-        return await self._notice(
-            NoticeDraft(
-                room=request.room,
-                author=self._author,
-                key=request.key or _new_key(),
-                at_ms=self._services.now_ms(),
-                notice="mode",
-                room_mode=request.mode,
+        if request.news:
+            await self._services.moderation.look(
+                lambda sql: features.require(sql, self._services.settings, "news_rooms", self._services.now_ms())
             )
+        info = await self._services.create_room(
+            request.name, title, request.kind, request.video_url, news=request.news, owner=request.owner.strip()
         )
+        return room_object(self._services, info)
 
     async def announce(self, request: Announce) -> dict[str, Any]:
         self._room(request.room)
@@ -269,17 +247,6 @@ class LocalOperations(LocalRuleOperations):
             raise Refusal("room_not_found")
         return info
 
-    async def _notice(self, draft: NoticeDraft) -> dict[str, Any]:
-        committed = await self._commit(draft)
-        return {"room": committed.room, "seq": committed.event.seq, "fresh": committed.fresh}
-
-    async def _commit(self, draft: NoticeDraft) -> Committed:
-        outcome = await self._services.submit(draft)
-        if not isinstance(outcome, Committed):
-            # An event draft is either committed or rejected with a code; a record is for other kinds of draft.
-            raise Refusal(getattr(outcome, "code", "") or "internal_error")
-        return outcome
-
 
 _VIDEO: Final = re.compile(r"(https?://[^\s\"'<>\\/]|/[^/\\])[^\s\"'<>\\]*\Z|/\Z", re.IGNORECASE)
 
@@ -303,10 +270,6 @@ def check_room_name(name: str) -> None:
 def _check_line(field: str, text: str, most: int) -> None:
     if not 1 <= len(text) <= most or not text.isprintable():
         raise Refusal("bad_message", f"{field}: 1 to {most} printable characters in one line")
-
-
-def _new_key() -> str:
-    return secrets.token_hex(16)
 
 
 def _json_or_none(data: bytes) -> Any:

@@ -12,15 +12,14 @@ import msgspec
 from server.account_requests import AccountRequest
 from server.accounts.identity import Tokens
 from server.errors import CODES, BarrageError, Refusal
+from server.mode_operations import EmergencyTerms, SetMode, SetOwner, SiteMode
 from server.operations import (
     Announce,
     CreateRoom,
-    EmergencyTerms,
     ReloadRules,
     Remove,
     Restore,
     RollbackRules,
-    SetMode,
 )
 from server.review_operations import ReviewRequest
 
@@ -72,6 +71,12 @@ class RemoteOperations:
 
     async def set_mode(self, request: SetMode) -> dict[str, Any]:
         return await self._post("mode", request)
+
+    async def site_mode(self, request: SiteMode) -> dict[str, Any]:
+        return await self._post("site-mode", request)
+
+    async def set_owner(self, request: SetOwner) -> dict[str, Any]:
+        return await self._post("owner", request)
 
     async def announce(self, request: Announce) -> dict[str, Any]:
         return await self._post("announcement", request)

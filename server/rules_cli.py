@@ -16,10 +16,11 @@ from filters.explain import explain
 from filters.pipeline import Pipeline
 from filters.rules import RuleError, loads
 from server.accounts.identity import Tokens
-from server.cli import quiet_logs, require_data_folder, with_settings
+from server.cli import quiet_logs, require_data_folder, run, with_settings
 from server.control import DataLock, find_server
 from server.errors import Refusal
-from server.operations import EmergencyTerms, LocalRuleOperations, ReloadRules, RollbackRules, RuleOperations
+from server.mode_operations import EmergencyTerms
+from server.operations import LocalRuleOperations, ReloadRules, RollbackRules, RuleOperations
 from server.remote import RemoteOperations
 from server.settings import Settings
 
@@ -54,9 +55,13 @@ def _do(settings: Settings, by: str, work: Callable[[RuleOperations], Awaitable[
     try:
         return asyncio.run(_ask(settings, by, work))
     except Refusal as refusal:
-        if refusal.code.name != "bad_rules":
-            raise
-        raise click.ClickException(f"not taken, the rules stay as they are: {refusal.detail}") from None
+        raise _not_taken(refusal) from None
+
+
+def _not_taken(refusal: Refusal) -> Exception:
+    if refusal.code.name != "bad_rules":
+        return refusal
+    return click.ClickException(f"not taken, the rules stay as they are: {refusal.detail}")
 
 
 def _read(path: Path) -> str:
@@ -91,14 +96,18 @@ def _tell(change: dict[str, Any]) -> None:
 @click.command("emergency")
 @click.argument("rules", type=FILE, required=False)
 @click.option("--clear", is_flag=True, help="Take the emergency terms out.")
-@BY
+@click.option("--code", default="E2", show_default=True, help="Reason code of family E; `barrage reasons` lists them.")
+@click.option("--basis", default="emergency terms by the operator", help="What it rests on, in one line.")
 @with_settings()
-def emergency_command(rules: Path | None, clear: bool, by: str, settings: Settings) -> None:
+def emergency_command(rules: Path | None, clear: bool, code: str, basis: str, settings: Settings) -> None:
     """Put the terms of a small rule file beside the rules at once, instead of earlier such terms."""
     if clear == (rules is not None):
         raise click.UsageError("give a rule file, or --clear")
-    source = "" if rules is None else _read(rules)
-    done = _do(settings, by, lambda found: found.emergency_terms(EmergencyTerms(source=source)))
+    request = EmergencyTerms(source="" if rules is None else _read(rules), code=code, basis=basis)
+    try:
+        done = run(settings, lambda found: found.emergency_terms(request), create=True)
+    except Refusal as refusal:
+        raise _not_taken(refusal) from None
     click.echo(f"emergency terms in force: {done['terms']}")
 
 

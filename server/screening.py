@@ -63,7 +63,9 @@ class Screening:
             insist = rules_file is not None or (bool(past) and past[-1].what == "start")
             self._book = RuleBook(folder, source, config, insist=insist, now_ms=_now_ms())
             emergencies = records(self._emergency_file, Emergency)
-            self._book.overlay((emergencies[-1].source or None) if emergencies else None)
+            self.emergency = emergencies[-1].source if emergencies else ""
+            """The text of the emergency terms in force; empty: there are none."""
+            self._book.overlay(self.emergency or None)
         except (OSError, ValueError) as error:
             raise DataFolderError(f"the rules kept in {folder} cannot be used: {error}") from None
 
@@ -99,6 +101,7 @@ class Screening:
             except (OSError, ValueError) as error:
                 raise _refusal(error) from error
             self._book.overlay(lexicon)
+            self.emergency = source or ""
         log.info("emergency terms in force", terms=terms)
         return terms
 

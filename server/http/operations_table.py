@@ -13,16 +13,15 @@ from server.http.openapi_types import AFTER, CONDITIONAL, ROOM, Operation, in_pa
 from server.http.operations_pages import PAGES
 from server.http.operator import RebuildRoom
 from server.http.requests import SEQ_MAX
+from server.mode_operations import EmergencyTerms, SetMode, SetOwner, SiteMode
 from server.operations import (
     LIST_MAX,
     Announce,
     CreateRoom,
-    EmergencyTerms,
     ReloadRules,
     Remove,
     Restore,
     RollbackRules,
-    SetMode,
 )
 from server.review_operations import ReviewRequest
 
@@ -124,8 +123,14 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     _operator("GET", "reports", "Reports of the public.", shapes.Listing, "bad_message", "storage_unavailable",
               parameters=_LIST),
     _operator("GET", "rules", "Which rules of the screening were in force since when.", shapes.Listing),
-    _operator("POST", "rooms", "Create a room.", shapes.RoomState, "room_exists", "storage_unavailable", body=CreateRoom),
-    _operator("POST", "mode", "Change a room's mode.", shapes.Written, *_WRITES, "key_reused", body=SetMode),
+    _operator("POST", "rooms", "Create a room.", shapes.RoomState, "room_exists", "storage_unavailable", "assessment_required",
+              body=CreateRoom),
+    _operator("POST", "mode", "Change a room's mode.", shapes.Written, *_WRITES, "key_reused", "bad_code", "bad_message",
+              body=SetMode),
+    _operator("POST", "site-mode", "Change the mode of the whole site.", shapes.Facts, "key_reused", "bad_code", "bad_message",
+              "storage_unavailable", body=SiteMode),
+    _operator("POST", "owner", "Name the account whose room it is.", shapes.Facts, "room_not_found", "storage_unavailable",
+              body=SetOwner),
     _operator("POST", "announcement", "Tell a room something.", shapes.Written, *_WRITES, "key_reused", "bad_text", "text_empty",
               "text_too_long", body=Announce),
     _operator("POST", "removal", "Remove a comment.", shapes.Written, *_WRITES, "bad_code", "comment_not_found", "already_removed",
@@ -145,6 +150,6 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     _operator("POST", "rules/rollback", "Go back to the rules before.", shapes.Facts, "bad_rules", "rules_busy",
               "storage_unavailable", body=RollbackRules),
     _operator("POST", "rules/emergency", "Put emergency terms beside the rules.", shapes.Facts, "bad_rules", "rules_busy",
-              "storage_unavailable", body=EmergencyTerms),
+              "storage_unavailable", "bad_code", "key_reused", body=EmergencyTerms),
     *PAGES,
 )  # fmt: skip

@@ -20,18 +20,17 @@ from starlette.routing import Route
 from server.account_requests import AccountRequest
 from server.errors import Refusal
 from server.http.requests import SEQ_MAX, read_json, services, whole
+from server.mode_operations import EmergencyTerms, SetMode, SetOwner, SiteMode
 from server.operations import (
     LIST_MAX,
     RULES_MAX_BYTES,
     Announce,
     CreateRoom,
-    EmergencyTerms,
     LocalOperations,
     ReloadRules,
     Remove,
     Restore,
     RollbackRules,
-    SetMode,
 )
 from server.review_operations import ReviewRequest
 
@@ -125,6 +124,8 @@ routes = [
     Route("/api/operator/rules", _rules, methods=["GET"]),
     _post("rooms", _command(CreateRoom, LocalOperations.create_room)),
     _post("mode", _command(SetMode, LocalOperations.set_mode)),
+    _post("site-mode", _command(SiteMode, LocalOperations.site_mode)),
+    _post("owner", _command(SetOwner, LocalOperations.set_owner)),
     _post("announcement", _command(Announce, LocalOperations.announce)),
     _post("removal", _command(Remove, LocalOperations.remove)),
     _post("restoration", _command(Restore, LocalOperations.restore)),

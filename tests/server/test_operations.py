@@ -12,20 +12,19 @@ import pytest
 from filters.verdict import Action
 from server.errors import Refusal
 from server.moderation.book import effect_key
+from server.mode_operations import EmergencyTerms, SetMode, SetOwner, SiteMode
 from server.operations import (
     ANNOUNCEMENT_MAX_CHARS,
     RULES_MAX_BYTES,
     TITLE_MAX_CHARS,
     Announce,
     CreateRoom,
-    EmergencyTerms,
     LocalOperations,
     Operations,
     ReloadRules,
     Remove,
     Restore,
     RollbackRules,
-    SetMode,
     check_room_name,
 )
 from server.store.base import Recorded, ReportDraft, ScreenedDraft
@@ -126,13 +125,50 @@ async def test_good_addresses_of_videos(operations: Operations, url: str) -> Non
 
 async def test_a_mode_is_a_notice_in_the_log(operations: Operations, services: FakeServices) -> None:
     """Changing the mode takes effect and is an event that everybody sees."""
-    done = await operations.set_mode(SetMode(room="demo", mode="read_only"))
-    assert done == {"room": "demo", "seq": 3, "fresh": True}
+    done = await operations.set_mode(SetMode(room="demo", mode="read_only", code="E3", basis="few reviewers"))
+    assert done == {"room": "demo", "seq": 3, "fresh": True, "decision": 1}
     room = services.room("demo")
     assert room is not None
     assert room.mode == "read_only"
     event = services.events("demo")[-1]
     assert (event.kind, event.notice, event.room_mode) == ("notice", "mode", "read_only")
+    assert (event.code, event.basis, event.role) == ("E3", "few reviewers", "operator")
+
+
+async def test_the_mode_of_the_site_is_decided_once_for_a_key(operations: Operations, services: FakeServices) -> None:
+    """The answer says what is in force; a retry decides nothing; all rooms are told."""
+    until_ms = services.now_ms() + 60_000
+    request = SiteMode(mode="review", code="E2", basis="order", until_ms=until_ms, key="k1")
+    first, again = await operations.site_mode(request), await operations.site_mode(request)
+    assert first == again == {"decision": 1, "mode": "review", "until_ms": until_ms, "standing": "open"}
+    await services.moderation.modes.settle()
+    event = services.events("demo")[-1]
+    assert (event.notice, event.room_mode, event.code, event.until_ms) == ("site_mode", "review", "E2", until_ms)
+
+
+async def test_a_platform_names_the_owner_of_a_room(operations: Operations, services: FakeServices) -> None:
+    """When the room is made and later; a room of news stays one."""
+    made = await operations.create_room(CreateRoom(name="news", news=True, owner="u-1"))
+    assert (made["news"], made["owner"], made["standing"], made["until_ms"]) == (True, "u-1", "open", 0)
+    assert await operations.set_owner(SetOwner(room="news", owner="")) == {"room": "news", "owner": ""}
+    assert (await operations.set_owner(SetOwner(room="demo", owner="u-2")))["owner"] == "u-2"
+    assert {row["room"]: row["owner"] for row in await operations.list_rooms()} == {"demo": "u-2", "news": ""}
+    await refused(operations.set_owner(SetOwner(room="no", owner="u-2")), "room_not_found")
+
+
+@pytest.mark.parametrize(
+    ("request_", "code"),
+    [
+        (SetMode(room="demo", mode="closed", code="L1", basis="x"), "bad_code"),
+        (SetMode(room="demo", mode="closed", basis=" "), "bad_code"),
+        (SetMode(room="demo", mode="closed", until_ms=1), "bad_message"),
+        (SetMode(room="demo", mode="slow", slow_ms=10**9), "bad_message"),
+    ],
+)
+async def test_modes_need_a_code_and_a_sensible_term(operations: Operations, request_: SetMode, code: str) -> None:
+    """Codes of other families, no basis, an end in the past, a pace beyond reason: refused, and nothing is told."""
+    await refused(operations.set_mode(request_), code)
+    await refused(operations.site_mode(SiteMode(mode="open", code="K1")), "bad_code")
 
 
 async def test_an_announcement_is_a_notice_in_the_log(operations: Operations, services: FakeServices) -> None:
@@ -277,9 +313,9 @@ async def test_rules_that_cannot_be_used_are_told_why(operations: Operations) ->
 
 async def test_emergency_terms_come_and_go(operations: Operations, services: FakeServices) -> None:
     """Emergency terms stand beside the rules until they are taken out."""
-    assert await operations.emergency_terms(EmergencyTerms(source=RULES)) == {"terms": 3}
+    assert await operations.emergency_terms(EmergencyTerms(source=RULES)) == {"terms": 3, "decision": 1}
     assert services.rules.current().inspect("坏词").action is Action.REFUSE
-    assert await operations.emergency_terms(EmergencyTerms()) == {"terms": 0}
+    assert await operations.emergency_terms(EmergencyTerms()) == {"terms": 0, "decision": 2}
     assert services.rules.current().inspect("坏词").action is Action.ACCEPT
 
 
