@@ -73,7 +73,7 @@ class Bench:
 
     async def remove(self, seq: int, restored: bool = False) -> Decision:
         act: Any = deciding.restore if restored else deciding.remove
-        return await self.desk.write(lambda tx: act(tx, "a", seq, "ann", "R1" if restored else "S1", "x", **ANN))  # type: ignore[no-any-return]
+        return await self.desk.write(lambda tx: act(tx, "a", seq, "ann", "R1" if restored else "S1", "x", **ANN))
 
     async def ended(self) -> list[tuple[int, bool, int, str]]:
         """What is noted: decision, done, number, failure."""
