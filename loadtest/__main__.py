@@ -1,4 +1,4 @@
-"""The command line: ``python -m loadtest run | compare | micro | bench | local | replay | peers``."""
+"""The command line: ``python -m loadtest run | compare | micro | long-log | bench | local | replay | peers``."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from rich.table import Table
 from loadtest import report, scenarios
 from loadtest.launch import finish, pin, settings_of, with_server
 from loadtest.local import LocalServer
+from loadtest.long_log import long_log
 from loadtest.micro import micro
 from loadtest.peers.cli import peers
 from loadtest.plan import Plan
@@ -283,7 +284,7 @@ def _show_replay(outcome: Outcome, console: Console) -> None:
     report.show_violations(outcome.violations, summary(outcome.violations), console)
 
 
-for _command in (run, compare, micro, peers):
+for _command in (run, compare, micro, long_log, peers):
     main.add_command(_command)
 
 if __name__ == "__main__":

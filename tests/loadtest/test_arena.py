@@ -9,7 +9,7 @@ import pytest
 from loadtest.arena import Arena
 from loadtest.scenarios.stall import STALLED
 from loadtest.spec import BadScenario, Phase, Rooms
-from loadtest.texts import made_up
+from loadtest.texts import made_up, various
 from tests.loadtest.scenario_files import play, small
 from tests.loadtest.support import secret_file
 from tests.support.fake_barrage import FakeBarrage, Faults
@@ -30,7 +30,8 @@ def test_people(tmp_path: Path) -> None:
     assert len({person.name for person in everybody}) == len({person.index for person in everybody}) == 14
     assert arena.people == []
     assert arena.next_key() != arena.next_key()
-    assert next(arena.texts) == next(made_up())
+    assert next(arena.texts) == next(various()), "many rooms say different things"
+    assert next(Arena(small(), arena.origin, token_secret_file=secret_file(tmp_path)).texts) == next(made_up())
 
 
 def test_texts_of_a_file(tmp_path: Path) -> None:
