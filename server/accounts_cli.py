@@ -50,8 +50,8 @@ def show_rows(rows: Any, as_json: bool, line: Callable[[dict[str, Any]], str]) -
 
 
 def when(at_ms: int) -> str:
-    """A moment for people, UTC."""
-    return dt.datetime.fromtimestamp(at_ms / 1000, dt.UTC).strftime("%Y-%m-%d %H:%M") if at_ms else "-"
+    """A moment for people, in UTC, which the Z says: pages show the site's own time."""
+    return dt.datetime.fromtimestamp(at_ms / 1000, dt.UTC).strftime("%Y-%m-%d %H:%MZ") if at_ms else "-"
 
 
 def fill(template: str) -> Callable[[dict[str, Any]], str]:

@@ -43,7 +43,9 @@ def test_licences_and_public_accounts(barrage: Barrage, data: Path, tmp_path: Pa
     added = barrage("licence", "add", "provider", "--kind", "许可证", "--number", "7", "--issuer", "CAC", "--feature", "news",
                     "--feature", "public_accounts", "--from", "2020-01-01", "--until", "2099-01-01")  # fmt: skip
     licence = added.output.split()[1]
-    assert f"{licence}\tprovider\tactive\t2099-01-01 00:00\tnews public_accounts\t许可证 7" in barrage("licence", "list").output
+    assert (
+        f"{licence}\tprovider\tactive\t2099-01-01 00:00Z\tnews public_accounts\t许可证 7" in barrage("licence", "list").output
+    )
     in_book(data, lambda tx: public.apply_for(tx, "a-1", name="某大学", purpose="Courses", category="institution"))
     who = ("--account", "a-1", "--basis", "b")
     assert barrage("public", "step", "review", *who).output.startswith("a-1 is reviewed")
