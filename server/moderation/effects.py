@@ -31,6 +31,8 @@ TOGETHER: Final = 64
 READ: Final = 1000
 """Open effects in memory; the rest are read from the book when these are done."""
 PAUSE_S: Final = 0.5
+DRAIN_S: Final = 3.0
+"""How long the end of the process waits for effects that the log does not take."""
 _MOST_PAUSE_S: Final = 10.0
 
 _TYPES: Final[dict[str, type[Effect]]] = {
@@ -281,6 +283,8 @@ class Effects:
 
     async def drain(self) -> None:
         """Carry out what can be at once, and note it; the rest is left to the next start."""
+        if self._task is not None:
+            await asyncio.wait([self._task], timeout=DRAIN_S)
         self._stopping = True
         self._wake.set()
         if self._task is not None:

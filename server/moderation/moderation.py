@@ -117,8 +117,8 @@ class Moderation:
         """End all work; what is open stands in the books. Called while the log still takes drafts."""
         await self.intake.drain()
         await self.modes.drain()
-        await self.effects.drain()
         await self.aftermath.drain()
+        await self.effects.drain()
         await self.outbox.aclose()
         await self.book.drain()
 

@@ -22,7 +22,8 @@ from tests.support.review import ANN, at, book, hold
 
 
 class Log:
-    """The one path into the log. ``faults`` are what the next submissions end in; ``gate`` keeps them waiting while it is not set."""
+    """The one path into the log. ``faults`` are what the next submissions end in; ``gate`` keeps them waiting while it is not
+    set."""
 
     def __init__(self) -> None:
         self.taken: list[Draft] = []
@@ -57,6 +58,7 @@ class Bench:
 
     def __init__(self, desk: ReviewBook, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(effects, "PAUSE_S", 0.005)
+        monkeypatch.setattr(effects, "DRAIN_S", 0.05)
         self.desk = desk
         self.log = Log()
         self.closed = False
