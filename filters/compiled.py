@@ -45,11 +45,11 @@ class Compiled(msgspec.Struct, frozen=True):
     Terms from ``harmless`` on are phrases that cancel. Automata are serialised (empty: none). Pattern ``i`` of ``written`` is how
     the terms ``exact[i]`` are written, and two neighbours that shuffled ones of the terms ``near[i]`` would have; from ``plain`` on
     patterns are such neighbours only. Pattern ``i`` of ``latin``, whose patterns are ASCII, belongs to ``exact[plain + i]``.
-    ``sounds`` finds keys of syllables, ``heard`` says of which terms, ``spelled`` holds the same keys; ``around`` tells which
-    syllables stand beside which in them. ``initials`` and ``begun`` are the like for first letters; ``initial_sizes[n]`` counts
-    those of ``n`` letters. ``costs`` is the surprise of each term as a text of its own, up to a limit. ``dropped`` lists terms that
-    are too short once folded (rule, term); ``quiet`` the terms that are looked for as written only, because chance would spell
-    their sounds too often.
+    ``sounds`` finds keys of syllables, ``heard`` says of which terms, ``cheapest`` what the cheapest of them costs, ``spelled`` holds
+    the same keys; ``around`` tells which syllables stand beside which in them. ``initials`` and ``begun`` are the like for first
+    letters; ``initial_sizes[n]`` counts those of ``n`` letters. ``costs`` is the surprise of each term as a text of its own, up to a
+    limit. ``dropped`` lists terms that are too short once folded (rule, term); ``quiet`` the terms that are looked for as written
+    only, because chance would spell their sounds too often.
     """
 
     terms: Packed
@@ -63,6 +63,7 @@ class Compiled(msgspec.Struct, frozen=True):
     near: Lists
     sounds: bytes
     heard: Lists
+    cheapest: Numbers
     spelled: Branches
     around: Around
     initials: Branches
@@ -166,6 +167,7 @@ def compile_rules(rules: RuleSet) -> Compiled:
         near=numbered([*written, *pairs], near),
         sounds=_automaton(sound_keys),
         heard=numbered(sound_keys, sounds),
+        cheapest=Numbers.of("H", (min(costs[term] for term in sounds[key]) for key in sound_keys)),
         spelled=branches(sound_keys),
         around=around(sound_keys),
         initials=branches(initial_keys),

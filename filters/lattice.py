@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
+
+from daachorse import CharwiseDoubleArrayAhoCorasick
 
 from filters import tables
 from filters.language import ENGLISH, USUAL, WORDS, is_face
@@ -26,6 +28,8 @@ MAX_GAP: Final = 3
 # Unusual characters at least this far apart are looked at one by one, and at most so many.
 CLOSE: Final = 4
 MAX_ALONE: Final = 4
+# More guesses than this at an unusual character are worth a look at how far a pattern around it can reach.
+FEW: Final = 2
 # So many ways to cut the pinyin of a text are tried one by one.
 MAX_WAYS: Final = 8
 
@@ -39,6 +43,10 @@ class Kind(enum.IntEnum):
     SPLIT = 3
     EMOJI = 4
     LATIN = 5
+
+
+# To look a member up in its class takes as long as several other steps.
+PLAIN, SECOND, SHAPE, SPLIT, PICTURE, LATIN = Kind
 
 
 class Step(NamedTuple):
@@ -64,7 +72,14 @@ EMOJI: Final[dict[str, str]] = {
 # Codes of the usual characters that an unusual one looks like, the nearest first.
 SHAPES: Final[dict[str, str]] = tables.pairs("shapes")
 SPLITS: Final[dict[str, str]] = tables.pairs("splits")
-_SPLIT_STARTS: Final = frozenset(parts[:size] for parts in SPLITS for size in range(2, len(parts) + 1))
+SPLIT_PIECES: Final = max(map(len, SPLITS))
+# The syllables of the whole characters, by their pieces.
+_WHOLES: Final = {
+    parts: [CODE_OF[READINGS[whole][0]] for whole in wholes if whole in READINGS]
+    for parts, wholes in SPLITS.items()
+    if not READINGS.keys().isdisjoint(wholes)
+}
+_find_splits: Final = CharwiseDoubleArrayAhoCorasick(list(_WHOLES)).find_overlapping
 PARTS: Final[dict[str, frozenset[str]]] = {char: frozenset(parts) for char, parts in tables.pairs("parts").items()}
 
 
@@ -109,24 +124,25 @@ def _edges(char: str) -> tuple[Edge, ...]:
     """What a single character may stand for."""
     found = READINGS.get(char)
     if not found:
-        return ((char, Kind.PLAIN), *((code, Kind.EMOJI) for code in EMOJI.get(char, ())))
+        return ((char, PLAIN), *((code, PICTURE) for code in EMOJI.get(char, ())))
     return (
-        (CODE_OF[found[0]], Kind.PLAIN),
-        *((CODE_OF[second], Kind.SECOND) for second in found[1:2]),
-        *((code, Kind.SHAPE) for code in SHAPES.get(char, "")),
+        (CODE_OF[found[0]], PLAIN),
+        *((CODE_OF[second], SECOND) for second in found[1:2]),
+        *((code, SHAPE) for code in SHAPES.get(char, "")),
     )
 
 
-@lru_cache(maxsize=20_000)
-def _guesses(char: str) -> tuple[str, int, frozenset[str]]:
-    """Codes that an unusual character may stand for besides its own, how many of them are second readings, and the codes as a set."""
-    found = READINGS.get(char)
-    if not found:
-        codes = EMOJI.get(char, "")
-        return codes, 0, frozenset(codes)
-    second = CODE_OF[found[1]] if len(found) > 1 else ""
-    codes = second + SHAPES.get(char, "")
-    return codes, len(second), frozenset(codes)
+def _second(char: str) -> str:
+    """The code of a character's second reading, or nothing."""
+    return "".join([CODE_OF[found] for found in READINGS.get(char, ())[1:2]])
+
+
+# Codes that an unusual character may stand for besides its own: its second reading first, then what it looks like.
+_GUESSES: Final = {
+    char: codes
+    for char in (*UNUSUAL, *EMOJI)
+    if (codes := _second(char) + SHAPES.get(char, "") if char in READINGS else EMOJI.get(char, ""))
+}
 
 
 # Characters without any of which nothing here has work to do; every astral one is among them. One range, one table: quick.
@@ -143,16 +159,17 @@ _FILLER: Final = re.compile(
 _PERHAPS_FILLER: Final = re.compile(_FILLER.pattern[:-1] + "\U00010000-\U0010ffff]")
 
 
-def marks_of(folded: str) -> list[int] | None:
-    """Positions of unusual characters; None: the text is not worth a lattice. (Pinyin makes it worth one without any.)
+def marks_of(folded: str, start: int = 0) -> list[int] | None:
+    """Positions of unusual characters, of which none is before ``start``; None: the text is not worth a lattice. (Pinyin makes it
+    worth one without any.)
 
     A character is not unusual where it makes up a word with its neighbours: 狰狞, 懵懂.
     """
     marks = []
-    for match in _odd_ones(folded):
+    for match in _odd_ones(folded, start):
         place = match.start()
         char = match.group()
-        if char in UNUSUAL:
+        if char < "\U00010000" or char in UNUSUAL:
             if not _in_word(folded, place):
                 marks.append(place)
         elif _FACE_INSIDE.match(folded, place):
@@ -196,25 +213,24 @@ def _longs(folded: str, marks: list[int]) -> dict[int, list[Long]]:
         if len(runs) == 1 and run.group() in ENGLISH:
             continue
         for start, end, code in syllables_in(run.group()):
-            out.setdefault(run.start() + start, []).append((run.start() + end, code, Kind.LATIN))
+            out.setdefault(run.start() + start, []).append((run.start() + end, code, LATIN))
     begun = 0
-    for start in [place for mark in marks for place in range(max(0, mark - CLOSE), mark + CLOSE + 1)]:
+    for mark in marks:
         # Marks are in order, and what is near two of them is looked at once.
-        if start < begun:
-            continue
-        begun = start + 1
-        if folded[start : start + 2] not in _SPLIT_STARTS:
-            continue
-        for end in range(start + 2, min(start + 4, len(folded)) + 1):
-            wholes = SPLITS.get(folded[start:end], "")
-            here = [(end, CODE_OF[READINGS[whole][0]], Kind.SPLIT) for whole in wholes if whole in READINGS]
-            if here:
-                out.setdefault(start, []).extend(here)
+        first, last = max(begun, mark - CLOSE), mark + CLOSE + SPLIT_PIECES
+        begun = mark + CLOSE + 1
+        near = folded[first:last]
+        for start, end, _ in _find_splits(near):
+            if first + start < begun:
+                here = out.setdefault(first + start, [])
+                here.extend((first + end, code, SPLIT) for code in _WHOLES[near[start:end]])
     return out
 
 
 def _alone(folded: str, marks: list[int], longest: int) -> bool:
     """Whether no term could cover two of the unusual characters, other than repetitions of one."""
+    if len(marks) == 1:
+        return True
     near = [(one, two) for one, two in pairwise(marks) if two - one < longest]
     return all(folded[one] == folded[two] for one, two in near)
 
@@ -297,13 +313,13 @@ def _pinyin(folded: str, spoken: str, patterns: Patterns) -> list[Candidate] | N
         cuts = cuts_of(run.group())
         if len(ways) * (len(cuts) + 1) > 2 * MAX_WAYS:
             return None
-        between = [Step(at, at + 1, Kind.PLAIN) for at in range(place, run.start())]
-        pieces = [[Step(run.start() + start, run.start() + end, Kind.LATIN) for start, end in cut] for cut in cuts]
+        between = [Step(at, at + 1, PLAIN) for at in range(place, run.start())]
+        pieces = [[Step(run.start() + start, run.start() + end, LATIN) for start, end in cut] for cut in cuts]
         # Or the letters are those of a term: 女fen坑.
-        pieces.append([Step(at, at + 1, Kind.PLAIN) for at in range(run.start(), run.end())])
+        pieces.append([Step(at, at + 1, PLAIN) for at in range(run.start(), run.end())])
         ways = [[*way, *between, *cut] for way in ways for cut in pieces]
         place = run.end()
-    tail = [Step(at, at + 1, Kind.PLAIN) for at in range(place, len(folded))]
+    tail = [Step(at, at + 1, PLAIN) for at in range(place, len(folded))]
     found = []
     for way in ways:
         steps = [*way, *tail]
@@ -337,39 +353,45 @@ def cuts_of(run: str) -> tuple[tuple[tuple[int, int], ...], ...]:
 
 def _one(char: str, mark: int, spoken: str, patterns: Patterns) -> list[Candidate]:
     """Candidates around a single unusual character: every reading of it that fits between its neighbours in turn, in one scan."""
-    guesses, seconds, different = _guesses(char)
-    reach = patterns.longest + MAX_GAP
-    first, last = max(0, mark - reach), min(len(spoken), mark + reach)
-    before, behind = spoken[max(0, mark - 2) : mark], spoken[mark + 1 : mark + 3]
-    if _FILLER.search(before + behind):
-        before = _FILLER.sub("", spoken[first:mark])[-2:]
-        behind = _FILLER.sub("", spoken[mark + 1 : last])[:2]
-    possible = patterns.neighbours.beside(before, behind)
-    if different.isdisjoint(possible):
-        return []
-    fitting = [number for number, code in enumerate(guesses) if code in possible]
+    guesses = _GUESSES.get(char, "")
     longest = patterns.longest - 1
-    if _PERHAPS_FILLER.search(spoken, max(first, mark - longest), mark + 1 + longest):
-        left = [place for place in range(first, mark) if not _is_filler(spoken[place])][-longest:]
-        right = [place for place in range(mark + 1, last) if not _is_filler(spoken[place])][:longest]
-    else:
-        left = list(range(max(0, mark - longest), mark))
-        right = list(range(mark + 1, min(last, mark + 1 + longest)))
-    places = [*left, mark, *right]
+    first, last = max(0, mark - longest), mark + 1 + longest
+    left, right = spoken[first:mark], spoken[mark + 1 : last]
+    places: Sequence[int] = range(first, last)
+    if _PERHAPS_FILLER.search(left + right):
+        reach = longest + MAX_GAP + 1
+        before = _no_fillers(spoken, max(0, mark - reach), mark)[-longest:]
+        behind = _no_fillers(spoken, mark + 1, min(len(spoken), mark + reach))[:longest]
+        left, right = "".join([spoken[place] for place in before]), "".join([spoken[place] for place in behind])
+        places = [*before, mark, *behind]
+    possible = patterns.neighbours.beside(left[-2:], right[:2])
+    fitting = [number for number, code in enumerate(guesses) if code in possible]
+    if not fitting:
+        return []
+    if len(fitting) > FEW:
+        # Most rows of three are in no pattern, and no pattern goes on beyond such a one: the lines to look through get short.
+        in_a_row = patterns.neighbours.in_a_row
+        if len(left) > 2 and not in_a_row(left[-3:]):
+            left, places = left[-2:], places[len(left) - 2 :]
+        if len(right) > 2 and not in_a_row(right[:3]):
+            right = right[:2]
     at = len(left)
-    codes = [spoken[place] for place in places]
-    before, behind = "".join(codes[:at]), "".join(codes[at + 1 :])
-    stride = len(places) + 1
+    seconds = len(READINGS.get(char, ())) > 1
+    stride = at + len(right) + 2
     found = []
-    for start, end, number in patterns.find("\n".join([before + guesses[which] + behind for which in fitting])):
-        line, first = divmod(start, stride)
-        last = first + end - start
-        if first <= at < last:
-            odd = Kind.SECOND if fitting[line] < seconds else Kind.SHAPE if char in READINGS else Kind.EMOJI
-            kinds = (odd if place == mark else Kind.PLAIN for place in places[first:last])
-            steps = tuple(Step(place, place + 1, kind) for place, kind in zip(places[first:last], kinds, strict=True))
+    for start, end, number in patterns.find("\n".join([left + guesses[which] + right for which in fitting])):
+        line, start = divmod(start, stride)
+        end -= line * stride
+        if start <= at < end:
+            odd = SECOND if fitting[line] < seconds else SHAPE if char in READINGS else PICTURE
+            steps = tuple([Step(place, place + 1, odd if place == mark else PLAIN) for place in places[start:end]])
             found.append(Candidate(number, steps))
     return found
+
+
+def _no_fillers(spoken: str, first: int, last: int) -> list[int]:
+    """Places from ``first`` to ``last`` where no filler is; most are syllables, which is quick to tell."""
+    return [place for place in range(first, last) if "\ue000" <= (code := spoken[place]) <= "\uf8ff" or not _is_filler(code)]
 
 
 def _step(
@@ -397,7 +419,7 @@ def _step(
         child = letters.find(code, low, high) + 1
         if not child:
             continue
-        odd = evasive or apart or kind is not Kind.PLAIN
+        odd = evasive or apart or kind is not PLAIN
         ahead: Trail = (trail, position, end, kind)
         number = values[child]
         if number >= 0 and odd:

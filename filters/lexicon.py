@@ -11,7 +11,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice, pairwise
+from itertools import chain, islice
 from typing import Final
 
 import msgspec
@@ -22,16 +22,12 @@ from filters.compiled import EVERY_RULE, HAS_LATIN, LONGEST_SOFT, Compiled, comp
 from filters.language import (
     ABBREVIATIONS,
     ENGLISH,
-    ENGLISH_WORD,
-    SURNAMES,
-    UNKNOWN_HAN,
-    UNKNOWN_LETTER,
-    WORDS,
+    rarity,
     surprise,
     surprise_within,
 )
-from filters.lattice import Kind, Step
 from filters.normalize import FOLD, GAP, NOISE, Offsets, is_han, syllables
+from filters.prices import GAP_PRICE, described, fits, price_of_name, price_of_steps
 from filters.rules import Rule, RuleSet
 from filters.shuffles import price as price_of_order
 from filters.trie import Lists, Texts, Trie
@@ -40,23 +36,11 @@ CONTEXT: Final = 3
 MAX_WEIGHED: Final = 48
 MAX_HITS: Final = 64
 MAX_SOFT: Final = 256
-# What a soft hit of each kind has to pay before its evidence counts; in eighths of a bit, like all costs.
-PRICE: Final = {Kind.PLAIN: 0, Kind.SECOND: 8, Kind.SHAPE: 16, Kind.SPLIT: 0, Kind.EMOJI: 16, Kind.LATIN: 0}
-GAP_PRICE: Final = 16
-NAME_CHAR: Final = 104
-NAME_PRICE: Final = 32
 # A price that marks initials, whose evidence is reckoned in another way.
 INITIALS: Final = -1
 LETTER_BITS: Final = 4.0
 _LETTERS: Final = re.compile(r"(?<![a-z0-9])[a-z]{2,10}(?![a-z0-9])")
 _LETTERS_BESIDE_HAN: Final = re.compile("[\u3400-\u9fff][a-z]{2,10}(?![a-z])|(?<![a-z])[a-z]{2,10}[\u3400-\u9fff]")
-WORDS_FOR: Final = {
-    Kind.SECOND: "same sound",
-    Kind.SHAPE: "look-alike",
-    Kind.SPLIT: "split character",
-    Kind.EMOJI: "emoji read aloud",
-    Kind.LATIN: "pinyin",
-}
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -179,6 +163,7 @@ class Lexicon:
         self._exact = _Of(compiled.exact)
         self._near = _Of(compiled.near)
         self._heard = _Of(compiled.heard)
+        self._cheapest = compiled.cheapest.view()
         self._begun = _Of(compiled.begun)
         self._initials = Trie(compiled.initials)
         self._initial_sizes = compiled.initial_sizes
@@ -196,16 +181,25 @@ class Lexicon:
         # One look for both: no key goes on over the end of a line.
         lines = spoken if second == spoken else f"{spoken}\n{second}"
         heard = self._find_sounds(lines.replace(GAP, ""))
-        latin = self._find_latin(folded) if HAS_LATIN(folded) else ()
+        letters = HAS_LATIN(folded)
+        latin = self._find_latin(folded) if letters else ()
         hinted = lattice.hint(folded)
         if not (written or heard or latin or hinted):
             return ()
-        plain = self._plain
-        exact = [one for one in written if one[2] < plain]
+        exact: Found = []
+        soft: Iterable[_Soft] = ()
+        if written:
+            plain = self._plain
+            exact = [one for one in written if one[2] < plain]
+            soft = self._shuffled(folded, written)
         if latin:
-            exact = sorted([*exact, *((start, end, plain + number) for start, end, number in latin)], key=_place)
-        soft = list(islice(self._candidates(folded, spoken, written, heard, hinted is not None), MAX_SOFT))
-        return self._judge(text, folded, exact, soft) if exact or soft else ()
+            exact = sorted([*exact, *((start, end, self._plain + number) for start, end, number in latin)], key=_place)
+        if heard:
+            soft = chain(self._sound_candidates(folded, spoken, heard), soft)
+        if hinted:
+            soft = chain(soft, self._marked(folded, spoken, hinted.start(), marks_only=letters is None))
+        found = list(islice(soft, MAX_SOFT))
+        return self._judge(text, folded, exact, found) if exact or found else ()
 
     def _judge(self, text: str, folded: str, exact: Found, soft: list[_Soft]) -> tuple[Hit, ...]:
         offsets = _Places(text, folded)
@@ -275,32 +269,25 @@ class Lexicon:
     # -----------------------------------------------------------------------------------------------------------------
     # Soft
 
-    def _candidates(self, folded: str, spoken: str, written: Found, heard: Found, hinted: bool) -> Iterator[_Soft]:
-        """``heard`` was found in the syllables ``spoken`` without their gaps, and behind them in the second ones."""
-        if heard:
-            yield from self._sound_candidates(folded, spoken, heard)
-        for start, end, number in written:
-            near = self._near[number]
-            if near:
-                yield from self._shuffled(folded, start, end, near)
-        if hinted:
-            marks = lattice.marks_of(folded)
-            if marks is not None:
-                yield from self._lattice_candidates(folded, spoken, marks)
-            if self._initial_sizes and _LETTERS_BESIDE_HAN.search(folded):
-                yield from self._initial_candidates(folded)
-
     def _sound_candidates(self, folded: str, spoken: str, found: Found) -> Iterator[_Soft]:
-        places = [place for place, code in enumerate(spoken) if code != GAP]
+        """``found`` in the syllables ``spoken`` without their gaps, or behind them in the second ones."""
+        places = [place for place, code in enumerate(spoken) if code != GAP] if GAP in spoken else range(len(spoken))
         need = self._settings.sound
         size = len(places)
+        seen: set[tuple[int, int]] = set()
         for start, end, number in found:
             if start > size:
                 start, end = start - size - 1, end - size - 1  # found in the second line
+            if (start, number) in seen:
+                continue
+            seen.add((start, number))
             first, last = places[start], places[end - 1] + 1
-            gaps = last - first - (end - start)
             piece = folded[first:last]
             spare = surprise(piece) - 8 * need
+            if spare < self._cheapest[number]:
+                continue
+            gaps = last - first - (end - start)
+            rare = rarity(piece)
             for term in self._heard[number]:
                 if spare < self._costs[term]:
                     continue
@@ -310,38 +297,47 @@ class Lexicon:
                 if gaps and "".join(char for char in piece if char not in NOISE) == spelled:
                     yield _Soft(term, first, last, GAP_PRICE, need, "skeleton", "separated")
                 else:
-                    price = (GAP_PRICE if gaps else 0) + _rarity(piece) + _name(folded, first, spelled)
+                    price = (GAP_PRICE if gaps else 0) + rare + price_of_name(folded, first, spelled)
                     yield _Soft(term, first, last, price, need, "phonetic", "same sound")
 
-    def _shuffled(self, folded: str, start: int, end: int, near: Iterable[int]) -> Iterator[_Soft]:
-        """Where the neighbours at ``start`` to ``end`` stand among all the characters of one of the terms ``near``."""
-        for term in near:
-            spelled = self._folded[term]
-            size = len(spelled)
-            around = folded[max(0, end - size) : start + size]
-            if not all(map(around.__contains__, spelled)):
-                continue
-            letters = sorted(spelled)
-            for first in range(max(0, end - size), min(start, len(folded) - size) + 1):
-                piece = folded[first : first + size]
-                if piece != spelled and sorted(piece) == letters:
-                    yield _Soft(term, first, first + size, price_of_order(size), self._settings.shuffle, "skeleton", "shuffled")
+    def _shuffled(self, folded: str, written: Found) -> Iterator[_Soft]:
+        """Where neighbours that were found stand among all the characters of one of their terms."""
+        for start, end, number in written:
+            for term in self._near[number]:
+                spelled = self._folded[term]
+                size = len(spelled)
+                around = folded[max(0, end - size) : start + size]
+                if not all(map(around.__contains__, spelled)):
+                    continue
+                letters = sorted(spelled)
+                for first in range(max(0, end - size), min(start, len(folded) - size) + 1):
+                    piece = folded[first : first + size]
+                    if piece != spelled and sorted(piece) == letters:
+                        need, price = self._settings.shuffle, price_of_order(size)
+                        yield _Soft(term, first, first + size, price, need, "skeleton", "shuffled")
+
+    def _marked(self, folded: str, spoken: str, start: int, *, marks_only: bool) -> Iterator[_Soft]:
+        """Candidates of a text whose first letter or unusual character is at ``start``; ``marks_only``: it has no letter."""
+        marks = lattice.marks_of(folded, start)
+        if marks is not None:
+            yield from self._lattice_candidates(folded, spoken, marks)
+        if not marks_only and self._initial_sizes and _LETTERS_BESIDE_HAN.search(folded):
+            yield from self._initial_candidates(folded)
 
     def _lattice_candidates(self, folded: str, spoken: str, marks: list[int]) -> Iterator[_Soft]:
         need = self._settings.lattice
-        for candidate in lattice.search(folded, spoken, marks, self._patterns):
-            steps = candidate.steps
+        for number, steps in lattice.search(folded, spoken, marks, self._patterns):
             start, end = steps[0].start, steps[-1].end
-            gap = any(one.end != two.start for one, two in pairwise(steps))
-            for term in self._heard[candidate.number]:
-                spelled = [char for char in self._folded[term] if char not in NOISE]
-                if not _fits(folded, steps, spelled):
+            spare = surprise(folded[start:end]) - 8 * need
+            if spare < self._cheapest[number]:
+                continue
+            for term in self._heard[number]:
+                spelled = self._folded[term]
+                if spare < self._costs[term] or not fits(folded, steps, spelled):
                     continue
-                price = sum(PRICE[step.kind] for step in steps) + (GAP_PRICE if gap else 0) + _name(folded, start, spelled[0])
-                kinds = sorted({step.kind for step in steps if step.kind})
-                view = "skeleton" if all(kind in (Kind.SHAPE, Kind.SPLIT) for kind in kinds) else "phonetic"
-                detail = ", ".join([*(WORDS_FOR[kind] for kind in kinds), *(["separated"] if gap else [])])
-                yield _Soft(term, start, end, price + _english(folded, start, end), need, view, detail)
+                price = price_of_steps(folded, steps) + price_of_name(folded, start, spelled)
+                view, detail = described(steps)
+                yield _Soft(term, start, end, price, need, view, detail)
 
     def _initial_candidates(self, folded: str) -> Iterator[_Soft]:
         """Runs of letters that are, from end to end, initials of one term or of several."""
@@ -406,36 +402,6 @@ class Lexicon:
 
 def _beside_han(folded: str, start: int, end: int) -> bool:
     return (start > 0 and is_han(folded[start - 1])) or (end < len(folded) and is_han(folded[end]))
-
-
-def _fits(folded: str, steps: tuple[Step, ...], spelled: list[str]) -> bool:
-    """Whether each piece stands for the very character of the term, where its kind tells that."""
-    if len(steps) != len(spelled):
-        return False
-    for step, char in zip(steps, spelled, strict=True):
-        if step.kind is Kind.SPLIT and char not in lattice.SPLITS[folded[step.start : step.end]]:
-            return False
-        if step.kind is Kind.SHAPE and not lattice.alike(folded[step.start], char):
-            return False
-    return True
-
-
-def _rarity(piece: str) -> int:
-    """What the surprise of uncommon characters goes beyond what an ordinary name would show."""
-    return sum(max(0, WORDS.get(char, UNKNOWN_HAN) - NAME_CHAR) for char in piece if is_han(char))
-
-
-def _name(folded: str, start: int, term: str) -> int:
-    """What it costs that the piece begins with a surname, or follows one, that the term has not."""
-    if folded[start] in SURNAMES and folded[start] != term[0]:
-        return NAME_PRICE
-    return NAME_PRICE // 2 if start and folded[start - 1] in SURNAMES else 0
-
-
-def _english(folded: str, start: int, end: int) -> int:
-    """What English words within the piece cost less than the unknown letters that the weighing counts."""
-    words = [run for run in lattice.LETTERS.findall(folded[start:end]) if run in ENGLISH]
-    return sum(max(0, UNKNOWN_LETTER * len(word) - ENGLISH_WORD) for word in words)
 
 
 def _joined(one: str, two: str) -> bool:

@@ -14,8 +14,6 @@ from typing import Final
 
 import msgspec
 
-# Ranges remembered: more than there are syllables, for each kind of neighbour.
-MAX_RANGES: Final = 8_192
 _BYTES: Final = {"H": 2, "I": 4, "i": 4, "Q": 8}
 
 
@@ -155,82 +153,97 @@ class Trie:
 class Around(msgspec.Struct, frozen=True):
     """Which letters stand beside which in the keys of a trie, as :func:`around` makes it; see :class:`Neighbours`."""
 
-    places: Numbers
     starts: Numbers
     letters: str
 
 
-def around(keys: Iterable[str]) -> Around:
+def around(keys: Sequence[str]) -> Around:
     """Of three letters in a row, each by the other two; of keys that have only two, each by the other."""
+    mask = _mask(sum(map(len, keys)))
     found: dict[int, set[str]] = {}
     for key in keys:
         if len(key) == 2:
-            found.setdefault(_place(3, key[1]), set()).add(key[0])
-            found.setdefault(_place(4, key[0]), set()).add(key[1])
+            found.setdefault(_place(0, mask, key[1]), set()).add(key[0])
+            found.setdefault(_place(2, mask, key[0]), set()).add(key[1])
         for start in range(len(key) - 2):
             one, two, three = key[start], key[start + 1], key[start + 2]
-            found.setdefault(_place(0, two, three), set()).add(one)
-            found.setdefault(_place(1, one, three), set()).add(two)
-            found.setdefault(_place(2, one, two), set()).add(three)
-    places = sorted(found)
-    letters = ["".join(sorted(found[place])) for place in places]
-    starts = array("I", [0])
-    for some in letters:
-        starts.append(starts[-1] + len(some))
-    return Around(Numbers.of("Q", places), Numbers("I", starts.tobytes()), "".join(letters))
+            found.setdefault(_place(0, mask, two, three), set()).add(one)
+            found.setdefault(_place(1, mask, one, three), set()).add(two)
+            found.setdefault(_place(2, mask, one, two), set()).add(three)
+    letters = []
+    starts = array("I")
+    total = before = 0
+    for place in sorted(found):
+        # Places where nothing stands begin and end where the next one begins.
+        starts.extend([total] * (place - before))
+        before = place
+        letters.append("".join(sorted(found[place])))
+        starts.append(total)
+        before = place + 1
+        total += len(letters[-1])
+    starts.extend([total] * (_TABLES * (mask + 1) + 1 - before))
+    return Around(Numbers("I", starts.tobytes()), "".join(letters))
 
 
-def _place(which: int, one: str, two: str = "\0") -> int:
-    return which << 42 | ord(one) << 21 | ord(two)
+# Enough for each two of 512 syllables to have a place of their own.
+_ALL: Final = (1 << 18) - 1
+_TABLES: Final = 3
+
+
+def _mask(letters: int) -> int:
+    """The highest number of a place in each table, for keys of so many letters together."""
+    return min(_ALL, (1 << max(9, letters.bit_length() + 1)) - 1)
+
+
+def _place(which: int, mask: int, one: str, two: str = "\0") -> int:
+    """Where the letters beside two others are, in table ``which``. Other pairs may have the same place, which then names the letters
+    of both: what asks only wants to know where a closer look is worth while."""
+    pair = (ord(one) << 9) + ord(two)
+    return which * (mask + 1) + ((pair ^ pair >> 9) & mask)
 
 
 class Neighbours:
-    """Letters by what stands beside them, over an :class:`Around`."""
+    """Letters by what stands beside them, over an :class:`Around`. It may name some that stand elsewhere, and leaves none out."""
 
-    __slots__ = ("_letters", "_places", "_ranges", "_starts")
+    __slots__ = ("_letters", "_mask", "_starts")
 
     def __init__(self, found: Around) -> None:
-        self._places = found.places.view()
         self._starts = found.starts.view()
+        self._mask = len(found.starts) // _TABLES - 1
         self._letters = found.letters
-        # Where the places of a first letter begin and end, of those asked for.
-        self._ranges: dict[int, tuple[int, int]] = {}
 
     def beside(self, before: str, behind: str) -> str:
         """The letters that can stand between the letters ``before`` and ``behind`` them (at most two of each count), in any key."""
-        found = []
-        if len(behind) > 1:
-            found.append(self._at(_place(0, behind[0], behind[1])))
-        if before and behind:
-            found.append(self._at(_place(1, before[-1], behind[0])))
-        if len(before) > 1:
-            found.append(self._at(_place(2, before[-2], before[-1])))
-        if behind:
-            found.append(self._at(_place(3, behind[0])))
-        if before:
-            found.append(self._at(_place(4, before[-1])))
-        return "".join(found)
+        starts, letters, mask = self._starts, self._letters, self._mask
+        one, two = map(ord, f"\0\0{before}"[-2:])
+        three, four = map(ord, f"{behind}\0\0"[:2])
+        two_on, three_on, third = two << 9, three << 9, 2 * mask + 2
+        # As _place reckons; what a missing letter brings up is only more than there is.
+        first = (three_on ^ three) & mask
+        second = ((pair := three_on + four) ^ pair >> 9) & mask
+        middle = ((pair := two_on + three) ^ pair >> 9) & mask | mask + 1
+        last = third + (((pair := (one << 9) + two) ^ pair >> 9) & mask)
+        alone = third + ((two_on ^ two) & mask)
+        return "".join(
+            [
+                letters[starts[first] : starts[first + 1]],
+                letters[starts[second] : starts[second + 1]],
+                letters[starts[middle] : starts[middle + 1]],
+                letters[starts[last] : starts[last + 1]],
+                letters[starts[alone] : starts[alone + 1]],
+            ]
+        )
 
     def follows(self, one: str, two: str, three: str) -> bool:
-        """Whether some key has the three letters in a row, or is the first two."""
-        return three in self._at(_place(2, one, two)) or two in self._at(_place(4, one))
+        """Whether some key has the three letters in a row, or is the first two; at times true where none has."""
+        return three in self._at(_place(2, self._mask, one, two)) or two in self._at(_place(2, self._mask, one))
+
+    def in_a_row(self, three: str) -> bool:
+        """Whether some key has three letters in a row; at times true where none has."""
+        return three[2] in self._at(_place(2, self._mask, three[0], three[1]))
 
     def _at(self, place: int) -> str:
-        low, high = self._ranges.get(place >> 21) or self._range(place >> 21)
-        if low == high:
-            return ""
-        number = bisect_left(self._places, place, low, high)
-        if number == high or self._places[number] != place:
-            return ""
-        return self._letters[self._starts[number] : self._starts[number + 1]]
-
-    def _range(self, first: int) -> tuple[int, int]:
-        low = bisect_left(self._places, first << 21)
-        found = low, bisect_left(self._places, (first + 1) << 21, low)
-        if len(self._ranges) >= MAX_RANGES:
-            self._ranges.clear()
-        self._ranges[first] = found
-        return found
+        return self._letters[self._starts[place] : self._starts[place + 1]]
 
 
 def numbered(keys: Iterable[str], found: Mapping[str, Sequence[int]]) -> Lists:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filters.trie import MAX_RANGES, Around, Lists, Neighbours, Numbers, Packed, Texts, Trie, around, branches, numbered
+from filters.trie import Lists, Neighbours, Numbers, Packed, Texts, Trie, around, branches, numbered
 
 KEYS = st.sets(st.text(st.sampled_from("abc\ue000\U0010ffff"), min_size=1, max_size=5), max_size=30).map(sorted)
 
@@ -33,8 +35,11 @@ def test_neighbours(keys: list[str], data: st.DataObject) -> None:
         place = len(before)
         near = {line[start : start + 3] for start in range(place - 2, place + 1) if start >= 0 and len(line) >= start + 3}
         pairs = {line[start : start + 2] for start in (place - 1, place) if start >= 0 and len(line) >= start + 2}
-        assert (letter in neighbours.beside(before, behind)) is bool(near & threes or pairs & twos)
-        assert neighbours.follows("a", "b", letter) is ("ab" + letter in threes or "ab" in twos)
+        if near & threes or pairs & twos:
+            assert letter in neighbours.beside(before, behind)
+        if "ab" + letter in threes or "ab" in twos:
+            assert neighbours.follows("a", "b", letter)
+        assert neighbours.in_a_row("ab" + letter) or "ab" + letter not in threes
 
 
 def test_texts() -> None:
@@ -62,16 +67,25 @@ def test_numbers_have_a_size() -> None:
 
 
 def test_nothing_stands_beside_nothing() -> None:
-    """Without keys there are no neighbours."""
-    empty = Around(Numbers.of("Q", []), Numbers.of("I", [0]), "")
-    assert Neighbours(empty).beside("ab", "cd") == ""
+    """Without keys there are no neighbours, and no pair has any."""
+    empty = Neighbours(around([]))
+    assert empty.beside("ab", "cd") == ""
+    assert not empty.in_a_row("abc")
 
 
-def test_remembered_ranges_are_bounded() -> None:
-    """However many letters are asked for, so many ranges are remembered at most, and the answers stay right."""
-    neighbours = Neighbours(around(["abc", "ab"]))
-    for number in range(MAX_RANGES + 10):
-        assert neighbours.beside("", chr(0x4E00 + number)) == ""
-        assert len(neighbours._ranges) <= MAX_RANGES
-    assert set(neighbours.beside("ab", "")) == {"c"}
-    assert set(neighbours.beside("a", "")) == {"b"}
+def test_syllables_have_places_of_their_own() -> None:
+    """Among syllables, of which there are few hundred, and as many keys as there may be, hardly any letter is named in vain."""
+    syllables = [chr(0xE000 + number) for number in range(415)]
+    rng = random.Random(1)
+    keys = sorted({"".join(rng.choices(syllables, k=3)) for _ in range(70_000)})
+    neighbours = Neighbours(around(keys))
+    threes = set(keys)
+    wrong = sum(
+        neighbours.in_a_row(row) for row in ("".join(rng.choices(syllables, k=3)) for _ in range(2_000)) if row not in threes
+    )
+    assert wrong < 10
+    for key in keys[::500]:
+        one, two, three = list(key)
+        assert one in neighbours.beside("", two + three)
+        assert two in neighbours.beside(one, three)
+        assert three in neighbours.beside(one + two, "")

@@ -54,7 +54,8 @@ def test_tables_are_made_from_the_archives(sources: Path, tmp_path: Path) -> Non
     assert "其实\t" in made["words"]
     assert "黑" in dict(line.split("\t") for line in made["parts"].splitlines())["嘿"]
     shipped = {path.name for path in Path(tables.__file__).parent.glob("*.tsv.xz")}
-    assert {path.name for path in folder.iterdir()} == shipped
+    # The last table is made of these (filters.tables.shapes).
+    assert {path.name for path in folder.iterdir()} == shipped - {"shapes.tsv.xz"}
 
 
 def test_shipped_fold_is_what_the_script_makes() -> None:
