@@ -17,6 +17,7 @@ _PARTS: Final[dict[str, Parameter]] = {
     "provider": in_path("provider"),
     "name": in_path("name"),
     "account": in_path("account"),
+    "item": in_path("item"),
 }
 
 
@@ -126,4 +127,25 @@ PAGES: Final[tuple[Operation, ...]] = (
     _staff("GET", "/staff/members", "Members of the staff."),
     _staff("POST", "/staff/members", "Change a member."),
     _staff("GET", "/staff/log", "Who looked at or did what."),
+    _staff("GET", "/staff/queue", "A queue: what waits, in its order."),
+    _staff("POST", "/staff/queue/next", "Claim the next item."),
+    _staff("POST", "/staff/queue/undo", "Take one's last decision back."),
+    _staff("POST", "/staff/queue/release", "Give claimed items back."),
+    _staff("GET", "/staff/queue/{item}", "One item, with all that is needed to decide it."),
+    _staff("POST", "/staff/queue/{item}", "Decide it."),
+    _staff("POST", "/staff/queue/{item}/claim", "Claim it."),
+    _staff("POST", "/staff/desk/next", "More items, claimed, for the script.", _JSON),
+    _staff("POST", "/staff/desk/decide", "A decision by a key.", _JSON),
+    _staff("POST", "/staff/desk/undo", "Take decisions back.", _JSON),
+    _staff("POST", "/staff/desk/keep", "Renew leases.", _JSON),
+    _staff("GET", "/staff/desk/events", "Live counts of the queues.", "text/event-stream"),
+    _staff("GET", "/staff/patrol", "What is public, as it comes."),
+    _staff("GET", "/staff/patrol/search", "Search for comments."),
+    _staff("GET", "/staff/patrol/stream", "What becomes public, each second.", "text/event-stream"),
+    _staff("POST", "/staff/patrol/act", "Remove a comment, or mute its author."),
+    _staff("POST", "/staff/patrol/act.json", "The same, for the script.", _JSON),
+    _staff("POST", "/staff/patrol/undo", "Take one's last act back."),
+    _staff("POST", "/staff/patrol/undo.json", "The same, for the script.", _JSON),
+    _staff("GET", "/staff/figures", "Figures of the desk."),
+    _staff("GET", "/staff/figures.json", "The same as data.", _JSON),
 )  # fmt: skip

@@ -6,8 +6,26 @@ from typing import Final
 
 from starlette.routing import BaseRoute
 
-from server.http import staff_desk, staff_public, staff_sign_in
+from server.http import (
+    staff_desk,
+    staff_figures,
+    staff_live,
+    staff_patrol,
+    staff_public,
+    staff_queue,
+    staff_queue_api,
+    staff_sign_in,
+)
 from server.http.staff_door import Rule, route
 
-RULES: Final[tuple[Rule, ...]] = (*staff_sign_in.RULES, *staff_desk.RULES, *staff_public.RULES)
+RULES: Final[tuple[Rule, ...]] = (
+    *staff_sign_in.RULES,
+    *staff_desk.RULES,
+    *staff_public.RULES,
+    *staff_queue_api.RULES,
+    *staff_live.RULES,
+    *staff_queue.RULES,
+    *staff_patrol.RULES,
+    *staff_figures.RULES,
+)
 routes: Final[list[BaseRoute]] = [route(rule) for rule in RULES]

@@ -176,6 +176,15 @@ async def leave(request: Request) -> RedirectResponse:
     return response
 
 
+def fragment(request: Request, template: str, **context: Any) -> str:
+    """A part of a page of work, for its script: the context is that of :func:`page`, as far as it is the same for all parts."""
+    found = acting(request)
+    return views(request).fragment(
+        request, template, form_token=form_token(request, found.who).token, me=found.member,
+        may=lambda action: found.member.role_for(action) is not None, **_words(request), **context,
+    )  # fmt: skip
+
+
 def _words(request: Request) -> dict[str, Any]:
     """What templates put codes and times into words with."""
     zone = zoneinfo.ZoneInfo(services(request).settings.time_zone)

@@ -25,7 +25,8 @@ _RIGHT: Final = 10
 _TOP: Final = 12
 _BOTTOM: Final = 34
 _TICKS: Final = 4
-_LABELS: Final = 7
+_LABELS: Final = 6
+_ROW: Final = 44
 
 
 class Series(NamedTuple):
@@ -66,6 +67,26 @@ def bars(title: str, description: str, labels: Sequence[str], series: Sequence[S
     return _figure(title, description, parts, series if len(series) > 1 else ())
 
 
+def rows(title: str, description: str, labels: Sequence[str], series: Sequence[Series]) -> Markup:
+    """Bars that lie, one below the other, each with its label above it and its sum at its end: for labels that are long."""
+    _check(labels, series)
+    sums = [sum(each.values[at] or 0 for each in series) for at in range(len(labels))]
+    most = max(sums, default=0) or 1
+    parts = []
+    for at, label in enumerate(labels):
+        y, left = at * _ROW + _TOP, 0.0
+        parts.append(f'<text class="name" x="0" y="{y + 10}">{escape(label)}</text>')
+        for number, each in enumerate(series):
+            wide = (each.values[at] or 0) / most * (_WIDTH - _LEFT)
+            if wide > 0:
+                parts.append(
+                    f'<rect class="s{number}" x="{left:.1f}" y="{y + 17}" width="{max(1.0, wide - 0.8):.1f}" height="12" rx="2"/>'
+                )
+                left += wide
+        parts.append(f'<text class="end" x="{left + 6:.1f}" y="{y + 23}" dy="0.32em">{sums[at]:,g}</text>')
+    return _figure(title, description, parts, series if len(series) > 1 else (), max(_ROW, len(labels) * _ROW) + _TOP)
+
+
 def lines(title: str, description: str, labels: Sequence[str], series: Sequence[Series]) -> Markup:
     """A line for each series over the labels, which are evenly apart; with a legend when there are several."""
     _check(labels, series)
@@ -81,7 +102,7 @@ def lines(title: str, description: str, labels: Sequence[str], series: Sequence[
                 path.append(f"{pen}{_LEFT + at * step:.1f} {_y(value, top):.1f}")
                 pen = "L"
         parts.append(f'<path class="line s{number}" d="{"".join(path)}"/>')
-    parts.append(_labels(labels, lambda at: _LEFT + at * step))
+    parts.append(_labels(labels, lambda at: _LEFT + at * step, edge=True))
     return _figure(title, description, parts, series if len(series) > 1 else ())
 
 
@@ -152,25 +173,27 @@ def _grid(top: float) -> str:
     return "".join(found)
 
 
-def _labels(labels: Sequence[str], x: Callable[[int], float]) -> str:
-    """As many as there is room for, evenly apart, the last one among them."""
+def _labels(labels: Sequence[str], x: Callable[[int], float], *, edge: bool = False) -> str:
+    """As many as there is room for, evenly apart, the last one among them; ``edge``: that one stands at the edge."""
     every = max(1, math.ceil(len(labels) / _LABELS))
     shown = [at for at in range(len(labels)) if (len(labels) - 1 - at) % every == 0]
     y = _HEIGHT - _BOTTOM + 18
     return "".join(
-        f'<text class="{"label last" if at == len(labels) - 1 and len(labels) > 1 else "label"}" x="{x(at):.1f}" y="{y}">'
+        f'<text class="{"label last" if edge and at == len(labels) - 1 else "label"}" x="{x(at):.1f}" y="{y}">'
         f"{escape(labels[at])}</text>"
         for at in shown
     )
 
 
-def _figure(title: str, description: str, parts: Sequence[str], legend: Sequence[Series]) -> Markup:
+def _figure(
+    title: str, description: str, parts: Sequence[str], legend: Sequence[Series], height: int = _HEIGHT
+) -> Markup:  # fmt: skip
     id_ = f"p{zlib.crc32(title.encode()):08x}"
     keys = "".join(f'<li><span class="key s{place}"></span>{escape(each.name)}</li>' for place, each in enumerate(legend))
     below = f'<ul class="legend">{keys}</ul>' if keys else ""
     # All that comes from outside is escaped where it is put in.
     return Markup(  # noqa: S704
-        f'<figure class="plot"><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-labelledby="{id_}t {id_}d">'
+        f'<figure class="plot"><svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-labelledby="{id_}t {id_}d">'
         f'<title id="{id_}t">{escape(title)}</title><desc id="{id_}d">{escape(description)}</desc>'
         f"{''.join(parts)}</svg>{below}</figure>"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -55,6 +56,7 @@ class Views:
         self._environments: dict[str, Environment] = {}
         self._messages: dict[str, dict[str, str]] = {}
         self._ways: dict[str, dict[str, tuple[str, str]]] = {}
+        self._gettext: dict[str, Callable[[str], str]] = {}
         for language, translations in load_translations().items():
             environment = make_environment()
             environment.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
@@ -64,6 +66,7 @@ class Views:
             for path in TEMPLATES_DIR.glob("*.html"):
                 environment.get_template(path.name)
             self._environments[language] = environment
+            self._gettext[language] = translations.gettext
             self._messages[language] = script_messages(translations.gettext)
             self._ways[language] = script_ways(translations.gettext)
 
@@ -100,6 +103,15 @@ class Views:
             secure = request.url.scheme == "https"
             response.set_cookie(LANGUAGE_COOKIE, language, max_age=_COOKIE_AGE_S, samesite="lax", secure=secure, httponly=True)
         return response
+
+    def translate(self, request: Request) -> Callable[[str], str]:
+        """What puts a message of ours into the language of the answer."""
+        return self._gettext[self.language(request)]
+
+    def fragment(self, request: Request, template: str, **context: Any) -> str:
+        """Render a part of a page, for the page's script to put in."""
+        found = self._environments[self.language(request)].get_template(template)
+        return found.render(path=request.url.path, query=_query(request), **context)
 
     def refusal(self, request: Request, refusal: Refusal) -> HTMLResponse:
         """A page that says why a request could not be served, and what to do."""

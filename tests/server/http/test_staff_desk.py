@@ -69,8 +69,8 @@ async def test_every_page_of_the_table_can_be_opened(desk: Desk) -> None:
     """By who has all roles; in both languages."""
     await desk.enter("boss", "operator", "compliance", "privacy", "admin")
     for rule in RULES:
-        if rule.method == "GET" and rule.path != "/staff/enrol":
-            path = rule.path.replace("{account}", "a-1")
+        path = rule.path.replace("{account}", "a-1")
+        if rule.method == "GET" and "{" not in path and not path.endswith(("/enrol", "/events", "/stream")):
             for language in ("zh-CN", "en"):
                 assert (await desk.get(f"{path}?lang={language}")).status_code == 200, path
 

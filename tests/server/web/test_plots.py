@@ -7,11 +7,13 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from server.web.plots import Series, Tie, bars, brief, graph, lines, nice_top
+from server.web.plots import Series, Tie, bars, brief, graph, lines, nice_top, rows
 
 PLOTS = {
     "bars": bars("t<", "d&", ["a<", "b", "c"], [Series("x<", [1, 0, 3]), Series("y", [2, 5, None])]),
     "lines": lines("t<", "d&", ["a<", "b", "c", "d"], [Series("x<", [1, None, 3, 4]), Series("y", [0, 0, 0, 0])]),
+    "rows": rows("t<", "d&", ["a<", "b"], [Series("x<", [1, 0]), Series("y", [3, None])]),
+    "no rows": rows("t<", "d&", [], []),
     "graph": graph("t<", "d&", [["a<", "b"], ["c"]], [Tie(0, 1, 0.2), Tie(0, 2)]),
     "nothing": bars("t<", "d&", [], []),
     "no groups": graph("t<", "d&", [], []),
@@ -42,6 +44,16 @@ def test_bars_stand_upon_one_another() -> None:
     assert second == pytest.approx(2 * first, abs=2)
 
 
+def test_lying_bars_have_their_sum_at_their_end() -> None:
+    """The longest fills the width; the parts of one lie behind one another."""
+    assert re.findall(r'class="end"[^>]*>([^<]+)<', PLOTS["rows"]) == ["4", "0"]
+    (first, x), (second, _) = (
+        (float(w), float(x)) for x, w in re.findall(r'<rect[^>]* x="([\d.]+)"[^>]* width="([\d.]+)"', PLOTS["rows"])
+    )
+    assert second == pytest.approx(3 * first, abs=2)
+    assert x == 0
+
+
 def test_a_line_is_interrupted_where_nothing_is_known() -> None:
     """A gap is no zero."""
     paths = re.findall(r'class="line s0" d="([^"]+)"', PLOTS["lines"])
@@ -59,7 +71,7 @@ def test_labels_are_as_many_as_there_is_room_for() -> None:
     """Evenly apart, with the last one."""
     labels = [str(number) for number in range(24)]
     shown = re.findall(r'class="label[^"]*"[^>]*>(\d+)<', lines("t", "d", labels, [Series("x", [0.0] * 24)]))
-    assert len(shown) <= 7
+    assert len(shown) <= 6
     assert shown[-1] == "23"
 
 
