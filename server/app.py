@@ -41,6 +41,7 @@ from server.http import (
     account_api,
     account_privacy,
     account_sign_in,
+    account_statements,
     api,
     demo,
     errors,
@@ -49,8 +50,10 @@ from server.http import (
     operator,
     pages,
     public_accounts,
+    signing_key,
     staff,
     stream,
+    transparency,
 )
 from server.http.edge import http_class
 from server.logs import configure
@@ -353,7 +356,9 @@ def web_app(site: Site) -> Starlette:
     """The HTTP routes over the services."""
     routes = [
         *health.routes, *openapi.routes, *api.routes, *stream.routes, *operator.routes, *demo.routes, *account_sign_in.routes,
-        *account_agreement.routes, *account.routes, *account_privacy.routes, *account_api.routes, *public_accounts.routes,
+        *account_agreement.routes, *account.routes, *account_statements.routes, *account_privacy.routes, *account_api.routes,
+        *public_accounts.routes, *transparency.routes,
+        *signing_key.routes,
         *staff.routes, *pages.routes,
     ]  # fmt: skip
     app = Starlette(routes=routes, exception_handlers=errors.handlers, middleware=errors.middleware)

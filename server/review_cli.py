@@ -5,12 +5,22 @@ from __future__ import annotations
 from typing import Any, get_args
 
 import click
+import orjson
 
-from server.accounts_cli import as_json_option, basis_option, fill, show_rows, when
+from server.accounts_cli import Day, as_json_option, basis_option, fill, show_rows, when
 from server.cli import run, with_settings
 from server.moderation.deciding import Verdict
 from server.moderation.queue import QUEUES
-from server.review_operations import DecideItem, ListQueue, QueueStats, ReverseDecision, ReviewRequest
+from server.moderation.records import WHATS, Query
+from server.review_operations import (
+    DecideItem,
+    ListQueue,
+    ListRecords,
+    QueueStats,
+    ReverseDecision,
+    ReviewRequest,
+    ShowFigures,
+)
 from server.settings import Settings
 
 
@@ -79,4 +89,34 @@ def stats(as_json: bool, settings: Settings) -> None:
     ))  # fmt: skip
 
 
-COMMANDS = (review,)
+@click.command("records")
+@click.option("--what", type=click.Choice(WHATS), default="", help="Only decisions of this kind.")
+@click.option("--code", default="", help="Only with this reason code, or with codes of this family (a letter).")
+@click.option("--by", "actor", default="", help="Only by staff:NAME, an account, or system.")
+@click.option("--room", default="", help="Only in this room.")
+@click.option("--seq", type=click.IntRange(min=0), default=0, help="Only about this comment.")
+@click.option("--account", default="", help="Only about this account.")
+@click.option("--since", "since_ms", type=Day(), default=0, help="From this day, like 2026-11-01 (UTC).")
+@click.option("--until", "until_ms", type=Day(), default=0, help="To before this day.")
+@click.option("--before", type=click.IntRange(min=0), default=0, help="Only decisions with smaller numbers.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
+@as_json_option
+@with_settings()
+def list_records(as_json: bool, settings: Settings, **query: Any) -> None:
+    """List decisions, newest first: number, time, what, code, room and comment, by whom, basis."""
+    rows = _ask(settings, ListRecords(query=Query(**query)))
+    show_rows(rows, as_json, lambda row: (
+        f"{row['id']}\t{when(row['at_ms'])}\t{row['what']}\t{row['code']}\t{row['room'] or '-'} {row['seq'] or '-'}\t{row['actor']} "
+        f"({row['role']})\t{row['basis']}"
+    ))  # fmt: skip
+
+
+@click.command("transparency")
+@click.argument("month")
+@with_settings()
+def transparency(month: str, settings: Settings) -> None:
+    """Print the public figures of MONTH (such as 2026-11) as JSON."""
+    click.echo(orjson.dumps(_ask(settings, ShowFigures(month=month)), option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode())
+
+
+COMMANDS = (review, list_records, transparency)

@@ -12,10 +12,12 @@ import msgspec
 from msgspec import Meta
 
 from server.errors import Refusal
-from server.moderation import deciding, queue
+from server.moderation import deciding, queue, records
+from server.moderation.book import Transaction
 from server.moderation.deciding import Verdict
 from server.moderation.moderation import Moderation
 from server.moderation.queue import Filters, Item, Queue
+from server.moderation.records import Query
 
 ROLE: Final = "operator"
 LIST_MAX: Final = 1000
@@ -57,7 +59,19 @@ class QueueStats(_Request, frozen=True, kw_only=True, tag="review.stats"):
     """How each queue stands."""
 
 
-ReviewRequest = ListQueue | DecideItem | ReverseDecision | QueueStats
+class ListRecords(_Request, frozen=True, kw_only=True, tag="review.records"):
+    """The decision log, newest first; fields as in :class:`server.moderation.records.Query`."""
+
+    query: Query = Query()
+
+
+class ShowFigures(_Request, frozen=True, kw_only=True, tag="review.figures"):
+    """The public figures of a month, such as 2026-11."""
+
+    month: str
+
+
+ReviewRequest = ListQueue | DecideItem | ReverseDecision | QueueStats | ListRecords | ShowFigures
 
 
 class ReviewOperations(Protocol):
@@ -76,6 +90,10 @@ class LocalReviewOperations:
 
     async def review(self, request: ReviewRequest) -> Any:
         desk = self._moderation
+        if isinstance(request, ListRecords):
+            return await desk.write(lambda tx: self._records(tx, request.query))
+        if isinstance(request, ShowFigures):
+            return await desk.publication.figures(request.month)
         await desk.intake.caught_up()
         if isinstance(request, ListQueue):
             return await desk.look(lambda connection: self._listed(connection, request))
@@ -103,6 +121,10 @@ class LocalReviewOperations:
             if refusal.code.name != "decision_not_found":  # it does nothing in a room's log
                 raise
             return {**done, "seq": 0}
+
+    def _records(self, tx: Transaction, query: Query) -> list[dict[str, Any]]:
+        tx.log_view(self._actor, ROLE, "records.list", subject=query.account or query.room)
+        return [msgspec.structs.asdict(each) for each in records.listed(tx.sql, query)]
 
     def _listed(self, connection: Any, request: ListQueue) -> list[dict[str, Any]]:
         filters = Filters(room=request.room, code=request.code)

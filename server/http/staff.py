@@ -7,13 +7,17 @@ from typing import Final
 from starlette.routing import BaseRoute
 
 from server.http import (
+    staff_cases,
     staff_desk,
     staff_figures,
+    staff_inspection,
     staff_live,
+    staff_outbox,
     staff_patrol,
     staff_public,
     staff_queue,
     staff_queue_api,
+    staff_records,
     staff_sign_in,
 )
 from server.http.staff_door import Rule, route
@@ -22,10 +26,14 @@ RULES: Final[tuple[Rule, ...]] = (
     *staff_sign_in.RULES,
     *staff_desk.RULES,
     *staff_public.RULES,
+    *staff_inspection.RULES,
+    *staff_outbox.RULES,
+    *staff_cases.RULES,
     *staff_queue_api.RULES,
     *staff_live.RULES,
     *staff_queue.RULES,
     *staff_patrol.RULES,
+    *staff_records.RULES,
     *staff_figures.RULES,
 )
 routes: Final[list[BaseRoute]] = [route(rule) for rule in RULES]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, get_args
+from typing import Final, Literal, NamedTuple, get_args
 
 from sqlalchemy import Connection, RowMapping, select, update
 
@@ -12,7 +12,7 @@ from server.moderation.book import Decision, Transaction, find_decision
 from server.moderation.tables import decisions, items, seconds
 
 Settlement = Literal["changed", "upheld"]
-SETTLEMENTS: tuple[Settlement, ...] = get_args(Settlement)
+SETTLEMENTS: Final[tuple[Settlement, ...]] = get_args(Settlement)
 
 
 class Difference(NamedTuple):

@@ -7,10 +7,13 @@ from typing import Final, NamedTuple, get_args
 import msgspec
 from sqlalchemy import Connection, select
 
+from server.accounts.measures import Record
 from server.moderation.book import Decision, What, decision_of, find_decision
 from server.moderation.tables import decisions, effects, items
 
 PAGE: Final = 100
+REVIEWED: Final = "m-review-"
+"""Begins the id of a measure ``refuse`` that a decision led to; the decision's number follows."""
 LIMIT_MAX: Final = 1000
 WHATS: Final[tuple[str, ...]] = get_args(What)
 
@@ -106,11 +109,16 @@ def source_of(connection: Connection, decision: Decision) -> Source | None:
     )  # fmt: skip
 
 
-def on_comment(connection: Connection, room: str, seq: int, before_ms: int) -> Decision | None:
-    """The newest removal of a comment that was decided by ``before_ms``; None: it was not removed by a decision."""
+def of_measure(connection: Connection, measure: Record) -> Decision | None:
+    """The decision that led to a measure against an account; None: the measure was taken without one, on the account's page."""
+    number = measure.id.removeprefix(REVIEWED)
+    if number != measure.id and number.isdecimal():
+        return find_decision(connection, int(number))
+    if not measure.room:
+        return None
     c = decisions.c
-    query = select(decisions).where(c.room == room, c.seq == seq, c.what == "remove", c.at_ms <= before_ms)
-    row = connection.execute(query.order_by(c.id.desc()).limit(1)).mappings().first()
+    removals = (c.room == measure.room, c.seq == measure.seq, c.what == "remove", c.at_ms <= measure.at_ms)
+    row = connection.execute(select(decisions).where(*removals).order_by(c.id.desc()).limit(1)).mappings().first()
     return decision_of(row) if row is not None else None
 
 
