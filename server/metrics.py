@@ -54,9 +54,10 @@ class Stats:
     """The counters of one process. Everything starts at 0 and only grows, but for those listed as gauges in this module."""
 
     __slots__ = (
-        "ack_s", "acks", "batch_drafts", "bytes_in", "bytes_out", "closes", "comments", "commit_s", "commits",
+        "ack_s", "acks", "batch_drafts", "bytes_in", "bytes_out", "cases_overdue", "closes", "comments", "commit_s", "commits",
         "commits_failed", "commits_unknown", "connections", "connections_refused", "connections_total", "deliveries",
-        "errors", "events", "flush_s", "flushes", "frames_in", "gap_events", "gaps", "left_out", "loop_lag_s", "page_errors",
+        "errors", "events", "findings_overdue", "findings_waiting", "flush_s", "flushes", "frames_in",
+        "gap_events", "gaps", "left_out", "loop_lag_s", "page_errors",
         "page_lag_s",
         "pages_rebuilt", "queued", "records_dropped", "records_thinned", "rooms", "screen_s", "slow_closes", "stalled",
         "streams", "viewers",
@@ -70,6 +71,9 @@ class Stats:
         self.streams = 0
         self.rooms = 0
         self.queued = 0
+        self.findings_waiting = 0
+        self.findings_overdue = 0
+        self.cases_overdue = 0
         # Counters.
         self.connections_total = 0
         self.frames_in = 0
@@ -129,6 +133,13 @@ _GAUGES: Final = (
     ("streams", "barrage_streams", "Open event streams (SSE)."),
     ("rooms", "barrage_rooms", "Rooms in memory."),
     ("queued", "barrage_queue_drafts", "Drafts that wait for a commit."),
+    ("findings_waiting", "barrage_findings_waiting", "Findings that no authority has acknowledged yet."),
+    (
+        "findings_overdue",
+        "barrage_findings_overdue",
+        "Findings whose time for an acknowledgement is over: alarm on more than 0.",
+    ),
+    ("cases_overdue", "barrage_cases_overdue", "Open cases past their deadlines: alarm on more than 0."),
 )
 _COUNTERS: Final = (
     ("connections_total", "barrage_connections_opened", "WebSocket connections since the start."),

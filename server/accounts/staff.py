@@ -52,7 +52,7 @@ _COMPLIANCE: Final[frozenset[Action]] = frozenset({
 ROLES: Final[dict[StaffRole, frozenset[Action]]] = {
     "operator": _SENIOR | {
         "measures.close", "modes.site", "rules.emergency", "outbox.view", "outbox.send", "cases.view", "cases.change",
-        "features.view", "inspection.approve",
+        "features.view", "inspection.approve", "inspection.view",
     },
     "senior": _SENIOR,
     "reviewer": _REVIEWER,
@@ -61,11 +61,12 @@ ROLES: Final[dict[StaffRole, frozenset[Action]]] = {
         "licences.change", "log.view",
     },
     "privacy": _VIEW | {"vault.ask", "vault.approve", "vault.read", "erase", "log.view"},
-    "inspector": _VIEW | {"log.view", "staff.view", "inspection.view"},
+    "inspector": frozenset({"inspection.view", "licences.view", "features.view"}),
     "admin": frozenset({"staff.view", "staff.change", "log.view", "licences.view"}),
 }  # fmt: skip
 """What each role allows; what is not here is refused. Who has several roles acts as the first of them in this order that allows the
-action. The inspector's actions are those of reading alone (duty P3); the admin sees no accounts."""
+action. An inspector reads what an inspection in force covers, and what the provider's licences and assessments are, and nothing else
+(duty P3); the admin sees no accounts."""
 
 STEP_UP: Final[frozenset[Action]] = frozenset({
     "measures.take", "measures.suspend", "measures.close", "measures.lift", "appeals.decide", "public.approve", "public.revoke",

@@ -88,6 +88,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
          ("room_not_found", "bad_message", "too_many_connections", "storage_unavailable"), media="text/event-stream",
          parameters=(ROOM, AFTER)),
     _api("GET", "/api/openapi.json", "This description.", None, ()),
+    _api("GET", "/api/signing-key", "The public key of the site's signature, as a set of JSON Web Keys.", None, ()),
     # -- account
     _api("GET", "/api/v1/agreement", "The version of the service agreement in force.", shapes.AgreementInForce, (), tag="account",
          successes=CONDITIONAL),

@@ -20,7 +20,7 @@ from server.accounts.measures import record as measure_of
 from server.moderation import tables
 from server.moderation.book import ReviewBook, decision_of
 from server.moderation.inspection import Scope
-from server.store.base import Store
+from server.moderation.intake import Log
 from server.store.found import Hit, Search
 from server.wire import Event
 
@@ -37,7 +37,7 @@ Record = dict[str, Any]
 class Sources(NamedTuple):
     """Where records are read from."""
 
-    store: Store
+    store: Log
     accounts: Accounts
     book: ReviewBook
 
@@ -57,7 +57,7 @@ def _events(sources: Sources, scope: Scope) -> Iterator[Record]:
                     yield record
 
 
-def _event(store: Store, room: str, event: Event, said: Hit | None) -> Record:
+def _event(store: Log, room: str, event: Event, said: Hit | None) -> Record:
     """An event with the account that it is about. A removed comment has its text here: what was removed is what is inspected. Of
     a removal or restoration only the number of its comment is told, which may lie outside of the scope."""
     record: Record = {"room": room, "seq": event.seq, "kind": event.kind, "at_ms": event.at_ms, "account": ""}
@@ -84,7 +84,7 @@ def _rooms(sources: Sources, scope: Scope) -> list[str]:
     return [name for name in known if not scope.rooms or name in scope.rooms]
 
 
-def _chunks(store: Store, room: str, scope: Scope) -> Iterator[list[Event]]:
+def _chunks(store: Log, room: str, scope: Scope) -> Iterator[list[Event]]:
     """The part of a room's log that the time span leaves, with a little more around it."""
     head = next((info.head for info in store.rooms() if info.name == room), 0)
     after = _first(store, room, scope.since_ms - _SLACK_MS, head) - 1
@@ -95,7 +95,7 @@ def _chunks(store: Store, room: str, scope: Scope) -> Iterator[list[Event]]:
             break
 
 
-def _first(store: Store, room: str, at_ms: int, head: int) -> int:
+def _first(store: Log, room: str, at_ms: int, head: int) -> int:
     """The number of the first event that is not older than ``at_ms``, by halving; the one after the head when all are."""
     low, high = 1, head + 1
     while low < high:

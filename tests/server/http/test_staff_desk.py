@@ -38,7 +38,7 @@ async def services(tmp_path: Path) -> AsyncIterator[FakeServices]:
     await found.people.book.write(work)
     await found.people.read_licences()
     yield found
-    found.people.close()
+    await found.end()
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ async def test_the_first_page_says_what_waits(desk: Desk, services: FakeServices
 
 async def test_an_account_is_found_and_looking_is_recorded(desk: Desk, services: FakeServices) -> None:
     """By number, and by a comment; who looks stands in the records with the role."""
-    await desk.enter("ann", "inspector")
+    await desk.enter("ann", "privacy")
     assert 'href="/staff/accounts/a-1"' in await text(desk, "/staff/accounts?q=a-1")
     assert "There are none." in await text(desk, "/staff/accounts?q=zzz")
     by_comment = await desk.get("/staff/accounts?room=demo&seq=1")
@@ -102,10 +102,10 @@ async def test_an_account_is_found_and_looking_is_recorded(desk: Desk, services:
     assert "phone number" in page
     assert "13800000000" not in page
     assert "Take a measure" not in page
-    assert log(services, "a-1") == [("staff:ann", "inspector", "accounts.view")]
-    assert ("staff:ann", "inspector", "accounts.find") in log(services)
+    assert log(services, "a-1") == [("staff:ann", "privacy", "accounts.view")]
+    assert ("staff:ann", "privacy", "accounts.find") in log(services)
     assert "accounts.view" in await text(desk, "/staff/log?subject=a-1")
-    assert log(services, "a-1")[0] == ("staff:ann", "inspector", "log.view")
+    assert log(services, "a-1")[0] == ("staff:ann", "privacy", "log.view")
 
 
 async def test_measures_are_taken_and_lifted(desk: Desk, services: FakeServices) -> None:
