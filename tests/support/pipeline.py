@@ -89,6 +89,9 @@ class Pipeline:
         deflate_min: int = 300,
         wrap: Callable[[PageWork], Pages] = lambda pages: pages,
         mirror: type[Mirror] = Mirror,
+        on_record: Callable[[], None] = lambda: None,
+        on_decision: Callable[[str, Event], None] = lambda room, event: None,
+        on_mode: Callable[[], None] = lambda: None,
     ) -> None:
         self.root = root
         self.store = store
@@ -106,9 +109,14 @@ class Pipeline:
         )  # fmt: skip
         self.publisher = Publisher(
             store, self.hub, self.flusher, writer, self.stats, queue_max=queue_max, batch_max=batch_max, admit_ms=admit_ms,
-            on_mode=lambda room, mode: self.modes.append((room, mode)), after_batch=self._after_batch,
+            on_mode=self._on_mode, after_batch=self._after_batch, on_record=on_record, on_decision=on_decision,
         )  # fmt: skip
         self.history = History(store, self.hub, readers)
+        self._mode_changed = on_mode
+
+    def _on_mode(self, room: str, mode: RoomMode) -> None:
+        self.modes.append((room, mode))
+        self._mode_changed()
 
     def _after_batch(self) -> None:
         self.batches += 1
