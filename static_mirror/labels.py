@@ -8,7 +8,10 @@ _ROLES: Final = {
     "author": ("作者本人", "the author"),
     "uploader": ("发布者", "the uploader"),
     "reviewer": ("审核员", "a reviewer"),
+    "senior": ("高级审核员", "a senior reviewer"),
     "operator": ("平台运营", "the operator"),
+    "program": ("程序自动", "a program"),
+    "system": ("系统", "the system"),
 }
 
 _FAMILIES: Final = {
@@ -19,11 +22,14 @@ _FAMILIES: Final = {
     "N": ("新闻信息许可", "news permission"),
     "A": ("服务协议", "service agreement"),
     "U": ("作者或发布者处理", "by the author or uploader"),
+    "E": ("房间或全站运营", "operation of the room or site"),
 }
 
 _MODES: Final = {
     "open": ("开放", "open"),
-    "review_all": ("先审后发", "all comments are reviewed first"),
+    "slow": ("慢速", "slow"),
+    "shield": ("防护", "shielded"),
+    "review": ("先审后发", "all comments are reviewed first"),
     "read_only": ("只读", "read only"),
     "closed": ("关闭", "closed"),
 }

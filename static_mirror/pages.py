@@ -45,6 +45,11 @@ _CODE: Final = both("代码", "Code")
 _BASIS: Final = both("依据", "Basis")
 _BY: Final = both("处理方", "By")
 _RECORD: Final = both("记录", "Record")
+_UNTIL: Final = both("至", "until")
+_OF_MODES: Final = {
+    "mode": both("房间模式改为", "The room is now"),
+    "site_mode": both("全站模式改为", "The whole site is now"),
+}
 
 
 class RoomText:
@@ -222,15 +227,17 @@ class Renderer:
     def _notice(self, event: PageEvent) -> str:
         if event.kind != "notice":  # a kind of a later version: its number must stand on the page all the same
             return f'<p class="label">{_RECORD} <bdi>{escape(event.kind)}</bdi></p>'
-        if event.notice == "mode":
+        if event.notice in _OF_MODES:
             mode = labels.mode(escape(event.room_mode))
-            label = f"{both('房间模式改为', 'The room is now')} <strong>{mode}</strong>"
+            label = f"{_OF_MODES[event.notice]} <strong>{mode}</strong>"
+            if event.until_ms:
+                label += f' <span class="until">{_UNTIL} {self.time(event.until_ms)}</span>'
         elif event.notice == "announcement":
             label = both("公告", "Announcement")
         else:
             label = f"{both('通知', 'Notice')} <bdi>{escape(event.notice)}</bdi>"
         text = f'<p class="text" dir="auto">{escape(event.text)}</p>' if event.text else ""
-        return f'<p class="label">{label}</p>{text}'
+        return f'<p class="label">{label}</p>{text}{self._why(event) if event.code else ""}'
 
     def _why(self, event: PageEvent) -> str:
         code = f"<bdi>{escape(event.code)}</bdi> {labels.family(event.code)}".strip()

@@ -11,7 +11,7 @@ class PageEvent(Protocol):
     ``kind`` is ``comment``, ``removal``, ``restoration`` or ``notice``. A comment with ``removed_by`` not 0 is a tombstone: it
     has no text and no author, and ``code``, ``basis``, ``role`` say why. Times are Unix milliseconds, positions milliseconds
     of the video. ``region`` is a name of :mod:`static_mirror.places`; ``label`` is the label of a public account and ``label_kind``
-    its category: both empty for everybody else.
+    its category: both empty for everybody else. A notice of a mode may have an end, ``until_ms``, and say why, like a removal.
     """
 
     @property
@@ -46,3 +46,5 @@ class PageEvent(Protocol):
     def label(self) -> str: ...
     @property
     def label_kind(self) -> str: ...
+    @property
+    def until_ms(self) -> int: ...

@@ -24,7 +24,7 @@ from server.http.services import Services
 from server.http.sessions import read_form, visitor
 from server.store.base import Committed, Recorded, RoomInfo
 from server.web.assets import Assets
-from server.web.rows import PageRows, script_config
+from server.web.rows import PageRows, mode_words, script_config
 from server.web.security import origin_of, page_headers
 from server.web.views import Views
 from server.web.ways import WAYS
@@ -139,6 +139,7 @@ class Pages:
             problem=problem(request, refusal),
             way=WAYS.get(refusal.code.name) if refusal else None,
             said=request.query_params.get("said", ""),
+            mode_words=mode_words(room, self._settings.slow_mode_s, self.views.messages(language)),
             text=text,
         )
         if reader.signed_in:

@@ -6,11 +6,13 @@ known, so the other one is left out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from markupsafe import Markup
 
+from server.core.modes import ORDER, at_least
 from server.store.base import RoomInfo
 from server.wire import Event
 from static_mirror import labels
@@ -18,9 +20,9 @@ from static_mirror.layout import PAGE_ROWS
 from static_mirror.pages import Renderer, RoomText
 from static_mirror.places import PLACES, UNKNOWN, english
 
-_ROLES: Final = ("author", "uploader", "reviewer", "operator")
-_FAMILIES: Final = "LMPSNAU"
-_MODES: Final = ("open", "review_all", "read_only", "closed")
+_ROLES: Final = ("author", "uploader", "reviewer", "senior", "operator", "program", "system")
+_FAMILIES: Final = "LMPSNAUE"
+_MODES: Final = ORDER
 
 _ENGLISH: Final = ' <span lang="en">'
 """Between the Chinese and the English of one thing. Text of people is escaped, so this markup can only be the renderer's own."""
@@ -34,8 +36,22 @@ _SAMPLES: Final = {
     "tombstone": Event(seq=_SEQ, kind="comment", at_ms=0, removed_by=_TARGET, code="…", basis="…", role="…"),
     "removal": Event(seq=_SEQ, kind="removal", at_ms=0, target=_TARGET, code="…", basis="…", role="…"),
     "restoration": Event(seq=_SEQ, kind="restoration", at_ms=0, target=_TARGET, code="…", basis="…", role="…"),
-    "announcement": Event(seq=_SEQ, kind="notice", at_ms=0, notice="announcement", text="…"),
-    "mode": Event(seq=_SEQ, kind="notice", at_ms=0, notice="mode", room_mode="open", text="…"),
+    "announcement": Event(seq=_SEQ, kind="notice", at_ms=0, notice="announcement", text="…", code="…", basis="…", role="…"),
+    **{
+        notice: Event(
+            seq=_SEQ,
+            kind="notice",
+            at_ms=0,
+            notice=notice,
+            room_mode="open",
+            text="…",
+            until_ms=1,
+            code="…",
+            basis="…",
+            role="…",
+        )
+        for notice in ("mode", "site_mode")
+    },
 }
 
 
@@ -93,6 +109,15 @@ def script_regions(language: str) -> dict[str, str]:
     if language == "zh-CN":
         return {}
     return {name: english(name) for name in (*PLACES, UNKNOWN)}
+
+
+def mode_words(room: RoomInfo, slow_s: float, messages: Mapping[str, str]) -> str:
+    """What the room's mode means for whoever posts, in the reader's language (``messages`` of the scripts); empty: nothing special.
+    Without the end of its term, which only the script can put into the reader's own time."""
+    mode = "news" if room.news and not at_least(room.mode, "review") else room.mode
+    if mode == "open":
+        return ""
+    return messages[f"mode_{mode}"].replace("{s}", str(math.ceil(room.slow_ms / 1000 or slow_s)))
 
 
 def script_config(room: RoomInfo, language: str, **settings: Any) -> dict[str, Any]:

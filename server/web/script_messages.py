@@ -34,6 +34,11 @@ SCRIPT_MESSAGES: Final[Mapping[str, str]] = {
     "unverified": N_("{name}: your account is not verified yet, so it can only read."),
     # The room.
     "mode_open": N_("Comments are open."),
+    "mode_slow": N_("Slow mode: one comment every {s} s."),
+    "mode_shield": N_("This room is protected: comments of new accounts wait for review, others may be sent every {s} s."),
+    "mode_review": N_("Comments wait for review before they appear."),
+    "mode_news": N_("This is a room of news: comments wait for review before they appear."),
+    "mode_until": N_("Until {time}."),
     "mode_read_only": N_("This room can be read only at the moment."),
     "mode_closed": N_("Comments of this room are closed."),
     # The player.

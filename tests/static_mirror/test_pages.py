@@ -202,6 +202,27 @@ def test_notices() -> None:
     assert "只读" in row(kind="notice", notice="mode", room_mode="read_only")
     assert "&lt;new&gt;" in row(kind="notice", notice="mode", room_mode="<new>")
     assert "<bdi>&lt;other&gt;</bdi>" in row(kind="notice", notice="<other>")
+    whole = row(
+        kind="notice",
+        notice="site_mode",
+        room_mode="shield",
+        until_ms=1_790_000_000_000,
+        code="E1",
+        basis="<raid>",
+        role="program",
+    )
+    for words in (
+        "全站模式改为",
+        "防护",
+        '<span class="until">至',
+        '<time datetime="2026-09-',
+        "E1",
+        "&lt;raid&gt;",
+        "程序自动",
+    ):
+        assert words in whole
+    assert "until" not in row(kind="notice", notice="mode", room_mode="open")
+    assert "why" not in row(kind="notice", notice="mode", room_mode="open")
     later = row(kind="<pin>", text="what is this")
     assert 'class="notice"' in later
     assert "&lt;pin&gt;" in later

@@ -10,6 +10,6 @@ def test_the_servers_event_is_a_page_event() -> None:
     needed = {name for name in vars(PageEvent) if not name.startswith("_")}
     assert needed == {
         "seq", "kind", "at_ms", "pos_ms", "text", "author_name", "target", "code", "basis", "role", "removed_by", "notice",
-        "room_mode", "region", "label", "label_kind",
+        "room_mode", "region", "label", "label_kind", "until_ms",
     }  # fmt: skip
     assert all(hasattr(event, name) for name in needed)

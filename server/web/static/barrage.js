@@ -52,7 +52,8 @@
 /**
  * @typedef {object} Notice
  * @property {number} seq @property {"notice"} kind @property {number} at_ms
- * @property {"mode" | "announcement"} notice @property {string} [mode] @property {string} [text]
+ * @property {"mode" | "site_mode" | "announcement"} notice @property {string} [mode] @property {string} [text]
+ * @property {number} [until_ms] @property {number} [slow_ms] @property {string} [code] @property {string} [basis] @property {string} [role]
  */
 /** @typedef {Comment | Tombstone | Removal | Restoration | Notice} RoomEvent */
 /** @typedef {{epoch: string, seq: number}} Since */

@@ -91,6 +91,13 @@ export class SessionTokens {
   }
 }
 
+/**
+ * The mode of a room as the server's `joined` and `state` tell it.
+ * @typedef {object} RoomMode
+ * @property {string} mode @property {number} [until_ms] its end @property {number} [slow_ms] the pace of a slow room
+ * @property {boolean} [news] comments wait for review in any case
+ */
+
 export class Compose {
   /** @type {Identity | null} */ #identity = null;
   #mode = "";
@@ -142,13 +149,30 @@ export class Compose {
     byId("outcome")?.remove(); // what was posted without script is over
   }
 
-  /** The room's mode, from the server. @param {string} mode */
-  setMode(mode) {
-    if (mode !== this.#mode) {
-      this.#mode = mode;
+  /**
+   * The mode in force, from the server: what it means for whoever posts stands by the field as long as it holds, and a change is told.
+   * @param {RoomMode} state
+   */
+  setMode(state) {
+    const words = this.#modeWords(state);
+    const note = byId("mode");
+    note.textContent = words;
+    note.hidden = words === "";
+    if (state.mode !== this.#mode) {
+      this.#mode = state.mode;
       this.#show();
-      this.tell(t(`mode_${mode}`));
+      this.tell(words || t("mode_open"));
     }
+  }
+
+  /** @param {RoomMode} state */
+  #modeWords({ mode, until_ms = 0, slow_ms = 0, news = false }) {
+    const key = mode === "open" || mode === "slow" || mode === "shield" ? (news ? "mode_news" : `mode_${mode}`) : `mode_${mode}`;
+    const words = key === "mode_open" ? "" : t(key, { s: Math.ceil(slow_ms / 1000) });
+    if (words === "" || until_ms === 0) {
+      return words;
+    }
+    return `${words} ${t("mode_until", { time: new Date(until_ms).toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit" }) })}`;
   }
 
   /** Take back one's own comment. @param {number} seq */
@@ -244,7 +268,7 @@ export class Compose {
   /** Only what works now is shown. */
   #show() {
     const mayPost = this.#identity?.verified === true && !this.options.missing;
-    this.form.hidden = !mayPost || this.#mode !== "open";
+    this.form.hidden = !mayPost || this.#mode === "read_only" || this.#mode === "closed";
     byId("signin").hidden = mayPost || (this.#identity !== null && this.options.session === null);
   }
 }

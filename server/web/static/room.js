@@ -76,8 +76,6 @@ client.addEventListener("events", (event) => {
       timeline.remove(one.target);
     } else if (one.kind === "restoration") {
       timeline.add({ ...one.comment, seq: one.target, kind: "comment", at_ms: one.at_ms });
-    } else if (one.kind === "notice" && one.mode !== undefined) {
-      compose.setMode(one.mode);
     }
   }
   rows.add(events);
@@ -178,9 +176,9 @@ client.addEventListener("status", (event) => {
 
 for (const type of ["joined", "state"]) {
   client.addEventListener(type, (event) => {
-    const { state } = /** @type {CustomEvent<{state: {viewers: number, mode: string}}>} */ (event).detail;
+    const { state } = /** @type {CustomEvent<{state: {viewers: number} & import("./compose.js").RoomMode}>} */ (event).detail;
     byId("viewers").textContent = t("viewers", { n: state.viewers.toLocaleString(document.documentElement.lang) });
-    compose.setMode(state.mode);
+    compose.setMode(state);
   });
 }
 

@@ -220,12 +220,22 @@ export class Rows {
   /** @param {import("./barrage.js").Notice} event */
   #notice(event) {
     const article = this.#copy(event.notice, event.seq);
-    this.#time(article, event.at_ms);
+    this.#time(/** @type {Element} */ (article.querySelector("footer")), event.at_ms);
     set(article, ".text", event.text ?? "");
     if (!event.text) {
       article.querySelector(".text")?.remove();
     }
     set(article, "strong", this.options.labels.modes[event.mode ?? ""] ?? event.mode ?? "");
+    if (event.until_ms === undefined) {
+      article.querySelector(".until")?.remove();
+    } else {
+      this.#time(/** @type {Element} */ (article.querySelector(".until")), event.until_ms);
+    }
+    if (event.code === undefined) {
+      article.querySelector(".why")?.remove();
+    } else {
+      this.#why(article, { code: event.code, basis: event.basis ?? "", role: event.role ?? "" });
+    }
     return article;
   }
 

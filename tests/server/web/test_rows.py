@@ -52,7 +52,7 @@ def test_templates_cover_each_kind_of_row() -> None:
     """The script gets a template for each kind of event, with the sample numbers that it replaces, at the start of a page."""
     html = PageRows("UTC").templates(ROOM, "en")
     assert re.findall(r'data-kind="(\w+)"', html) == [
-        "comment", "tombstone", "removal", "restoration", "announcement", "mode",
+        "comment", "tombstone", "removal", "restoration", "announcement", "mode", "site_mode",
     ]  # fmt: skip
     code = (STATIC_DIR / "rows.js").read_text()
     assert f"seq: {rows._SEQ}, target: {rows._TARGET}" in code

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from server.core.modes import ORDER
 from server.web.account_words import LETTERS
 from server.web.assets import STATIC_DIR
 from server.web.script_messages import SCRIPT_MESSAGES, script_messages
@@ -16,7 +17,7 @@ def test_scripts_say_only_what_is_in_the_table_and_all_of_it() -> None:
     for call in re.findall(r"\bt\(((?:[^()]|\([^()]*\))*)\)", code):
         used |= set(re.findall(r'"(\w+)"', call))
     used |= {f"letter_{kind}" for kind in LETTERS}
-    used |= {f"mode_{mode}" for mode in ("open", "read_only", "closed")} | {
+    used |= {f"mode_{mode}" for mode in (*ORDER, "news")} | {
         "connecting",
         "live",
         "reading",
