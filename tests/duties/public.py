@@ -22,8 +22,9 @@ from tests.support.wsclient import RawClient
 ROOM: Final = "demo"
 SETTINGS: Final = {**UNBOUND, "drain_s": "0", "log_level": "info", "reports_burst": "1000", "repeat_interval_s": "0"}
 """No limit of rates comes in the way of a test about something else."""
-_EVIDENCE: Final = re.compile(r"(barrage|accounts)\.db(-wal|-shm)?")
-"""The room log, and the book that names the accounts about which something was decided: kept, and handed out to nobody."""
+_EVIDENCE: Final = re.compile(r"(barrage|accounts|review)\.db(-wal|-shm)?")
+"""The room log, the book that names the accounts about which something was decided, and the desk's book with the texts that were
+judged: kept, and handed out to nobody."""
 
 
 def command(server: ServerProcess, *arguments: str) -> subprocess.CompletedProcess[str]:

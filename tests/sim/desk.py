@@ -25,7 +25,7 @@ from server.accounts.people import People
 from server.accounts.standing import Standing
 from server.errors import Refusal
 from server.moderation import deciding, queue, tables
-from server.moderation.book import APPROVED, Decision, ReviewBook, decision_of
+from server.moderation.book import Decision, ReviewBook, decision_of
 from server.moderation.mode_keeper import Control
 from server.moderation.moderation import Moderation
 from server.moderation.queue import Item, Queue
@@ -35,7 +35,7 @@ from server.regions import Regions
 from server.screening import Screening
 from server.settings import Settings
 from server.site import Site
-from server.store.base import Committed, Draft, NoticeDraft, Outcome, Recorded, RoomMode
+from server.store.base import APPROVED, Committed, Draft, NoticeDraft, Outcome, Recorded, RoomMode
 from server.store.embedded import Embedded
 from server.store.faults import Fault, FaultyStore
 from server.store.sql import SqlStore
