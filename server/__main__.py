@@ -6,7 +6,7 @@ import time
 
 import click
 
-from server import __version__, accounts_cli, review_cli, staff_cli
+from server import __version__, accounts_cli, authority_cli, review_cli, staff_cli
 from server import settings as settings_table
 from server.accounts.identity import Tokens
 from server.cli import Commands, with_settings
@@ -74,7 +74,7 @@ def check_config(settings: Settings) -> None:
     click.echo("the settings are good")
 
 
-for _command in (*COMMANDS, *accounts_cli.COMMANDS, *staff_cli.COMMANDS, *review_cli.COMMANDS, screen):
+for _command in (*COMMANDS, *accounts_cli.COMMANDS, *staff_cli.COMMANDS, *review_cli.COMMANDS, *authority_cli.COMMANDS, screen):
     main.add_command(_command)
 
 

@@ -14,6 +14,7 @@ import msgspec
 
 from server.account_operations import AccountOperations, LocalAccountOperations
 from server.account_requests import AccountRequest
+from server.authority_operations import AuthorityOperations, AuthorityRequest, LocalAuthorityOperations
 from server.errors import Refusal
 from server.http.services import Rules, Services
 from server.mode_operations import LocalModeOperations, ModeOperations
@@ -120,7 +121,7 @@ class RuleOperations(Protocol):
         """Which rules were in force since when, oldest first; the last are in force. Fields as in :meth:`reload_rules`."""
 
 
-class Operations(RuleOperations, ModeOperations, AccountOperations, ReviewOperations, Protocol):
+class Operations(RuleOperations, ModeOperations, AccountOperations, ReviewOperations, AuthorityOperations, Protocol):
     """What an operator can do. Every method raises Refusal; answers are JSON objects."""
 
     async def list_rooms(self) -> list[dict[str, Any]]:
@@ -227,6 +228,9 @@ class LocalOperations(LocalRuleOperations, LocalModeOperations):
 
     async def review(self, request: ReviewRequest) -> Any:
         return await LocalReviewOperations(self._services.moderation, self._author).review(request)
+
+    async def authority(self, request: AuthorityRequest) -> Any:
+        return await LocalAuthorityOperations(self._services.moderation, self._author).authority(request)
 
     async def rebuild(self, room: str) -> dict[str, Any]:
         self._room(room)

@@ -11,6 +11,7 @@ import msgspec
 
 from server.account_requests import AccountRequest
 from server.accounts.identity import Tokens
+from server.authority_operations import AuthorityRequest
 from server.errors import CODES, BarrageError, Refusal
 from server.mode_operations import EmergencyTerms, SetMode, SetOwner, SiteMode
 from server.operations import (
@@ -25,6 +26,8 @@ from server.review_operations import ReviewRequest
 
 TIMEOUT_S: Final = 60.0
 """A removal waits for the pages, a rebuild for all of them."""
+EXPORT_TIMEOUT_S: Final = 600.0
+"""A bundle goes through whole logs."""
 RULES_TIMEOUT_S: Final = 150.0
 """More than the server gives to the compiling of rules (``filters.book.TIMEOUT_S``)."""
 
@@ -113,6 +116,10 @@ class RemoteOperations:
 
     async def review(self, request: ReviewRequest) -> Any:
         return (await self._ask("POST", "/api/operator/review", {}, msgspec.json.encode(request)))["done"]
+
+    async def authority(self, request: AuthorityRequest) -> Any:
+        body = msgspec.json.encode(request)
+        return (await self._ask("POST", "/api/operator/authority", {}, body, EXPORT_TIMEOUT_S))["done"]
 
     async def _list(self, path: str, query: dict[str, int | str]) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = (await self._ask("GET", f"/api/operator/{path}", query, b""))[path]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from server.account_requests import AccountRequest
+from server.authority_operations import AuthorityRequest
 from server.http import account_messages as account
 from server.http import openapi_schemas as shapes
 from server.http.account_api import LETTERS_MOST
@@ -144,6 +145,9 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     _operator("POST", "review", "Operations at the review desk: the body says which.", shapes.Outcome, "item_not_found", "item_taken",
               "item_changed", "decision_not_found", "bad_code", "bad_step", "second_person_required", "already_removed",
               "not_removed", "storage_unavailable", "outcome_unknown", body=ReviewRequest),
+    _operator("POST", "authority", "Operations on inspections, findings, cases and assessments: the body says which.", shapes.Outcome,
+              "forbidden", "not_found", "bad_code", "bad_step", "evidence_required", "second_person_required", "too_large",
+              "storage_unavailable", "outcome_unknown", body=AuthorityRequest),
     _operator("POST", "rebuild", "Make all pages of a room again.", shapes.Facts, "room_not_found", "storage_unavailable",
               body=RebuildRoom),
     _operator("POST", "rules", "Put a rule file into force.", shapes.Facts, "bad_rules", "rules_busy", "storage_unavailable",

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from server.account_requests import AccountRequest
+from server.authority_operations import AuthorityRequest
 from server.errors import Refusal
 from server.http.requests import SEQ_MAX, read_json, services, whole
 from server.mode_operations import EmergencyTerms, SetMode, SetOwner, SiteMode
@@ -113,6 +114,15 @@ async def _review(request: Request) -> Response:
     return _answer({"done": done})
 
 
+async def _authority(request: Request) -> Response:
+    """All operations on inspections, findings, cases and assessments: the body says which."""
+    operations = _operations(request)
+    body: Any = await read_json(request, AuthorityRequest)  # type: ignore[arg-type] # a union is a type to msgspec
+    done = await operations.authority(body)
+    log.info("operation", operation=type(body).__name__)
+    return _answer({"done": done})
+
+
 def _post(path: str, handler: Callable[[Request], Awaitable[Response]]) -> Route:
     return Route(f"/api/operator/{path}", handler, methods=["POST"])
 
@@ -132,6 +142,7 @@ routes = [
     _post("rebuild", _command(RebuildRoom, lambda operations, body: operations.rebuild(body.room))),
     _post("account", _account),
     _post("review", _review),
+    _post("authority", _authority),
     _post("rules", _command(ReloadRules, LocalOperations.reload_rules, RULES_MAX_BYTES)),
     _post("rules/rollback", _command(RollbackRules, LocalOperations.rollback_rules)),
     _post("rules/emergency", _command(EmergencyTerms, LocalOperations.emergency_terms)),
