@@ -30,6 +30,8 @@ from filters.verdict import Action, Candidate
 
 _T = TypeVar("_T")
 COMMENT_CHARS: Final = 20
+# Of the collection of garbage, as the server sets them.
+SERVER_THRESHOLDS: Final = (50_000, 20, 50)
 # Comments after which the pipeline is let catch up: 50 ms of 500 a second.
 BATCH: Final = 25
 TAILS: Final = ("", "", "", "！", "！！！", "~", "666", "哈哈哈", "😂", "😂😂", "？")
@@ -125,6 +127,7 @@ def run(terms: int, comments: int, own: Sequence[str] | None, *, peers: bool) ->
     # As the server does once it has started: what is there stays, and is not looked through again and again.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*SERVER_THRESHOLDS)
     python = f"{platform.python_implementation()} {platform.python_version()}"
     yield f"{python}, {platform.machine()}; {terms} terms, {len(texts)} comments"
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024

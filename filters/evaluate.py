@@ -178,7 +178,9 @@ def _part(text: str, folds: int) -> int:
 
 
 def _settings(need: float) -> Settings:
-    return Settings(sound=need, lattice=need, shuffle=need + 2.5)
+    """``need`` for the lattice, and the others as much above it as they are by themselves."""
+    usual = Settings()
+    return Settings(sound=need + usual.sound - usual.lattice, lattice=need, shuffle=need + usual.shuffle - usual.lattice)
 
 
 def _choose(table: Sequence[tuple[float, list[Share]]]) -> float:

@@ -46,7 +46,7 @@ _LETTERS_BESIDE_HAN: Final = re.compile("[\u3400-\u9fff][a-z]{2,10}(?![a-z])|(?<
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Bits of evidence that a soft hit needs, by the way in which it was found, and that a crossing of words needs to cancel."""
 
-    sound: float = 5.5
+    sound: float = 6.0
     lattice: float = 5.5
     shuffle: float = 8.0
     initials: float = 2.0
@@ -102,15 +102,21 @@ class _Soft(msgspec.Struct, frozen=True, gc=False):
 
 Found = list[tuple[int, int, int]]
 STEP: Final = 1 << 20
+# Between long steps of loading. A sleep of nothing would give up the interpreter's lock, but not the processor that another thread
+# may be waiting for, and would take the lock again before that thread could.
+BREATH_S: Final = 0.0005
 
 
 def _finder(automaton: bytes) -> Callable[[str], Found]:
     """What tells where which patterns are in a text, overlapping ones too: (start, end, number)."""
     if not automaton:
         return _nothing
-    if len(automaton) > STEP:
-        _touch(2 * len(automaton))
-    return CharwiseDoubleArrayAhoCorasick.deserialize(automaton).find_overlapping
+    if len(automaton) <= STEP:
+        return CharwiseDoubleArrayAhoCorasick.deserialize(automaton).find_overlapping
+    _touch(2 * len(automaton))
+    found = CharwiseDoubleArrayAhoCorasick.deserialize(automaton).find_overlapping
+    time.sleep(BREATH_S)
+    return found
 
 
 def _touch(size: int) -> None:
@@ -123,7 +129,7 @@ def _touch(size: int) -> None:
     blocks = []
     for _ in range(size // STEP):
         blocks.append(bytearray(STEP))
-        time.sleep(0)
+        time.sleep(BREATH_S)
 
 
 def _nothing(_: str) -> Found:

@@ -7,6 +7,7 @@ thousands of people is what comments are for.
 from __future__ import annotations
 
 import re
+from itertools import groupby
 from typing import Final
 
 from filters.normalize import NOISE
@@ -21,7 +22,7 @@ def gist(folded: str) -> str:
     """What two texts that differ in spaces, punctuation and stretched characters have in common."""
     bare = _NOISE.sub("", folded)
     if _RUN.search(bare):
-        bare = _RUN.sub(r"\1", bare)
+        bare = "".join([char for char, _ in groupby(bare)])
     return bare or folded
 
 
