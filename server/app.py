@@ -50,6 +50,7 @@ from server.http import (
     operator,
     pages,
     public_accounts,
+    room_owner,
     signing_key,
     staff,
     stream,
@@ -177,6 +178,8 @@ class Parts:
         outbox = self.moderation.outbox
         stats.findings_waiting, stats.findings_overdue = outbox.waiting, outbox.overdue
         stats.cases_overdue = outbox.cases_overdue
+        team = self.moderation.team
+        stats.team_load, stats.team_overloaded, stats.team_absent = team.load, team.overloaded, team.absent
         return self._exposition.render()
 
     async def load(self) -> None:
@@ -356,7 +359,8 @@ def web_app(site: Site) -> Starlette:
     """The HTTP routes over the services."""
     routes = [
         *health.routes, *openapi.routes, *api.routes, *stream.routes, *operator.routes, *demo.routes, *account_sign_in.routes,
-        *account_agreement.routes, *account.routes, *account_statements.routes, *account_privacy.routes, *account_api.routes,
+        *account_agreement.routes, *account.routes, *account_statements.routes, *room_owner.routes,
+        *account_privacy.routes, *account_api.routes,
         *public_accounts.routes, *transparency.routes,
         *signing_key.routes,
         *staff.routes, *pages.routes,

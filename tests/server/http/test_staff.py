@@ -21,7 +21,6 @@ from tests.support.services import FakeServices
 from tests.support.staff import Desk, staff_desk
 
 COMING: set[str] = {
-    "modes.room", "modes.site", "rules.emergency",
     "second.decide", "shifts.change", "training.change", "training.take",
 }  # fmt: skip
 """Actions that have no route yet."""
