@@ -8,12 +8,12 @@ import secrets
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 import httpx
 
 from loadtest import texts
-from loadtest.feed import Feed
+from loadtest.feed import Batch, Feed
 from loadtest.frames import HandshakeError, ProtocolError
 from loadtest.ledger import Ledger
 from loadtest.participants import Participant, enter_all, leave_all, until
@@ -23,10 +23,34 @@ from loadtest.site import Mint, Site, operator_token
 from loadtest.spec import BadScenario, Rooms, Scenario
 from loadtest.stage import Notify, judge_room
 from loadtest.stats import Histogram
-from loadtest.truth import Violation, same_or_masked
+from loadtest.truth import Stream, Violation, same_or_masked
 
 AT_ONCE: Final = 8
 """Requests under way while rooms are made and read back."""
+
+
+class Person(NamedTuple):
+    """What is left of a :class:`Participant` when its process has ended."""
+
+    name: str
+    group: int
+    present: bool
+    losses: list[str]
+    absences: list[tuple[float, float]]
+    stream: Stream
+
+
+class Seen(NamedTuple):
+    """What the people of one process did and saw in a room."""
+
+    room: str
+    base: int
+    batches: list[Batch]
+    ledger: Ledger
+    raid: Ledger
+    removal_due: dict[int, float]
+    parsed: int
+    people: list[Person]
 
 
 class Room:
@@ -46,7 +70,7 @@ class Room:
         self.present = 0
         self.removals: list[tuple[int, int]] = []
         self.removal_due: dict[int, float] = {}
-        self.people: list[Participant] = []
+        self.people: list[Any] = []  # of type Participant; of type Person after :meth:`take`
         active = rooms.senders + rooms.raiders
         for number in range(max(rooms.viewers, active)):
             name = f"load-{run_id}-{first_index + number}"
@@ -64,6 +88,17 @@ class Room:
         for person in self.slow:
             person.group = STALLED
             person.receive_buffer_bytes = RECEIVE_BUFFER_BYTES
+
+    def take(self, seen: Seen) -> None:
+        """Add what another process saw of this room."""
+        self.feed.batches += seen.batches
+        self.feed.parsed += seen.parsed
+        self.people += seen.people
+        self.present = len(self.people)
+        if len(seen.ledger) or len(seen.raid) or not self.base:
+            self.ledger, self.raid = Ledger.together(self.ledger, seen.ledger), Ledger.together(self.raid, seen.raid)
+            self.removal_due |= seen.removal_due
+            self.base = seen.base
 
     @property
     def newest(self) -> int:
@@ -98,12 +133,13 @@ class Arena:
         data_dir: Path | None = None,
         token_secret_file: Path | None = None,
         operator_key: Path | None = None,
+        first_index: int = 0,
         notify: Notify = lambda text: None,
     ) -> None:
         self.scenario = scenario
         self.run_id = secrets.token_hex(3)
         self.dice = random.Random(scenario.seed)  # noqa: S311 -- a repeatable run is meant
-        self.rooms = list(self._make_rooms(url))
+        self.rooms = list(self._make_rooms(url, first_index))
         self.origin = self.rooms[0].site.origin
         self.joining = Histogram()
         made_up = texts.various if len(self.rooms) > 1 else texts.made_up
@@ -118,8 +154,7 @@ class Arena:
         self._http: httpx.AsyncClient | None = None
         self._entering: list[asyncio.Task[None]] = []
 
-    def _make_rooms(self, url: str) -> Iterator[Room]:
-        index = 0
+    def _make_rooms(self, url: str, index: int) -> Iterator[Room]:
         for rooms in self.scenario.rooms:
             for name in rooms.names():
                 site = Site.of(url, name, deflate=self.scenario.deflate, per_address=self.scenario.per_address)

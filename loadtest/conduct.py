@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from time import perf_counter
 from typing import Final, NamedTuple
 
 from loadtest import outcome
-from loadtest.acts import Acts
-from loadtest.arena import Arena
+from loadtest.acts import Act, Acts
+from loadtest.arena import Arena, Person, Seen
 from loadtest.arrivals import Pacer, Segment
 from loadtest.books import Books, Part, Tick
 from loadtest.outcome import Figures, Result, Span
@@ -70,6 +70,23 @@ class _Step(NamedTuple):
     """Thresholds of the phase that did not hold, as far as could be told at once; only asked of those that go on until it breaks."""
 
 
+class Gathered(NamedTuple):
+    """All that one process of a run has to tell. ``generator``: its share of a core, lag and lateness (p99, ms), at their worst."""
+
+    rooms: list[Seen]
+    reads: list[Act]
+    removals: list[Act]
+    cuts: list[float]
+    ticks: list[Tick]
+    steps: list[_Step]
+    notes: list[str]
+    violations: list[Violation]
+    begin_s: float
+    end_s: float
+    generator: tuple[float, float, float]
+    source: str
+
+
 class Conductor:
     """One run in an arena that is open. ``show`` is told how it stands, about once a second."""
 
@@ -93,24 +110,77 @@ class Conductor:
         self._begin_s = 0.0
         self._lag = Histogram()
         self._late_ms = self._lag_ms = self._share = 0.0
+        self._end_s = 0.0
+        self._violations: list[Violation] = []
 
     async def run(self, name: str, url: str, scale: float = 1.0) -> Result:
         """Play all phases, let the server catch up, read everything back, and judge. Raises ReadbackError."""
+        await self.play()
+        return self.result(name, url, scale)
+
+    async def play(self, others_ready: Callable[[], Awaitable[None]] | None = None) -> None:
+        """All of :meth:`run` but the result. ``others_ready`` waits, after the last phase, for what other processes have to say."""
         self._begin_s = perf_counter()
         async with self._sampling():
             for phase in self._scenario.phases:
                 await self._play(phase)
             self._notify("waiting for the last answers and deliveries")
             await self._acts.finish(self._scenario.drain_s)
+            if others_ready is not None:
+                await others_ready()
             drained = await self._arena.drain()
         if not drained:
             self._notes.append(
                 f"After {self._scenario.drain_s:g} s some comments were still unanswered or not delivered, or people not back."
             )
-        end_s = perf_counter()
-        violations = [*await self._arena.judge(), *self._acts.violations]
+        self._end_s = perf_counter()
+        self._violations = [*await self._arena.judge(), *self._acts.violations]
         self._notify("counting")
-        return self._result(name, url, scale, violations, end_s)
+
+    def gather(self) -> Gathered:
+        """What was played, for another process to make the result of."""
+        rooms = [
+            Seen(
+                room=room.site.room, base=room.base, batches=room.feed.batches, ledger=room.ledger, raid=room.raid,
+                removal_due=room.removal_due, parsed=room.feed.parsed,
+                people=[
+                    Person(each.name, each.group, each.present, each.losses, each.absences, each.stream)
+                    for each in room.people[: room.present]
+                ],
+            )
+            for room in self._arena.rooms
+        ]  # fmt: skip
+        return Gathered(
+            rooms=rooms, reads=self._acts.reads, removals=self._acts.removals, cuts=self._acts.cuts, ticks=self._ticks,
+            steps=self._steps, notes=self._notes, violations=self._violations, begin_s=self._begin_s, end_s=self._end_s,
+            generator=(self._share, self._lag_ms, self._late_ms), source=self._probe.source,
+        )  # fmt: skip
+
+    def take(self, gathered: Sequence[Gathered]) -> None:
+        """Put what several processes played in the place of what this one would have; the first of them led. Then :meth:`result`."""
+        lead = gathered[0]
+        self._begin_s, self._probe.source = lead.begin_s, lead.source
+        self._end_s = max(each.end_s for each in gathered)
+        self._notes = list(dict.fromkeys(note for each in gathered for note in each.notes))
+        self._violations = [violation for each in gathered for violation in each.violations]
+        self._share, self._lag_ms, self._late_ms = (
+            max(values) for values in zip(*(each.generator for each in gathered), strict=True)
+        )
+        for each in gathered:
+            self._acts.reads += each.reads
+            self._acts.removals += each.removals
+            self._acts.cuts += each.cuts
+        self._ticks = [_tick_of_all(tick, gathered) for tick in lead.ticks]
+        self._steps = [
+            step._replace(doubts=[text for each in gathered for text in each.steps[number].doubts])
+            for number, step in enumerate(lead.steps)
+        ]
+        rooms = {room.site.room: room for room in self._arena.rooms}
+        for room in rooms.values():
+            room.people.clear()
+        for each in gathered:
+            for seen in each.rooms:
+                rooms[seen.room].take(seen)
 
     # -- playing ------------------------------------------------------------------------------------------------------
 
@@ -212,7 +282,9 @@ class Conductor:
 
     # -- the result ---------------------------------------------------------------------------------------------------
 
-    def _result(self, name: str, url: str, scale: float, violations: list[Violation], end_s: float) -> Result:
+    def result(self, name: str, url: str, scale: float = 1.0) -> Result:
+        """The result of what was played."""
+        violations, end_s = self._violations, self._end_s
         parts = [
             Part((step.start_s, step.end_s), counts=not step.phase.warm_up and not (step.phase.until_broken and step.doubts))
             for step in self._steps
@@ -305,3 +377,13 @@ class Conductor:
         for room in self._arena.rooms:
             total += room.ledger.refusals + room.raid.refusals
         return dict(total.most_common())
+
+
+def _tick_of_all(tick: Tick, gathered: Sequence[Gathered]) -> Tick:
+    """A sample of the leading process, with the people of the others as they were at about that time."""
+    gap_events, viewers = tick.gap_events, tick.viewers
+    for each in gathered[1:]:
+        near = min(each.ticks, key=lambda other: abs(other.at_s - tick.at_s))
+        gap_events += near.gap_events
+        viewers += near.viewers
+    return tick._replace(gap_events=gap_events, viewers=viewers)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from array import array
 from collections import deque
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from loadtest import frames
 from loadtest.messages import Echo, Events, Joined, LogEvent, ServerMessage, State, decode
@@ -40,6 +40,10 @@ class Batch:
         self.arrivals = [array("d") for _ in range(groups)]
         self.keep(frame)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For another process: without the frame, which nobody will receive there."""
+        return _batch_of, (self.first, self.last, self.left_out, self.size, self.arrivals)
+
     def keep(self, frame: bytes) -> None:
         """Keep these bytes for comparison; empty: no longer."""
         self.frame = frame
@@ -55,6 +59,12 @@ class Batch:
         """Numbers of the events of the batch."""
         numbers = range(self.first, self.last + 1)
         return [seq for seq in numbers if seq not in self.left_out] if self.left_out else numbers
+
+
+def _batch_of(first: int, last: int, left_out: frozenset[int], size: int, arrivals: list[array[float]]) -> Batch:
+    batch = Batch(first, last, b"", 0, left_out)
+    batch.size, batch.arrivals = size, arrivals
+    return batch
 
 
 class Feed:

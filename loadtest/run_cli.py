@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from loadtest import outcome, page, report, spec
+from loadtest import fleet, outcome, page, report, spec
 from loadtest.arena import Arena
 from loadtest.comparing import Comparison
 from loadtest.conduct import Conductor, Snapshot
@@ -71,6 +71,8 @@ class Board:
 @click.option("--json", "json_file", type=_path, help="Write the result to this file (JSON).")
 @click.option("--scale", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True, help="Times as many people.")
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), help="All phases together take this long.")
+@click.option("--processes", type=click.IntRange(1, 64), default=1, show_default=True,
+              help="Processes of the generator: one speaks, the others are readers of large rooms.")  # fmt: skip
 @click.option("--cpu", type=int, help="Core of the generator. [1 with a server of our own, where there is one]")
 @click.option("--server-cpu", type=int, help="Core of a server of our own. [0]")
 @click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="Setting of a server of our own; may be repeated.")
@@ -85,7 +87,11 @@ def run(scenario: Path, url: str | None, scale: float, seconds: float | None, **
         play = spec.resize(spec.read(scenario), scale, seconds)
     except BadScenario as error:
         raise click.UsageError(str(error)) from None
-    play_it = _player(scenario.name.removesuffix(".toml"), play, scale, options)
+    try:
+        parts = fleet.deal(play, options["processes"]) if options["processes"] > 1 else [play]
+    except BadScenario as error:
+        raise click.UsageError(str(error)) from None
+    play_it = _player(parts, scenario.name.removesuffix(".toml"), play, scale, options)
     if url is not None:
         if options["pairs"] or options["folder"]:
             raise click.UsageError("--set and --folder concern a server of our own: leave out --url.")
@@ -100,13 +106,16 @@ def run(scenario: Path, url: str | None, scale: float, seconds: float | None, **
     )  # fmt: skip
 
 
-def _player(name: str, scenario: Scenario, scale: float, options: dict[str, Any]) -> Any:
+def _player(parts: list[Scenario], name: str, scenario: Scenario, scale: float, options: dict[str, Any]) -> Any:
     """What plays the scenario against a server, reports, and returns the exit status."""
 
     def play(url: str, data_dir: Path | None, server_pid: int | None) -> int:
         board = Board(scenario.title)
         with Live(board, console=Console(stderr=True), refresh_per_second=4, transient=True):
-            result = finish(_play(name, scenario, scale, url, data_dir, server_pid, options, board))
+            if len(parts) > 1:
+                result = _play_together(parts, name, scenario, scale, url, data_dir, server_pid, options, board)
+            else:
+                result = finish(_play(name, scenario, scale, url, data_dir, server_pid, options, board))
         if options["json_file"] is not None:
             options["json_file"].write_bytes(result.json())
         if options["html"] is not None:
@@ -115,6 +124,42 @@ def _player(name: str, scenario: Scenario, scale: float, options: dict[str, Any]
         return result.exit_code
 
     return play
+
+
+def _play_together(
+    parts: list[Scenario],
+    name: str,
+    scenario: Scenario,
+    scale: float,
+    url: str,
+    data_dir: Path | None,
+    server_pid: int | None,
+    options: dict[str, Any],
+    board: Board,
+) -> Result:
+    """Play the parts of a scenario in a process each: the first on this one's core, the others on those that are left."""
+    here = sorted(os.sched_getaffinity(0))
+    others = [core for core in range(os.cpu_count() or 1) if core not in {*here, options["server_cpu"] or 0}] or here
+    try:
+        arena = Arena(
+            scenario, url, data_dir=data_dir, token_secret_file=options["token_secret_file"],
+            operator_key=options["operator_key_file"],
+        )  # fmt: skip
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    orders = [
+        fleet.Order(
+            rank=rank, scenario=part, url=url, data_dir=_text(data_dir), token_secret_file=_text(options["token_secret_file"]),
+            operator_key=_text(options["operator_key_file"]), server_pid=server_pid,
+            cpu=others[rank % len(others)] if rank else here[0],
+        )
+        for rank, part in enumerate(parts)
+    ]  # fmt: skip
+    return fleet.Fleet(orders, arena, board.show, board.notify).run(name, url, scale)
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
 
 
 async def _play(
