@@ -182,8 +182,9 @@ def look(tx: Transaction, inspection: str, part: str, detail: str = "", *, actor
 
 
 def may_look(found: Inspection, actor: str, role: str) -> bool:
-    """Whether this one may see what the inspection covers: the inspectors that it names, and who answers for it here."""
-    return role in {"compliance", "operator"} or actor.removeprefix("staff:") in found.inspectors
+    """Whether this one may see the inspection, and what it covers while it is in force: who answers for it here, and, once it was
+    approved, the inspectors that it names."""
+    return role in {"compliance", "operator"} or (found.granted and actor.removeprefix("staff:") in found.inspectors)
 
 
 def exported(tx: Transaction, inspection: str, manifest_sha256: str, records: int, *, actor: str, role: str) -> None:

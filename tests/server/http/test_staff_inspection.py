@@ -90,10 +90,14 @@ async def test_duty_p3_an_inspector_sees_what_lies_within_the_scope_and_nothing_
     """The rooms of the case, page by page, each view on record; other inspections, other rooms and the desk itself are closed."""
     address = await allowed(desk)
     others = await allowed(desk, case_number="C-8", inspectors="ivo", rooms="other")
+    await desk.enter("carl", "compliance")
+    asked = (await desk.post("/staff/inspections", **{**FORM, "case_number": "C-9"})).headers["location"]
     await desk.enter("ida", "inspector")
     assert "C-7" in (listing := (await desk.get("/staff/inspections")).text)
     assert "C-8" not in listing
+    assert "C-9" not in listing, "nobody has approved it yet"
     for closed in (
+        asked,
         others,
         f"{others}/events",
         "/staff/accounts",
