@@ -111,6 +111,8 @@ _CODES: Final = (
     Code("licence_lapsed", False, 403, "The licence for this feature has lapsed.", "该功能所需的许可已失效。"),
     Code("assessment_required", False, 403, "This feature needs a security assessment on record before it is switched on.",
          "该功能上线前须完成安全评估并登记在案。"),
+    Code("training_required", False, 403, "Items are for who has passed the training that is in force: /staff/training.",
+         "须先通过现行培训考核才能领取待审内容：/staff/training。"),
     Code("evidence_required", False, 422, "A case closes with evidence. Give it first.", "结案须有证据，请先提交证据。"),
     # The room.
     Code("room_not_found", False, 404, "There is no such room.", "没有这个房间。"),

@@ -60,7 +60,7 @@ class Stats:
         "gap_events", "gaps", "left_out", "loop_lag_s", "page_errors",
         "page_lag_s",
         "pages_rebuilt", "queued", "records_dropped", "records_thinned", "rooms", "screen_s", "slow_closes", "stalled",
-        "streams", "viewers",
+        "streams", "team_absent", "team_load", "team_overloaded", "viewers",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -74,6 +74,9 @@ class Stats:
         self.findings_waiting = 0
         self.findings_overdue = 0
         self.cases_overdue = 0
+        self.team_load = -1.0
+        self.team_overloaded = 0
+        self.team_absent = 0
         # Counters.
         self.connections_total = 0
         self.frames_in = 0
@@ -140,6 +143,17 @@ _GAUGES: Final = (
         "Findings whose time for an acknowledgement is over: alarm on more than 0.",
     ),
     ("cases_overdue", "barrage_cases_overdue", "Open cases past their deadlines: alarm on more than 0."),
+    (
+        "team_load",
+        "barrage_team_load_ratio",
+        "Review work that arrives over what those on shift can do; -1: nothing is planned.",
+    ),
+    (
+        "team_overloaded",
+        "barrage_team_overloaded",
+        "Queues, or the desk, with more work than their team: alarm on more than 0.",
+    ),
+    ("team_absent", "barrage_team_absent", "Shifts of the review team in which nobody is seen: alarm on more than 0."),
 )
 _COUNTERS: Final = (
     ("connections_total", "barrage_connections_opened", "WebSocket connections since the start."),

@@ -247,6 +247,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     assessed_features: Annotated[tuple[str, ...], _review(
         "Features that need a security assessment on record (`barrage feature list`): a server does not start with one of them "
         "switched on and none in force.", max_length=64)] = ("sign_in_providers",)
+    training_pass_percent: Annotated[int, _review(
+        "Least mark with which a training set is passed.", "%", ge=1, le=100)] = 80
+    training_valid_days: Annotated[int, _review("A passed training set is passed for this time.", "days", ge=1, le=3650)] = 180
+    training_questions: Annotated[int, _review(
+        "Questions of one attempt, drawn from the set's in random order; a set with fewer asks all.", ge=1, le=100)] = 20
+    training_retry_h: Annotated[float, _review(
+        "Who has failed may begin again after this time.", "h", ge=0, le=720)] = 1.0
+    team_handling_s: Annotated[float, _review(
+        "Time for a decision that load is computed with until there are enough measured ones.", "s", gt=0, le=3600)] = 18.0
+    team_load_alarm: Annotated[float, _review(
+        "Work that arrives, as a part of what the reviewers on shift can do: alarm above this.", ge=0.05, le=10)] = 0.85
+    team_absent_min: Annotated[int, _review(
+        "A shift in which nobody has claimed or decided anything for this time alarms.", "min", ge=1, le=1440)] = 15
     # fmt: on
 
 

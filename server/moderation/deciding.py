@@ -229,8 +229,8 @@ def _wait_again(tx: Transaction, item: Item, seq: int, actor: str) -> Item:
     if queue.is_open(tx.sql, item.queue, item.source):
         raise Refusal("item_changed", "there is a newer one about the same")
     values: dict[str, Any] = {
-        "state": "open", "decision": 0, "decided_ms": 0, "claimed_by": actor, "lease_until_ms": tx.now_ms + queue.LEASE_MS,
-        "version": item.version + 1, "seq": seq,
+        "state": "open", "decision": 0, "decided_ms": 0, "claimed_by": actor, "claimed_ms": tx.now_ms,
+        "lease_until_ms": tx.now_ms + queue.LEASE_MS, "version": item.version + 1, "seq": seq,
     }  # fmt: skip
     tx.sql.execute(update(tables.items).where(tables.items.c.id == item.id).values(**values))
     told = tables.receipts.c
@@ -300,7 +300,7 @@ def _settle(tx: Transaction, item: Item, decision: Decision) -> None:
     """The item is decided, and so are the reports that it is made of."""
     values = {
         "state": "decided", "decision": decision.id, "decided_ms": tx.now_ms, "version": item.version + 1, "claimed_by": "",
-        "lease_until_ms": 0,
+        "claimed_ms": 0, "lease_until_ms": 0,
     }  # fmt: skip
     tx.sql.execute(update(tables.items).where(tables.items.c.id == item.id).values(**values))
     outcome = "upheld" if decision.what != "keep" else "malicious" if decision.code == MALICIOUS else "unfounded"
@@ -316,11 +316,11 @@ def _settle_others(tx: Transaction, decision: Decision) -> None:
 
 
 def _detail(item: Item) -> dict[str, Any]:
-    """What a statement of reasons needs to know of the item. No text: the log is for ever."""
+    """What a statement of reasons needs to know of the item, and since when it was claimed. No text: the log is for ever."""
     key = msgspec.json.decode(item.draft)["key"] if item.draft else ""
     return {
         "queue": item.queue, "source": item.source, "key": key, "received_ms": item.at_ms, "stopped_by": item.code,
-        "reports": item.reports,
+        "reports": item.reports, "claimed_ms": item.claimed_ms,
     }  # fmt: skip
 
 

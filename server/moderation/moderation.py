@@ -28,6 +28,7 @@ from server.moderation.retention import Retention
 from server.moderation.scoped import Sources
 from server.moderation.second_review import SecondReview
 from server.moderation.swarm_watch import SwarmWatch
+from server.moderation.team_watch import TeamWatch
 from server.settings import Settings
 from server.signing import KEY_FILE, SigningKey
 from server.store.base import CommentDraft, Committed, Draft, NoticeDraft, Outcome, RoomInfo
@@ -85,6 +86,7 @@ class Moderation:
         self.second: Final = SecondReview(settings, book, self._text, clock_ms)
         self.publication: Final = Publication(settings, book, self._tally, began_ms, clock_ms)
         self.retention: Final = Retention(settings, book, people.book, clock_ms)
+        self.team: Final = TeamWatch(settings, book, clock_ms)
         named = authorities.load(settings.authorities_file)
         self.outbox: Final = Outbox(book, people.vault, named, settings.public_url, clock_ms)
         data_dir, site = people.settings.data_dir, settings.public_url or settings.site_name
@@ -111,7 +113,9 @@ class Moderation:
 
     async def run(self) -> None:
         """Until cancelled: the loops of all parts."""
-        await asyncio.gather(self.intake.run(), self.modes.run(), self.swarms.run(), self.second.run(), self.outbox.run())
+        await asyncio.gather(
+            self.intake.run(), self.modes.run(), self.swarms.run(), self.second.run(), self.outbox.run(), self.team.run()
+        )  # fmt: skip
 
     async def drain(self) -> None:
         """End all work; what is open stands in the books. Called while the log still takes drafts."""

@@ -14,7 +14,7 @@ from sqlalchemy import delete, select, update
 from server.accounts import holds
 from server.accounts.book import Accounts
 from server.moderation.book import ReviewBook, Transaction
-from server.moderation.tables import effects, items, receipts, swarm_members
+from server.moderation.tables import effects, items, receipts, swarm_members, training_questions, training_sets
 from server.settings import Settings
 
 DAY_MS: Final = 86_400_000
@@ -54,6 +54,12 @@ OTHERS: Final = (
     Kept("cases", "incidents and rectifications"),
     Kept("case_steps", "what was done about them, with evidence"),
     Kept("assessments", "security assessments of features"),
+    Kept("seats", "how many reviewers the platform has committed to"),
+    Kept("shifts", "who was to review, and when"),
+    Kept("training_sets", "which training was asked for"),
+    Kept("training_questions", "what reviewers are trained with", "review_texts_days", "the text, after the set was retired"),
+    Kept("training_attempts", "who began which training"),
+    Kept("training_marks", "who passed it"),
 )
 
 
@@ -82,7 +88,7 @@ def purge(tx: Transaction, found: Cutoffs) -> dict[str, int]:
         return {}
     return {
         "items": _empty_items(tx, found), "effects": _empty_effects(tx, found), "receipts": _drop_receipts(tx, found),
-        "swarm_members": _drop_members(tx, found),
+        "swarm_members": _drop_members(tx, found), "training_questions": _empty_questions(tx, found),
     }  # fmt: skip
 
 
@@ -123,6 +129,14 @@ def _drop_members(tx: Transaction, found: Cutoffs) -> int:
     for swarm, account in rows:
         tx.sql.execute(delete(swarm_members).where(c.swarm == swarm, c.account == account))
     return len(rows)
+
+
+def _empty_questions(tx: Transaction, found: Cutoffs) -> int:
+    c, sets = training_questions.c, training_sets.c
+    retired = select(sets.id).where(sets.retired_ms > 0, sets.retired_ms < found.texts_ms)
+    ids = tx.sql.execute(select(c.id).where(c.training.in_(retired), c.text != "").limit(BATCH)).scalars().all()
+    tx.sql.execute(update(training_questions).where(c.id.in_(ids)).values(text="", why=""))
+    return len(ids)
 
 
 class Retention:

@@ -237,7 +237,8 @@ def judge(tx: Transaction, item: int, version: int, code: str, basis: str, *, ac
     agrees = (code in REMOVAL_CODES) == (first.what in REMOVING)
     decision = tx.decide(
         "confirm" if agrees else "differ", code, basis.strip(), actor=actor, role=role, room=first.room, seq=first.seq, item=item,
-        account=first.account, detail={"queue": "second", "decision": first.id, "received_ms": found.at_ms},
+        account=first.account,
+        detail={"queue": "second", "decision": first.id, "received_ms": found.at_ms, "claimed_ms": found.claimed_ms},
     )  # fmt: skip
     changes = {
         "state": "decided", "version": version + 1, "decision": decision.id, "decided_ms": tx.now_ms, "claimed_by": "",

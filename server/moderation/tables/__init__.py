@@ -13,6 +13,14 @@ from server.moderation.tables.outbox import deliveries, findings
 from server.moderation.tables.queue import decisions, effects, items, places, receipts, views
 from server.moderation.tables.second import draws, seconds
 from server.moderation.tables.swarms import swarm_members, swarms
+from server.moderation.tables.team import (
+    seats,
+    shifts,
+    training_attempts,
+    training_marks,
+    training_questions,
+    training_sets,
+)
 
 __all__ = [
     "APPEND_ONLY",
@@ -31,8 +39,14 @@ __all__ = [
     "metadata",
     "places",
     "receipts",
+    "seats",
     "seconds",
+    "shifts",
     "swarm_members",
     "swarms",
+    "training_attempts",
+    "training_marks",
+    "training_questions",
+    "training_sets",
     "views",
 ]

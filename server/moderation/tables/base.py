@@ -9,7 +9,16 @@ from sqlalchemy import Column, Integer, MetaData, Text
 REVISION: Final = "0001"
 """The newest migration of ``review.db``."""
 
-APPEND_ONLY: Final = ("decisions", "views", "exports", "deliveries", "case_steps")
+APPEND_ONLY: Final = (
+    "decisions",
+    "views",
+    "exports",
+    "deliveries",
+    "case_steps",
+    "seats",
+    "training_attempts",
+    "training_marks",
+)
 """Tables of records: triggers refuse every change."""
 
 metadata: Final = MetaData(

@@ -87,6 +87,7 @@ items: Final = Table(
     whole("due_ms"),
     text("state", CheckConstraint("state IN ('open', 'decided', 'withdrawn')", name="state"), default="open"),
     text("claimed_by"),
+    whole("claimed_ms"),  # since when: handling times are measured from it
     whole("lease_until_ms"),
     text("barred"),  # who may not decide it: the one whose decision is judged again
     whole("version"),  # counts every change of state or claim: a decision names the version that was looked at

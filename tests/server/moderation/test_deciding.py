@@ -98,6 +98,7 @@ def test_no_text_stands_in_the_decision_log(desk: ReviewBook) -> None:
     made = decide(desk, item.id, "refuse", "S1")
     assert made.detail == {
         "queue": "held", "source": "s:1", "key": "h1", "received_ms": START_MS, "stopped_by": "held_for_review", "reports": 0,
+        "claimed_ms": 0,
     }  # fmt: skip
     assert "words" not in str(review.decisions(desk))
     assert drafts(desk) == []
