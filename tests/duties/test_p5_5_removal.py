@@ -252,6 +252,40 @@ def test_duty_p5_5_a_mode_by_command_reaches_viewers_and_page(server: ServerProc
     assert all(f'<article id="c{seq}" class="notice"' in rows for seq in (1, 2, 3))
 
 
+def test_duty_p5_5_modes_of_the_site_and_terms_by_command(server: ServerProcess) -> None:
+    """``barrage site mode``: the stricter mode is in force in every room, comments under review are held, and the notice is on the
+    page; ``barrage room mode --for``: the mode ends by itself, also when the server was killed meanwhile."""
+    with enter(server) as viewer, enter(server, "u1") as author:
+        done = command(server, "site", "mode", "review", "--code", "E2", "--basis", BASIS)
+        assert done.returncode == 0, done
+        _until_mode(viewer, "review")
+        assert say(author, "now?", "k1")["op"] == "held"
+        wait_for(server, 1)
+        page = page_of(server, 0).read_text()
+        assert "全站模式改为" in page
+        assert BASIS in page
+        assert command(server, "site", "mode", "open").returncode == 0
+        _until_mode(viewer, "open")
+        assert command(server, "room", "mode", ROOM, "closed", "--for", "3s").returncode == 0
+        closed = _until_mode(viewer, "closed")
+        assert 0 < closed["until_ms"] - time.time() * 1000 <= 3000
+    server.kill()
+    server.start()
+    wait_for(server, 4)
+    newest = events_of(server)[-1]
+    assert (newest["notice"], newest["mode"], newest["code"], newest["role"]) == ("mode", "open", "E5", "system")
+    with enter(server, "u1") as author:
+        assert say(author, "open again", "k2")["op"] == "ack"
+
+
+def _until_mode(viewer: RawClient, mode: str) -> dict[str, Any]:
+    """The state that tells this mode."""
+    while True:
+        state: dict[str, Any] = viewer.read_until("state")["state"]
+        if state["mode"] == mode:
+            return state
+
+
 def _state(viewer: RawClient, seq: int, mode: str) -> dict[str, Any]:
     """The state that a viewer is told of; the notice ``seq`` came as well."""
     notice = state = None

@@ -155,6 +155,7 @@ def test_duty_p7_there_is_no_other_way_to_remove() -> None:
     assert {path for path in routes if re.search("remov|delet|restor|hide|eras|purge|recall", path)} == {
         "/api/operator/removal", "/api/operator/restoration",
         "/account/privacy/erase",  # the person's own account, and comments if so wished
+        "/account/rooms/{room}/remove",  # by the owner of the room, with code and basis
         "/staff/keys/remove",  # a passkey
         "/staff/accounts/{account}/erase",  # on the person's request, as the person's own
     }  # fmt: skip
