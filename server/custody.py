@@ -55,7 +55,9 @@ class Custody:
         write: Callable[[Callable[[], Any]], Awaitable[Any]],
         submit: Callable[[Draft], Awaitable[Outcome]],
         clock_ms: Callable[[], int],
+        purge_desk: Callable[[], Awaitable[dict[str, int]]] | None = None,
     ) -> None:
+        """``purge_desk`` deletes from the review desk's book what its term has run out for; how much, by table."""
         self._settings = settings
         self._people = people
         self._store = store
@@ -63,6 +65,7 @@ class Custody:
         self._write = write
         self._submit = submit
         self._clock_ms = clock_ms
+        self._purge_desk = purge_desk
         self._wake = asyncio.Event()
 
     async def export(self, account: str) -> dict[str, Any]:
@@ -167,6 +170,9 @@ class Custody:
             await asyncio.sleep(PAUSE_S)
         if any(totals.values()):
             await book.read(vault.scrub)
+        if self._purge_desk is not None:
+            totals |= await self._purge_desk()
+        if any(totals.values()):
             log.info("purged", **{name: number for name, number in totals.items() if number})
         return totals
 

@@ -90,7 +90,7 @@ def stats(as_json: bool, settings: Settings) -> None:
 
 
 @click.command("records")
-@click.option("--what", type=click.Choice(WHATS), default="", help="Only decisions of this kind.")
+@click.option("--what", type=click.Choice(("", *WHATS)), default="", help="Only decisions of this kind.")
 @click.option("--code", default="", help="Only with this reason code, or with codes of this family (a letter).")
 @click.option("--by", "actor", default="", help="Only by staff:NAME, an account, or system.")
 @click.option("--room", default="", help="Only in this room.")
@@ -116,7 +116,9 @@ def list_records(as_json: bool, settings: Settings, **query: Any) -> None:
 @with_settings()
 def transparency(month: str, settings: Settings) -> None:
     """Print the public figures of MONTH (such as 2026-11) as JSON."""
-    click.echo(orjson.dumps(_ask(settings, ShowFigures(month=month)), option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode())
+    click.echo(
+        orjson.dumps(_ask(settings, ShowFigures(month=month)), option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode()
+    )
 
 
 COMMANDS = (review, list_records, transparency)

@@ -78,7 +78,7 @@ async def listed(request: Request) -> Response:
     if len(found) == records.PAGE:
         older = f"/staff/records?{urlencode({**typed, 'before': found[-1].id})}"
     return await page(
-        request, "staff_records.html", refusal, found=found, query=defaultdict(str, typed), older=older, whats=records.WHATS,
+        request, "staff_records.html", refusal, found=found, asked=defaultdict(str, typed), older=older, whats=records.WHATS,
         codes=list(REASONS.values()), families=record_words.FAMILIES, desk_words=desk_words, record_words=record_words,
     )  # fmt: skip
 

@@ -159,6 +159,16 @@ async def test_the_purge_follows_the_terms_in_both_databases(world: World) -> No
     assert (await world.custody.purge())["records"] == 1
 
 
+async def test_the_purge_takes_the_desks_book_along(world: World) -> None:
+    """What is deleted there is told with the rest."""
+
+    async def purge_desk() -> dict[str, int]:
+        return {"items": 3}
+
+    world.custody._purge_desk = purge_desk
+    assert (await world.custody.purge())["items"] == 3
+
+
 async def test_the_task_removes_and_purges_and_outlives_a_fault(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is woken by an erasure; a store that fails is asked again later."""
     monkeypatch.setattr(custody, "FIRST_PURGE_S", 0.02)

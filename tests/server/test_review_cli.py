@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+import zoneinfo
 from pathlib import Path
 
 import pytest
@@ -36,3 +38,11 @@ def test_the_desk_from_a_terminal(barrage: Barrage) -> None:
     back = barrage("review", "reverse", "2", "--code", "K1", "--basis", "no ads")
     assert back.output == "decision 3: publish (room a, event 2)\n"
     assert barrage("review", "list", "--json").output == ""
+    records = barrage("records", "--what", "publish").output.splitlines()
+    assert [line.split("\t")[0] for line in records] == ["3", "1"]
+    (refused,) = [json.loads(line) for line in barrage("records", "--code", "S", "--json").output.splitlines()]
+    assert (refused["id"], refused["basis"], refused["detail"]["queue"]) == (2, "ads", "held")
+    month = f"{dt.datetime.now(zoneinfo.ZoneInfo('Asia/Shanghai')):%Y-%m}"
+    figures = json.loads(barrage("transparency", month).output)
+    assert figures["decisions"]["by_what"] == {"publish": 2, "refuse": 1}
+    assert "not_found" in barrage("transparency", "1969-01", code=1).stderr

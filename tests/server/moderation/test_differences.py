@@ -36,7 +36,7 @@ def settle(desk: ReviewBook, settlement: Any, code: str, **by: Any) -> Any:
 
 
 def test_duty_p5_7_a_removal_that_is_judged_otherwise_is_restored_by_a_senior(tmp_path: Path) -> None:
-    """Both judgements stand before a third person, who takes the first one back: the comment is restored, and it counts as changed."""
+    """Both judgements stand before a third person, who takes the first one back: the comment is restored, which counts as changed."""
     clock = Clock()
     with book(tmp_path, clock) as desk:
         differing(desk, clock)

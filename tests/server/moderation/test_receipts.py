@@ -47,7 +47,10 @@ def test_the_report_of_an_account_is_found_while_it_waits(tmp_path: Path) -> Non
     with book(tmp_path) as desk:
         report(desk, 1, 7, account="zoe")
         item = report(desk, 2, 7, account="yan")
-        look = lambda account, seq: desk.read_now(lambda sql: receipts.waiting_of(sql, account, "a", seq))  # noqa: E731
+
+        def look(account: str, seq: int) -> str:
+            return desk.read_now(lambda sql: receipts.waiting_of(sql, account, "a", seq))
+
         assert (look("zoe", 7), look("yan", 7), look("zoe", 8), look("xia", 7)) == ("R1", "R2", "", "")
         desk.write_now(lambda tx: deciding.decide_item(tx, item.id, item.version, "keep", "K2", "fine", **ANN))
         assert look("zoe", 7) == ""

@@ -42,8 +42,8 @@ def items_made(desk: ReviewBook, texts: dict[int, str] | None = None) -> list[It
 
 
 def test_duty_p5_7_the_draw_is_committed_to_and_can_be_repeated_by_anybody(tmp_path: Path) -> None:
-    """What is published is enough to check it: the hash stands before the day's first decision, the seed only after the draw; from seed
-    and lines the same decisions are chosen, and one line that differs changes the draw."""
+    """What is published is enough to check it: the hash stands before the day's first decision, the seed only after the draw; from
+    seed and lines the same decisions are chosen, and one line that differs changes the draw."""
     clock = Clock()
     with book(tmp_path, clock) as desk:
         begun = desk.write_now(lambda tx: second.begin(tx, DAY, 0.3))

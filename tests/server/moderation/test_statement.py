@@ -28,8 +28,8 @@ def source(queue: str, **fields: Any) -> Source:
 
 
 def test_a_statement_has_facts_ground_category_and_the_part_of_programs() -> None:
-    """Of a comment that the screening held and a person refused: detected by a program, decided by a person, with the rule and what it
-    found; nobody's name stands there."""
+    """Of a comment that the screening held and a person refused: detected by a program, decided by a person, with the rule and what
+    it found; nobody's name stands there."""
     held = (
         Reason(action=Action.HOLD, code="held_for_review", rule="insult", basis="art. 15 (8)", term="dunce", start=3, end=8),
         Reason(action=Action.REFUSE, code="banned_content", rule="watch", observer=True),
