@@ -5,6 +5,8 @@ closed. Between requests uvicorn's own keep-alive timer runs; bodies are bounded
 once a connection is a WebSocket, ``server.ws`` looks after it. Uvicorn passes on the head of that request alone, so what it
 leaves out is looked at here: the HTTP version, bytes behind the head, and an earlier request whose answer is not finished.
 
+Requests for a WebSocket are served a few in each turn of the loop (:mod:`server.http.doorway`).
+
 Open HTTP connections are counted, in all and by address (:class:`Places`). Overflow: a connection that finds no place gets a
 503 with ``Retry-After`` before any of its bytes is read, and is closed; those that are open stay.
 """
@@ -19,6 +21,7 @@ from httptools import HttpParserUpgrade
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from server.core.address import is_trusted, limit_key, parse_networks
+from server.http.doorway import Doorway
 from server.settings import Settings
 
 _FULL = (
@@ -73,11 +76,13 @@ class Places:
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """One HTTP connection. ``settings`` and ``places`` are bound by :func:`http_class`."""
+    """One HTTP connection. ``settings``, ``places`` and ``doorway`` are bound by :func:`http_class`."""
 
     settings: Settings
     places: Places
+    doorway: Doorway
 
+    _early: bytes | None = None  # of a request for a WebSocket that waits in line
     _place: str | None = None
     _head_timer: asyncio.TimerHandle | None = None
     _stall_timer: asyncio.TimerHandle | None = None
@@ -100,6 +105,24 @@ class BoundedHttp(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._place is None:
             return  # refused; some event loops deliver what came before the close
+        if self._early is not None:
+            # It may not send frames yet, so more is the rest of its head or wrong; bounded like any head.
+            self._early += data
+            if len(self._early) > self.settings.head_max_bytes:
+                self.transport.close()
+        elif self._in_head and not self._head_bytes and b"ebsocket" in data:
+            self._early = data
+            self.doorway.enter(self._come_in)
+        else:
+            self._receive(data)
+
+    def _come_in(self) -> None:
+        """The turn of a newcomer has come."""
+        data, self._early = self._early, None
+        if data is not None and not self.transport.is_closing():
+            self._receive(data)
+
+    def _receive(self, data: bytes) -> None:
         if self._in_head:
             self._head_bytes += len(data)
         self._received = len(data)
@@ -184,5 +207,6 @@ class BoundedHttp(HttpToolsProtocol):
 
 def http_class(settings: Settings) -> type[BoundedHttp]:
     """The class for uvicorn's ``http=``."""
-    attributes: dict[str, Any] = {"settings": settings, "places": Places(settings)}
+    doorway = Doorway(lambda call: asyncio.get_running_loop().call_soon(call))
+    attributes: dict[str, Any] = {"settings": settings, "places": Places(settings), "doorway": doorway}
     return type("BoundedHttp", (BoundedHttp,), attributes)
