@@ -6,14 +6,16 @@ import os
 from pathlib import Path
 
 from server.settings import PREFIX
+from tests.duties.public import command
 from tests.support import nursery
 from tests.support.server import ServerProcess
 
-EMBEDDED = {"assessed_features": "embedding", "allowed_origins": "https://video.example"}
+EMBEDDED = {"assessed_features": "embedding,news_rooms", "allowed_origins": "https://video.example"}
 
 
 def test_duty_p4_a_server_does_not_start_with_a_feature_that_was_not_assessed(tmp_path: Path) -> None:
-    """It says which setting switches it on and which command records the assessment; after that it starts."""
+    """It says which setting switches it on and which command records the assessment; after that it starts. A room of news, which
+    staff make, is refused likewise."""
     data, report = tmp_path / "data", tmp_path / "report.pdf"
     report.write_bytes(b"report")
     clean = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
@@ -28,4 +30,6 @@ def test_duty_p4_a_server_does_not_start_with_a_feature_that_was_not_assessed(tm
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     with ServerProcess(data, settings=EMBEDDED) as server:
-        assert server.port
+        news = command(server, "room", "create", "daily", "--news")
+        assert (news.returncode, "assessment_required: news_rooms" in news.stderr) == (1, True), news.stderr
+        assert command(server, "room", "create", "chat").returncode == 0
