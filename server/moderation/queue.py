@@ -299,7 +299,7 @@ def claim_next(
     training.check(tx.sql, actor, tx.now_ms)
     number = min(number, CLAIMS_MAX)
     mine = [each for each in claimed(tx.sql, actor, tx.now_ms) if each.queue == queue][:number]
-    # Written as a sum, the lease leads to no index: the one in the order of priorities ends after a few rows, any other sorts them all.
+    # Written as a sum, the lease leads to no index: in the order of priorities a few rows are enough, by leases all would be sorted.
     free = _ordered(queue, filters, tx.now_ms).where(_i.lease_until_ms + 0 <= tx.now_ms, _i.barred != actor)
     fresh = _items(tx.sql, free.limit(number - len(mine))) if len(mine) < number else []
     if fresh:

@@ -10,6 +10,7 @@ import { find, isWriting, keySwitch } from "./keys.js";
 
 const AHEAD = 4;
 const RENEW_MS = 60_000;
+const PACE_AFTER_H = 2 / 60;
 const UNDO_TRIES = 8;
 const UNDO_PAUSE_MS = 250;
 
@@ -305,7 +306,7 @@ class Desk {
     const hours = (Date.now() - this.started) / 3_600_000;
     const place = find("#pace");
     if (place && this.count > 0) {
-      const rate = this.count < 5 ? "–" : Math.round(this.count / Math.max(hours, 1 / 3600));
+      const rate = hours < PACE_AFTER_H ? "–" : Math.round(this.count / hours);
       place.textContent = this.words("Rate", { n: this.count, rate });
     }
   }

@@ -11,13 +11,16 @@ export function isWriting(event) {
   return target.matches('input:not([type="radio"], [type="checkbox"]), textarea, select');
 }
 
+/** Whether this browser's user wants keys of one letter. @returns {boolean} */
+export const keysAreOn = () => localStorage.getItem(KEYS_OFF) === null;
+
 /** The box that turns keys off, remembered by this browser. @returns {() => boolean} whether they are on */
 export function keySwitch() {
   const box = /** @type {HTMLInputElement | null} */ (find("#keys-on"));
   if (!box) {
     return () => false;
   }
-  box.checked = localStorage.getItem(KEYS_OFF) === null;
+  box.checked = keysAreOn();
   box.addEventListener("change", () => {
     if (box.checked) {
       localStorage.removeItem(KEYS_OFF);

@@ -38,7 +38,7 @@ def test_a_record_tells_what_was_decided_about_an_author_lately(tmp_path: Path) 
     with book(tmp_path, clock) as review:
         for number in range(1, 8):
             item = hold(review, number)
-            verdict = "publish" if number == 1 else "refuse"
+            verdict: deciding.Verdict = "publish" if number == 1 else "refuse"
             code = "K1" if number == 1 else "S1"
             review.write_now(lambda tx: deciding.decide_item(tx, item.id, item.version, verdict, code, "x", **ANN))  # noqa: B023
         found = review.read_now(lambda c: context.record(c, "ann", START_MS))

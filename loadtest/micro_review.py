@@ -1,0 +1,130 @@
+"""Milliseconds of the server's time for a decision by keys: ``python -m loadtest.micro_review [--held N] [--decisions N]``.
+
+A desk with N held comments in its queue (in a folder of its own, removed afterwards) is asked as the script of the queue's pages asks
+it, through the whole HTTP application: the next item, claimed and rendered, and then the decision on it, durable in the book. No
+browser and no network: what is measured is what the server adds to a reviewer's key. Other figures are the page of the queue and the
+live counts at that size.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import httpx
+
+from server.accounts import sessions, staff
+from server.app import build, web_app
+from server.moderation import queue
+from server.moderation.book import Transaction
+from server.settings import load
+from server.store.base import CommentDraft
+
+_ROOMS: Final = 20
+_AHEAD: Final = 4
+_BATCH: Final = 5_000
+_VERDICT: Final = (
+    b'{"rules":"0","action":"hold","reasons":[{"action":2,"code":"held_for_review","rule":"ads.contact","basis":"house rule",'
+    b'"category":"advertising","term":"wx","start":0,"end":2}]}'
+)
+
+
+class Row(NamedTuple):
+    """What was measured, and the times in milliseconds."""
+
+    name: str
+    times: list[float]
+
+
+def fill(tx: Transaction, numbers: range) -> None:
+    """Held comments of many authors, a tenth of them equal to others, of different gravity."""
+    for number in numbers:
+        room, author, text = f"room-{number % _ROOMS}", f"a-{number % 3_000}", f"held comment {number if number % 10 else 0}"
+        draft = CommentDraft(
+            room=room, author=author, key="", at_ms=0, pos_ms=number, text=text, mode="scroll", color="#ffffff", size=25,
+            author_id=f"p-{number % 3_000}", author_name="name",
+        )  # fmt: skip
+        queue.add(tx, queue.New(
+            queue="held", source=f"s:{number + 1}", room=room, account=author, author_id=draft.author_id, author_name="name",
+            text=text, code="held_for_review", rule="0", verdict=_VERDICT, draft=draft,
+            severity=30 + number % 60, reach=number % 5_000,
+        ))  # fmt: skip
+
+
+async def timed(times: list[float], work: Callable[[], Awaitable[httpx.Response]]) -> Any:
+    """Do it, note how long it took, and give its JSON where it has any."""
+    started = time.perf_counter()
+    answer = await work()
+    times.append((time.perf_counter() - started) * 1000)
+    if answer.status_code != 200:
+        raise SystemExit(f"{answer.url}: {answer.status_code} {answer.text[:300]}")
+    return answer.json() if "json" in answer.headers["content-type"] else None
+
+
+async def measure(client: httpx.AsyncClient, decisions: int) -> list[Row]:
+    """Work as the page's script does: some items at hand, one decision after the other, every third one published."""
+    nexts, decides, both, pages = Row("next", []), Row("decide", []), Row("next + decide", []), Row("page of the queue", [])
+    at_hand: list[Any] = []
+    for number in range(decisions):
+        have = [each["id"] for each in at_hand]
+        body = {"queue": "held", "number": 1 if at_hand else _AHEAD, "have": have}
+        at_hand += (await timed(nexts.times, lambda: client.post("/staff/desk/next", json=body)))["items"]  # noqa: B023
+        item = at_hand.pop(0)
+        act = {"item": item["id"], "version": item["version"], "act": "stop" if number % 3 else "allow", "code": "S1"}
+        await timed(decides.times, lambda: client.post("/staff/desk/decide", json=act))  # noqa: B023
+        both.times.append(nexts.times[-1] + decides.times[-1])
+    for _ in range(max(10, decisions // 20)):
+        await timed(pages.times, lambda: client.get("/staff/queue"))
+    return [nexts, decides, both, pages]
+
+
+async def run(held: int, decisions: int, folder: Path) -> list[Row]:
+    """The rows of the table."""
+    settings = load({}, None, {"data_dir": str(folder)})
+    async with build(settings) as parts:
+        for number in range(_ROOMS):
+            await parts.site.create_room(f"room-{number}", f"Room {number}", "live")
+        for first in range(0, held, _BATCH):
+            numbers = range(first, min(held, first + _BATCH))
+            await parts.moderation.write(lambda tx: fill(tx, numbers))  # noqa: B023
+        people = parts.people
+        await people.book.write(
+            lambda tx: staff.add(tx, "bench", ("reviewer",), people.vault, actor="operator:bench", role="operator")
+        )
+        cookie = await people.book.write(lambda tx: sessions.begin(tx, "staff:bench", people.desk.policy))
+        headers = {"X-Barrage-Form-Token": sessions.form_token(people.form_key, cookie), "Cookie": f"barrage_staff={cookie}"}
+        transport = httpx.ASGITransport(web_app(parts.site))
+        async with httpx.AsyncClient(transport=transport, base_url="http://bench.example", headers=headers) as client:
+            await measure(client, 20)  # templates and statements are compiled
+            rows = await measure(client, decisions)
+        await parts.drain()
+        return rows
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(prog="python -m loadtest.micro_review", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--held", type=int, default=100_000)
+    parser.add_argument("--decisions", type=int, default=1_000)
+    given = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="barrage-review-") as folder:
+        rows = asyncio.run(run(given.held, given.decisions, Path(folder)))
+    load_1 = os.getloadavg()[0]
+    print(
+        f"{given.held:,} held comments, {given.decisions:,} decisions, CPython {platform.python_version()}, load {load_1:.1f}"
+    )
+    for name, times in rows:
+        p99 = statistics.quantiles(times, n=100)[98]
+        print(f"{name:<18} median {statistics.median(times):7.2f} ms   p99 {p99:7.2f} ms   max {max(times):7.2f} ms")
+
+
+if __name__ == "__main__":
+    main()
