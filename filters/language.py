@@ -68,7 +68,13 @@ def _rarity(char: str) -> int:
 _PLANE: Final = 0x10000
 # What each character of the basic plane costs alone: one byte each, which stay in the processor's cache.
 _SINGLES: Final = bytes(WORDS.get(char, char_cost(char)) for char in map(chr, range(_PLANE)))
-_RARITIES: Final = bytes(map(_rarity, map(chr, range(_PLANE))))
+# The like for rarity, which only ideographs have.
+_HAN, _HAN_END = 0x3400, 0xA000
+_RARITIES: Final = (
+    bytes(_HAN)
+    + _SINGLES[_HAN:_HAN_END].translate(bytes(max(0, cost - NAME_CHAR) for cost in range(256)))
+    + bytes(_PLANE - _HAN_END)
+)
 # More than any piece of text costs.
 _NEVER: Final = 1 << 20
 
