@@ -26,6 +26,8 @@ _PARTS: Final[dict[str, Parameter]] = {
     "measure": in_path("measure"),
     "decision": in_path("decision"),
     "item": in_path("item"),
+    "attempt": in_path("attempt"),
+    "training": in_path("training"),
 }
 
 
@@ -199,4 +201,16 @@ PAGES: Final[tuple[Operation, ...]] = (
     _staff("POST", "/staff/patrol/undo.json", "The same, for the script.", _JSON),
     _staff("GET", "/staff/figures", "Figures of the desk."),
     _staff("GET", "/staff/figures.json", "The same as data.", _JSON),
+    _staff("GET", "/staff/team", "Seats, shifts and load of the review team."),
+    _staff("GET", "/staff/team.json", "The load as data.", _JSON),
+    _staff("POST", "/staff/team/seats", "Say how many reviewers there are to be."),
+    _staff("POST", "/staff/team/shifts", "Plan shifts."),
+    _staff("POST", "/staff/team/shifts/cancel", "Cancel a shift."),
+    _staff("GET", "/staff/training", "Training: what is in force, and one's marks."),
+    _staff("POST", "/staff/training", "Begin a training set."),
+    _staff("POST", "/staff/training/begin", "Begin an attempt."),
+    _staff("GET", "/staff/training/attempts/{attempt}", "The questions of an attempt, or its marks."),
+    _staff("POST", "/staff/training/attempts/{attempt}", "Hand in the answers."),
+    _staff("GET", "/staff/training/sets/{training}", "A training set."),
+    _staff("POST", "/staff/training/sets/{training}", "Change a training set, put it into force, retire it."),
 )  # fmt: skip

@@ -10,6 +10,7 @@ from server.http import (
     staff_cases,
     staff_desk,
     staff_figures,
+    staff_home,
     staff_inspection,
     staff_live,
     staff_modes,
@@ -20,11 +21,14 @@ from server.http import (
     staff_queue_api,
     staff_records,
     staff_sign_in,
+    staff_team,
+    staff_training,
 )
 from server.http.staff_door import Rule, route
 
 RULES: Final[tuple[Rule, ...]] = (
     *staff_sign_in.RULES,
+    *staff_home.RULES,
     *staff_desk.RULES,
     *staff_public.RULES,
     *staff_inspection.RULES,
@@ -37,5 +41,7 @@ RULES: Final[tuple[Rule, ...]] = (
     *staff_patrol.RULES,
     *staff_records.RULES,
     *staff_figures.RULES,
+    *staff_team.RULES,
+    *staff_training.RULES,
 )
 routes: Final[list[BaseRoute]] = [route(rule) for rule in RULES]

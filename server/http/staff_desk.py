@@ -13,14 +13,14 @@ from typing import Any, Final, get_args
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.accounts import appeals, fields, licences, lookup, measures, public, staff, vault_access
+from server.accounts import appeals, fields, lookup, measures, public, staff, vault_access
 from server.accounts.book import Transaction, read_entries
 from server.accounts.events import Function, Rung
 from server.errors import Refusal
 from server.http.requests import SEQ_MAX, services, whole
 from server.http.screens import lead, read, write
 from server.http.sessions import read_form
-from server.http.staff_door import HOME, Rule, acting, authorise, may, page
+from server.http.staff_door import Rule, acting, authorise, may, page
 from server.reasons import REASONS, REMOVAL_CODES
 
 DAY_MS: Final = 86_400_000
@@ -34,22 +34,6 @@ _TERMS: Final = {
     "30d": 30 * DAY_MS,
     "180d": 180 * DAY_MS,
 }
-
-
-async def home(request: Request) -> Response:
-    """``GET /staff``: what waits."""
-    now_ms = services(request).people.clock_ms()
-
-    def counts(connection: Any) -> dict[str, int]:
-        waiting = [each for each in public.listed(connection) if each.state in {"applied", "reviewed", "classified", "filed"}]
-        ending = [each for each in licences.listed(connection, now_ms)
-                  if each.state == "active" and each.valid_until_ms < now_ms + 30 * DAY_MS]  # fmt: skip
-        return {
-            "appeals": len(appeals.open_list(connection)), "overdue": len(appeals.overdue(connection, now_ms)),
-            "public": len(waiting), "licences": len(ending), "vault": len(vault_access.open_requests(connection, now_ms)),
-        }  # fmt: skip
-
-    return await page(request, "staff_home.html", counts=await read(request, counts))
 
 
 # -- accounts and measures ---------------------------------------------------------------------------------------------
@@ -299,7 +283,6 @@ async def records(request: Request) -> Response:
 
 
 RULES: Final = (
-    Rule(HOME, "GET", "own", home),
     Rule("/staff/accounts", "GET", "accounts.view", accounts),
     Rule("/staff/accounts/{account}", "GET", "accounts.view", account),
     Rule("/staff/accounts/{account}/measures", "POST", "measures.take", measure),

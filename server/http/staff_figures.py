@@ -20,8 +20,9 @@ from server.accounts import appeals
 from server.http.requests import services
 from server.http.screens import read, views
 from server.http.staff_door import Rule, fragment, page
+from server.http.staff_home import team_figures
 from server.http.staff_item import swarm_plot, words
-from server.moderation import figures, queue
+from server.moderation import figures, queue, team
 from server.web import desk_words, plots
 from server.web.plots import Series
 
@@ -37,7 +38,8 @@ _GROUPS: Final = {
 
 class Figures(msgspec.Struct, frozen=True):
     """Everything that the page shows. ``screened``: comments since the process began by what the screening made of them and the code;
-    ``queues``: as :func:`server.moderation.figures.standings`; the rest as the functions of that module."""
+    ``team``: the load of the team; ``queues``: as :func:`server.moderation.figures.standings`; the rest as the functions of that
+    module."""
 
     at_ms: int
     queues: dict[str, Any]
@@ -49,6 +51,7 @@ class Figures(msgspec.Struct, frozen=True):
     swarms: list[figures.Swarm]
     appeals: dict[str, int]
     screened: list[tuple[str, str, int]]
+    team: team.Figures
 
 
 class _Last:
@@ -91,7 +94,8 @@ async def _read(request: Request) -> Figures:
         ((verdict, code, count) for (verdict, code), count in found.verdicts().items()), key=lambda each: -each[2]
     )
     return Figures(
-        at_ms=now_ms, appeals=await read(request, waiting), screened=screened, **await found.moderation.look(work)
+        at_ms=now_ms, appeals=await read(request, waiting), screened=screened, team=await team_figures(request),
+        **await found.moderation.look(work),
     )  # fmt: skip
 
 

@@ -13,15 +13,16 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
+from server.accounts.staff import Action
 from server.errors import Refusal
 from server.http.requests import SEQ_MAX, services, whole
 from server.http.screens import lead
 from server.http.sessions import read_form
-from server.http.staff_door import Rule, acting, page
+from server.http.staff_door import Rule, acting, authorise, page
 from server.http.staff_item import Place, gather, place_of, words
-from server.moderation import deciding, queue
+from server.moderation import deciding, queue, training
 from server.moderation.book import Transaction, find_decision
-from server.moderation.queue import Item
+from server.moderation.queue import Item, Queue
 from server.moderation.suggesting import KEEPING, default_basis, suggest
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 LISTED: Final = 25
 PATH: Final = "/staff/queue"
+ITEM_ACTIONS: Final[dict[Queue, Action]] = {"second": "second.decide"}
+"""Queues whose items need more than deciding items in general."""
 
 
 class Decided(dict[str, Any]):
@@ -63,11 +66,17 @@ async def _queue_page(request: Request, refusal: Refusal | None = None, place: P
 
 
 async def next_item(request: Request) -> Response:
-    """``POST /staff/queue/next``: claim the next item and go to it; ``skip``: another one than this."""
+    """``POST /staff/queue/next``: claim the next item and go to it; ``skip``: another one than this. Who has still to be trained
+    is led there."""
     given = await read_form(request, acting(request).who)
     place = place_of(given)
     skip = whole_field(given, "skip")
-    return await _go_on(request, place, skip=skip)
+    try:
+        return await _go_on(request, place, skip=skip)
+    except Refusal as refusal:
+        if refusal.code.name != "training_required":
+            raise
+        return lead("/staff/training?needed=1")
 
 
 async def _go_on(request: Request, place: Place, done: int = 0, skip: int = 0) -> Response:
@@ -168,7 +177,8 @@ async def decide(
 ) -> Decided:  # fmt: skip
     """Decide an item: ``act`` is ``allow`` or ``stop``; ``equal``: others with an equal text as well, those that nobody else has.
 
-    Without a basis it is the code's own name. Raises Refusal ``item_not_found``, ``item_taken``, ``item_changed``, ``bad_code``, ...
+    Without a basis it is the code's own name. Raises Refusal ``item_not_found``, ``item_taken``, ``item_changed``, ``bad_code``,
+    ``training_required``, ...
     """
     if act not in ("allow", "stop"):
         raise Refusal("bad_message", "act")
@@ -176,7 +186,10 @@ async def decide(
     chinese = services(request).settings.site_language == "zh-CN"
 
     def work(tx: Transaction) -> Decided:
+        training.check(tx.sql, by["actor"], tx.now_ms)
         found = queue.get(tx.sql, item)
+        if found.queue in ITEM_ACTIONS:
+            by.update(authorise(request, ITEM_ACTIONS[found.queue]))
         queue.check_version(found, version, by["actor"], tx.now_ms)
         given = KEEPING[found.queue] if act == "allow" and code[:1] != "K" else code
         verdict = verdict_of(found, act)

@@ -15,6 +15,7 @@ from server.moderation.team import Figures
 from server.settings import Settings
 
 LOOK_S: Final = 30.0
+RECENT_MS: Final = 30_000
 AGAIN_MS: Final = 3_600_000
 """An alarm that goes on is logged again after this time."""
 
@@ -55,6 +56,11 @@ class TeamWatch:
             except StoreError as error:
                 log.error("the load of the team cannot be read", error=str(error))
             await asyncio.sleep(LOOK_S)
+
+    async def recent(self) -> Figures:
+        """The figures, some seconds old at most. Raises StoreError."""
+        found = self.figures
+        return found if found is not None and 0 <= self._clock_ms() - found.at_ms < RECENT_MS else await self.look()
 
     async def look(self) -> Figures:
         """Read the figures, and log what is to be done now: once when it begins, and every hour while it goes on. Raises

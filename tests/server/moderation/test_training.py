@@ -151,7 +151,10 @@ def test_an_attempt_ends_once_with_all_answers_of_its_member(desk: ReviewBook, c
     going = desk.write_now(lambda tx: training.begin(tx, number, "staff:ann", SETTINGS))
     asked = desk.read_now(lambda c: training.attempt(c, going)).questions
     every = {each.id: KEEP for each in asked}
-    answer = lambda member, answers: lambda tx: training.answer(tx, going, member, answers, SETTINGS)  # noqa: E731
+
+    def answer(member: str, answers: dict[int, str]) -> Callable[[Transaction], training.Mark]:
+        return lambda tx: training.answer(tx, going, member, answers, SETTINGS)
+
     assert refused(desk, answer("staff:ben", every)) == "forbidden"
     assert refused(desk, answer("staff:ann", dict(list(every.items())[1:]))) == "bad_message"
     assert refused(desk, answer("staff:ann", every | {asked[0].id: "U1"})) == "bad_code"
