@@ -58,7 +58,20 @@ def test_axe_finds_nothing(
         page.click(f"{panel} summary")
         expect(page.locator(f"{panel} .panel")).to_be_visible()
         problems += violations(page, axe)
-    for path in ("/", f"/rooms/{room}/comments/0.html", f"/rooms/{room}/comments/index.html", f"/rooms/{room}/report?seq=1"):
+    page.locator("#rows a.report").first.click()
+    expect(page.locator("dialog[open]")).to_be_visible()
+    problems += violations(page, axe)
+    page.goto("/transparency")
+    month = page.locator("#main li a").first.get_attribute("href") or ""
+    for path in (
+        "/transparency",
+        month,
+        "/reports",
+        "/",
+        f"/rooms/{room}/comments/0.html",
+        f"/rooms/{room}/comments/index.html",
+        f"/rooms/{room}/report?seq=1",
+    ):
         page.goto(path)
         problems += [f"{path} {problem}" for problem in violations(page, axe)]
     follow(page, ".reasons button >> nth=0", "**/reports/*")

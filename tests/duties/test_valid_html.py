@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import json
 import os
 import random
 import shutil
 import subprocess
 import unicodedata
+import zoneinfo
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -152,7 +154,10 @@ def test_everything_that_is_shown_of_a_busy_room_is_valid(server: ServerProcess,
                 "/rooms/film",
                 "/rooms/film/report",
                 "/rooms/film/comments/0.html",
+                "/reports",
                 "/reports/R-0000-0000-0000-0000",
+                "/transparency",
+                f"/transparency/{dt.datetime.now(zoneinfo.ZoneInfo('Asia/Shanghai')):%Y-%m}",
             ]:
                 shown[f"{language} {path}"] = client.get(path)
             for fields in (
