@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 from sqlalchemy import Connection, select, update
 
-from server.core.modes import Term, at_least, strictest
+from server.core.modes import Term, at_least
 from server.errors import Refusal
 from server.moderation import deciding, tables
 from server.moderation.book import Decision, Transaction, decision_of
@@ -83,7 +83,10 @@ def fall_back(tx: Transaction, room: RoomInfo) -> Decision | None:
     if newest is not None and newest.until_ms > tx.now_ms:
         return None
     ended = f"the term of decision {newest.id} is over" if newest is not None else "its term is over"
-    return set_room(tx, room, Wish(mode=room.standing), BACK, ended, reverses=newest.id if newest is not None else 0, **SYSTEM)
+    # A shorter term, by the owner, does not end the one that staff have set before.
+    least, until_ms = _staff(tx.sql, room.name, tx.now_ms)
+    wish = Wish(mode=room.standing) if at_least(room.standing, least) else Wish(mode=least, until_ms=until_ms)
+    return set_room(tx, room, wish, BACK, ended, reverses=newest.id if newest is not None else 0, **SYSTEM)
 
 
 def newest_of(connection: Connection, room: str) -> Decision | None:
@@ -101,6 +104,11 @@ def of_room(connection: Connection, room: str, limit: int) -> list[Decision]:
 def floor(connection: Connection, room: str, now_ms: int) -> RoomMode:
     """The loosest mode that the owner of a room may set: the strictest of the mode that staff have set for good, and of one with a
     term that is not over."""
+    return _staff(connection, room, now_ms)[0]
+
+
+def _staff(connection: Connection, room: str, now_ms: int) -> tuple[RoomMode, int]:
+    """What staff have set, and its end (0: none)."""
     query = (
         select(tables.decisions)
         .where(_d.room == room, _d.seq == 0, _d.what == "mode", _d.role.not_in((UPLOADER, "system")))
@@ -110,8 +118,10 @@ def floor(connection: Connection, room: str, now_ms: int) -> RoomMode:
     standing = connection.execute(query.where(_d.until_ms == 0).limit(1)).mappings().first()
     least: RoomMode = mode_of(decision_of(standing)) if standing is not None else "open"
     if newest is not None and newest["until_ms"] > now_ms:
-        least = strictest(least, mode_of(decision_of(newest)))
-    return least
+        termed = mode_of(decision_of(newest))
+        if not at_least(least, termed):
+            return termed, int(newest["until_ms"])
+    return least, 0
 
 
 def mode_of(decision: Decision) -> RoomMode:

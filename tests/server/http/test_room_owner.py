@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -96,7 +97,8 @@ async def test_duty_p5_5_the_owner_removes_a_comment_with_a_code(owner: Owner, s
 
 async def test_the_owner_opens_nothing_that_staff_have_closed(owner: Owner, services: FakeServices) -> None:
     """Stricter is allowed; after staff's term, or when staff open it, the owner may again."""
-    modes, by = services.moderation.modes, {"actor": "staff:boss", "role": "senior"}
+    modes = services.moderation.modes
+    by: dict[str, Any] = {"actor": "staff:boss", "role": "senior"}
     await modes.set_room("mine", Wish(mode="review", until_ms=services.clock_ms + 60_000), "E1", "raid", **by)
     back = await owner.post("mode", **{**MODE, "mode": "slow"})
     assert back.status_code == 403
@@ -115,7 +117,7 @@ async def test_a_room_is_its_owners_alone(owner: Owner, services: FakeServices) 
     assert "No room is yours" in (await owner.page("/account/rooms")).text
     await owner.enter("ann")
     assert (await owner.page("/account/rooms/theirs")).status_code == 404
-    by = {"actor": "staff:boss", "role": "senior"}
+    by: dict[str, Any] = {"actor": "staff:boss", "role": "senior"}
     await services.people.book.write(
         lambda tx: measures.take(tx, "ann", "suspend", "S1", "spam", functions=(), duration_ms=60_000, **by)
     )

@@ -179,6 +179,20 @@ async def test_the_owner_sets_what_staff_leave_open(bench: Bench) -> None:
     assert [mode for _, mode, _, _ in bench.told()] == ["closed", "open", "slow", "review", "read_only", "slow", "open", "open"]
 
 
+async def test_a_shorter_term_of_the_owner_does_not_end_that_of_staff(bench: Bench) -> None:
+    """Staff protect the room for an hour, the owner for ten minutes: then it is as staff have set it, to the end of the hour."""
+    hour_ms = bench.clock() + 60 * MINUTE_MS
+    await bench.keeper.set_room("a", Wish(mode="shield", until_ms=hour_ms), "E1", "raid", **BOSS)
+    await bench.keeper.set_room("a", Wish(mode="review", until_ms=bench.clock() + 10 * MINUTE_MS), "E1", "raid", **OWNER)
+    for expected in (("shield", hour_ms, "open"), ("open", 0, "open")):
+        bench.clock.now_ms = bench.own("a").until_ms
+        await bench.keeper.look()
+        newest = bench.desk.read_now(lambda c: modes.newest_of(c, "a"))
+        assert newest is not None
+        await bench.effects.settled(newest.id)
+        assert bench.own("a") == expected
+
+
 async def test_the_mode_of_the_site_is_told_in_every_room(bench: Bench) -> None:
     """It is in force at once, rooms with viewers are told first, and its term ends by itself; a start finds the newest one."""
     decision = await bench.keeper.set_site(Wish(mode="review", until_ms=bench.clock() + MINUTE_MS), "E2", "order", **BOSS)
