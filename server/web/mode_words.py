@@ -7,12 +7,12 @@ from typing import Final
 from server.web.i18n import N_
 
 MODES: Final = {
-    "open": N_("open"),
+    "open": N_("open for comments"),
     "slow": N_("slow"),
     "shield": N_("protected"),
     "review": N_("review first"),
     "read_only": N_("read only"),
-    "closed": N_("closed"),
+    "closed": N_("closed for comments"),
 }
 
 MEANINGS: Final = {
