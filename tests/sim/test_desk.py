@@ -157,3 +157,24 @@ def test_stories_hold_what_they_are_meant_to_test(tmp_path: Path) -> None:
         assert (kinds.count("removal"), kinds.count("restoration")) == (1, 1)
     finally:
         desk.end()
+
+
+def test_a_crash_at_any_moment_after_a_decision_publishes_once(tmp_path: Path) -> None:
+    """Before the effect began, while the log writes it, when it stands there and is not noted, and after: in the end each approved
+    comment is there once."""
+    desk = Desk(tmp_path)
+    try:
+        for moment_ms in range(0, 44, 4):
+            desk.say(NEWS, "ann")
+            desk.pass_time(0.3)
+            desk.looked_at.clear()
+            desk.look("staff:ann", "news")
+            assert desk.decide("staff:ann", True) == ""
+            desk.pass_time(moment_ms / 1000)
+            desk.crash()
+            desk.begin()
+        desk.check_done()
+        texts = [event.text for event in desk.store.inner.read(NEWS, 0, 100) if event.kind == "comment"]
+        assert sorted(texts) == sorted(sent.text for sent in desk.sent)
+    finally:
+        desk.end()
