@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 from server.errors import Refusal
-from server.operations import LocalOperations, Remove, Restore, SetMode
+from server.mode_operations import SetMode
+from server.operations import LocalOperations, Remove, Restore
 from static_mirror.verify import read_rows
 from tests.support.running import RunningServer, running
 from tests.support.wsclient import RawClient

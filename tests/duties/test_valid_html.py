@@ -23,7 +23,8 @@ import pytest
 
 from loadtest.texts import made_up
 from server.accounts.identity import Tokens
-from server.operations import Announce, Remove, Restore, SetMode
+from server.mode_operations import SetMode
+from server.operations import Announce, Remove, Restore
 from server.remote import RemoteOperations
 from server.settings import load
 from tests.duties.public import ROOM, SETTINGS, command, documents, enter, say, wait_for
