@@ -14,7 +14,23 @@ from tests.browser.conftest import Faults, Site, follow
 from tests.browser.test_accessibility import violations
 from tests.support.staff import PASSWORD
 
-PAGES = ("", "/accounts", "/appeals", "/public", "/licences", "/vault", "/members", "/log", "/keys", "/confirm")
+PAGES = (
+    "",
+    "/accounts",
+    "/appeals",
+    "/public",
+    "/licences",
+    "/vault",
+    "/members",
+    "/log",
+    "/keys",
+    "/confirm",
+    "/inspections",
+    "/outbox",
+    "/cases",
+    "/features",
+    "/holds",
+)
 
 
 def enrol(site: Site, page: Page, name: str) -> None:
