@@ -121,7 +121,7 @@ class Services(Protocol):
     async def create_room(
         self, name: str, title: str, kind: RoomKind, video_url: str = "", *, news: bool = False, owner: str = ""
     ) -> RoomInfo:
-        """Create a room with its first page; ``news``: each comment waits for an approval, for ever; ``owner``: the account whose room
+        """Create a room with its first page; ``news``: each comment waits for an approval; ``owner``: the account whose room
         it is. A room of the same name, title, kind, video and ``news`` is given as it is, so that a request may be repeated. Raises
         Refusal ``room_exists`` (it differs), ``storage_unavailable``."""
 

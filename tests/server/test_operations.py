@@ -11,8 +11,8 @@ import pytest
 
 from filters.verdict import Action
 from server.errors import Refusal
-from server.moderation.book import effect_key
 from server.mode_operations import EmergencyTerms, SetMode, SetOwner, SiteMode
+from server.moderation.book import effect_key
 from server.operations import (
     ANNOUNCEMENT_MAX_CHARS,
     RULES_MAX_BYTES,
