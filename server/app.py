@@ -160,7 +160,8 @@ class Parts:
         self.moderation.mode_changed()
 
     def _on_site_mode(self, term: Term) -> None:
-        log.info("mode of the site", mode=term.mode, until_ms=term.until_ms)
+        if term != self.hub.site:
+            log.info("mode of the site", mode=term.mode, until_ms=term.until_ms)
         self.hub.site = term
         self.conversation.tell_counts()
         self.moderation.mode_changed()
