@@ -73,10 +73,10 @@ class Site(ServerProcess):
         answer = httpx.post(f"{self.url}/api/operator/{what}", json=body, headers=self._operator(), timeout=30, trust_env=False)
         assert answer.is_success, answer.text
 
-    def new_room(self, kind: str = "live", video: str = "", title: str = "房间 Room") -> str:
+    def new_room(self, kind: str = "live", video: str = "", title: str = "房间 Room", *, news: bool = False) -> str:
         """Create a room; returns its name."""
         name = f"r{secrets.token_hex(4)}"
-        self.operate("rooms", name=name, title=title, kind=kind, video_url=video)
+        self.operate("rooms", name=name, title=title, kind=kind, video_url=video, news=news)
         return name
 
     def remove(self, room: str, seq: int, code: str, basis: str) -> None:

@@ -33,11 +33,12 @@ PAGES = (
 )
 
 
-def enrol(site: Site, page: Page, name: str) -> None:
-    """A new member with all roles that look at different pages, signed in. Passkeys need a host's name, not its address."""
+def enrol(site: Site, page: Page, name: str, *roles: str) -> None:
+    """A new member, signed in, with these roles or else all that look at different pages. Passkeys need a host's name, not its
+    address."""
     answer = httpx.post(
         f"{site.url}/api/operator/account", headers=site._operator(), timeout=30, trust_env=False,
-        json={"op": "staff.add", "name": name, "roles": ["operator", "compliance", "privacy", "admin"]},
+        json={"op": "staff.add", "name": name, "roles": roles or ["operator", "compliance", "privacy", "admin"]},
     )  # fmt: skip
     link = answer.json()["done"]["link"]
     page.goto(urljoin(site.url.replace("127.0.0.1", "localhost"), link))
