@@ -27,7 +27,19 @@ PREFIX: Final = "BARRAGE_"
 NOT_SETTINGS: Final = frozenset({"BARRAGE_CONFIG", "BARRAGE_CI"})
 """Environment variables with our prefix that are not settings: the settings file, and the strict mode of the tests."""
 
-GROUPS: Final = ("Server", "Site", "Live", "Connections", "Recording", "Comments", "Senders", "Accounts", "HTTP", "Pages", "Review")
+GROUPS: Final = (
+    "Server",
+    "Site",
+    "Live",
+    "Connections",
+    "Recording",
+    "Comments",
+    "Senders",
+    "Accounts",
+    "HTTP",
+    "Pages",
+    "Review",
+)
 
 
 def _group(group: str) -> Callable[..., Meta]:
@@ -39,9 +51,7 @@ def _group(group: str) -> Callable[..., Meta]:
     return entry
 
 
-_server, _site, _live, _connections, _recording, _comments, _senders, _accounts, _http, _pages, _review = map(
-    _group, GROUPS
-)
+_server, _site, _live, _connections, _recording, _comments, _senders, _accounts, _http, _pages, _review = map(_group, GROUPS)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

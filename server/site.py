@@ -105,7 +105,13 @@ class Site:
         self.people = people
         self.moderation = moderation
         self.custody = Custody(
-            settings, people, store, read=history.read, write=history.run, submit=self.submit, clock_ms=self.now_ms,
+            settings,
+            people,
+            store,
+            read=history.read,
+            write=history.run,
+            submit=self.submit,
+            clock_ms=self.now_ms,
             purge_desk=moderation.retention.purge,
         )
         self._posting = posting

@@ -227,9 +227,7 @@ class MemoryStore:
         """Events of a time, counted."""
         with self._open():
             those = [entry.event for room in self._rooms.values() for entry in room.log]
-            return tallies(
-                (each.kind, each.code, each.role, 1) for each in those if since_ms <= each.at_ms < until_ms
-            )
+            return tallies((each.kind, each.code, each.role, 1) for each in those if since_ms <= each.at_ms < until_ms)
 
     def purge(self, records_ms: int, decisions_ms: int, keep: Sequence[str], limit: int) -> int:
         """Delete connections and empty screened comments whose term has run out. (Addresses of reports are not kept here.)"""

@@ -65,7 +65,9 @@ def test_every_column_is_named_or_known_to_be_nothing_personal() -> None:
     """duty P5(2): no field is stored without a purpose; a new column fails here until somebody has answered what it is for."""
     stored = columns(tables.metadata, "accounts") | columns(schema.metadata, "barrage")
     places = {place for field in FIELDS for place in field.where.split() if ":" not in place}
-    desk = {place for place in places if place.startswith("review.")}  # its other tables: tests/server/moderation/test_retention.py
+    desk = {
+        place for place in places if place.startswith("review.")
+    }  # its other tables: tests/server/moderation/test_retention.py
     named = places - desk
     technical = {f"{table}.{column}" for table, names in TECHNICAL.items() for column in names.split()}
     about_others = {column for column in stored if column.rpartition(".")[0] in INSTITUTIONS}
