@@ -35,7 +35,8 @@ ITEM_ACTIONS: Final[dict[Queue, Action]] = {"second": "second.decide"}
 
 
 class Decided(dict[str, Any]):
-    """What came of a decision: ``decisions`` their ids, ``changed`` the items that somebody else has got meanwhile."""
+    """What came of a decision: ``decisions`` their ids, ``items`` what they decided, ``changed`` the items that somebody else has got
+    meanwhile."""
 
 
 async def show_queue(request: Request) -> Response:
@@ -200,7 +201,10 @@ async def decide(
         free = [(each.id, each.version) for each in others if each.holder(tx.now_ms) in ("", by["actor"])]
         made, changed = deciding.decide_many(tx, free, verdict, given, words_, **by)
         left = [each.id for each in others if each.id not in {number for number, _ in free}]
-        return Decided(decisions=[first.id, *(each.id for each in made)], changed=[*changed, *left])
+        return Decided(
+            decisions=[first.id, *(each.id for each in made)], items=[item, *(each.item for each in made)],
+            changed=[*changed, *left],
+        )  # fmt: skip
 
     return await services(request).moderation.write(work)
 

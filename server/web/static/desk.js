@@ -45,7 +45,8 @@ class Desk {
     this.last = null;
     /** The sending under way; one at a time, in the order of deciding. @type {Promise<unknown>} */
     this.sending = Promise.resolve();
-    this.fetching = false;
+    /** The fetching of items under way. @type {Promise<void> | null} */
+    this.filling = null;
     this.started = Date.now();
     this.count = 0;
   }
@@ -87,12 +88,17 @@ class Desk {
     return answer.json();
   }
 
-  /** Have items at hand. */
-  async fill() {
-    if (this.fetching || this.ahead.length >= AHEAD) {
-      return;
+  /** Have items at hand. @returns {Promise<void>} done when the fetching under way is */
+  fill() {
+    if (!this.filling && this.ahead.length < AHEAD) {
+      this.filling = this.fetch().finally(() => {
+        this.filling = null;
+      });
     }
-    this.fetching = true;
+    return this.filling ?? Promise.resolve();
+  }
+
+  async fetch() {
     try {
       const have = [...this.held, ...this.skipped, ...this.deciding];
       const { queue, room = "", code = "", author = "", severity = "", older = "" } = this.slot.dataset;
@@ -103,14 +109,13 @@ class Desk {
       this.ahead.push(...items.filter((/** @type {Item} */ each) => !known.has(each.id)));
     } catch (error) {
       this.complain(error);
-    } finally {
-      this.fetching = false;
     }
   }
 
   /** Show the next item, or that there is none. */
   async next() {
-    if (!this.ahead.length) {
+    // The fetching under way may have begun before there was something: then once more.
+    for (let tries = 0; tries < 2 && !this.ahead.length; tries++) {
       await this.fill();
     }
     const item = this.ahead.shift();
@@ -144,8 +149,8 @@ class Desk {
   decide(act) {
     const form = /** @type {HTMLFormElement | null} */ (this.slot.querySelector(".decision"));
     const item = this.item;
-    if (!form || !item) {
-      return;
+    if (!form || !item || !this.id) {
+      return; // none, or one that is decided already while the next one is on its way
     }
     const fields = new FormData(form);
     const shown = { id: this.id, version: Number(item.dataset.version), html: this.slot.innerHTML };
@@ -170,7 +175,12 @@ class Desk {
   /** @param {Item} shown @param {object} body @param {string} label what was decided, in words */
   async send(shown, body, label) {
     try {
-      const { decisions, changed } = await this.ask("decide", body);
+      const { decisions, items, changed } = await this.ask("decide", body);
+      const gone = new Set(items);
+      this.ahead = this.ahead.filter((each) => !gone.has(each.id));
+      if (gone.has(this.id)) {
+        void this.next(); // an equal text, decided together with the one before
+      }
       this.count += decisions.length;
       const parts = [this.words("Decided", { what: label })];
       if (decisions.length > 1) {
@@ -234,8 +244,8 @@ class Desk {
   skip() {
     if (this.id) {
       this.skipped.add(this.id);
+      void this.next();
     }
-    void this.next();
   }
 
   /** Go on having what is at hand; what is not one's own any more goes away. */

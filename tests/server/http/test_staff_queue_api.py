@@ -56,7 +56,7 @@ async def test_a_decision_is_one_message_and_so_is_its_undoing(desk: Desk, servi
     await hold(services, 2)
     body = {"item": item.id, "version": item.version, "act": "stop", "code": "S1", "equal": True}
     answer = await desk.send("/staff/desk/decide", body)
-    assert answer.json() == {"decisions": [1, 2], "changed": []}
+    assert answer.json() == {"decisions": [1, 2], "items": [item.id, item.id + 1], "changed": []}
     [back] = (await desk.send("/staff/desk/undo", {"decisions": [1, 2]})).json()["items"]
     now = await at(services, item.id)
     assert (back["id"], back["version"]) == (item.id, now.version)
