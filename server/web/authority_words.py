@@ -21,6 +21,12 @@ PARTS: Final = {
     "reports": N_("Reports"),
     "measures": N_("Measures"),
 }
+KINDS: Final = {
+    "comment": N_("Comment"),
+    "removal": N_("Removal"),
+    "restoration": N_("Restoration"),
+    "notice": N_("Notice"),
+}
 FINDING_STATES: Final = {
     "open": N_("not sent yet"),
     "sent": N_("sent, not acknowledged"),

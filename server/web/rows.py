@@ -113,7 +113,7 @@ def script_regions(language: str) -> dict[str, str]:
 
 def mode_words(room: RoomInfo, slow_s: float, messages: Mapping[str, str]) -> str:
     """What the room's mode means for whoever posts, in the reader's language (``messages`` of the scripts); empty: nothing special.
-    Without the end of its term, which only the script can put into the reader's own time."""
+    Without the end of its term, which the script adds and the row of the notice has."""
     mode = "news" if room.news and not at_least(room.mode, "review") else room.mode
     if mode == "open":
         return ""

@@ -201,6 +201,9 @@ def test_a_report_leads_to_a_removal_and_an_appeal_to_a_restoration(site: Site, 
     second.goto(at_desk(site, "/staff/appeals"))
     appeal = second.locator("section.card", has_text="我只是打招呼。")
     picture(second, "appeals")
+    follow(second, 'section.card:has-text("我只是打招呼。") a[href*="/patrol/search"]')
+    expect(second.locator("#stream .said")).to_have_text("大家好，这句没有问题")
+    second.goto(at_desk(site, "/staff/appeals"))
     appeal.locator("[name=basis]").fill("打招呼不是侮辱")
     with second.expect_navigation():
         appeal.locator('[value="uphold"]').click()
@@ -234,6 +237,7 @@ def test_a_raid_is_met_with_the_shield_and_viewers_see_it(
     follow(member, f'form[action="/staff/modes/{room}"] .primary')
     expect(viewer.locator("#mode")).to_be_visible()
     expect(viewer.locator("#rows .notice")).to_contain_text("E1")
+    expect(viewer.locator("#status")).to_have_class("visually-hidden")  # it stands there once, by the field
     picture(viewer, "room-shield")
     (answer,) = crowd[0].outcomes([crowd[0].post("is it over")])
     assert answer["op"] == "held", answer

@@ -104,10 +104,10 @@ export class Compose {
 
   /**
    * @param {Barrage} client
-   * @param {{mode: string, ways: Record<string, [string, string]>, missing: boolean, session: SessionTokens | null, position_ms: () => number | undefined}} options
+   * @param {{mode: string, ways: Record<string, [string, string]>, missing: boolean, session: SessionTokens | null, position_ms: () => number | undefined, format: ReturnType<typeof import("./rows.js").timeFormat>}} options
    *   `mode` of the room; `ways`: page and its label by refusal code; `missing`: a step is, before whoever is signed in here may
    *   post; `session`: theirs; `position_ms`: where
-   *   in the video, undefined when live
+   *   in the video, undefined when live; `format`: of moments, as the rows have them
    */
   constructor(client, options) {
     this.client = client;
@@ -132,7 +132,7 @@ export class Compose {
   }
 
   /**
-   * Tell something that concerns one's own doing. @param {string} text @param {"" | "good" | "bad"} [tone]
+   * Tell something that concerns one's own doing. @param {string} text @param {"" | "good" | "bad" | "visually-hidden"} [tone]
    * @param {string} [code]  of a refusal: where it can be mended, the way there stands beside it
    */
   tell(text, tone = "", code = "") {
@@ -161,7 +161,8 @@ export class Compose {
     if (state.mode !== this.#mode) {
       this.#mode = state.mode;
       this.#show();
-      this.tell(words || t("mode_open"));
+      // What stands by the field already is told only to those who do not see it come.
+      this.tell(words || t("mode_open"), words && "visually-hidden");
     }
   }
 
@@ -172,7 +173,7 @@ export class Compose {
     if (words === "" || until_ms === 0) {
       return words;
     }
-    return `${words} ${t("mode_until", { time: new Date(until_ms).toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit" }) })}`;
+    return `${words} ${t("mode_until", { time: this.options.format(until_ms).text.slice(0, -":00".length) })}`;
   }
 
   /** Take back one's own comment. @param {number} seq */

@@ -5,7 +5,7 @@ import { Compose, SessionTokens, takeToken } from "./compose.js";
 import { Overlay } from "./overlay.js";
 import { Player } from "./player.js";
 import { ReportDialog } from "./report.js";
-import { Rows } from "./rows.js";
+import { Rows, timeFormat } from "./rows.js";
 import { connectPopups, connectSettings } from "./settings.js";
 import { Follower, Timeline } from "./timeline.js";
 import { t, useWords } from "./words.js";
@@ -45,6 +45,7 @@ const compose = new Compose(client, {
   missing: config.missing,
   session,
   position_ms: () => (vod ? player.position_ms : undefined),
+  format: timeFormat(config.time_zone),
 });
 const rows = new Rows(byId("rows"), byId("row-templates"), {
   timeZone: config.time_zone,
