@@ -17,6 +17,7 @@ import orjson
 import structlog
 
 from server.accounts.vault import Vault
+from server.accounts.vault_keys import VaultError
 from server.errors import StoreError
 from server.moderation import cases, outbox
 from server.moderation.authorities import Authority
@@ -93,7 +94,12 @@ class Outbox:
 
         async def one(finding: Finding) -> None:
             async with places:
-                await self._attempt(finding)
+                try:
+                    await self._attempt(finding)
+                except StoreError:
+                    raise
+                except Exception:  # a fault of ours with one must not keep the others, and the alarms, waiting
+                    log.exception("a finding could not be looked after", finding=finding.id)
 
         await asyncio.gather(*(one(finding) for finding in due))
         counted, late_cases = await self._book.read(
@@ -123,7 +129,7 @@ class Outbox:
                 reference = await sender.ask(name)
                 await self._book.write(lambda tx: outbox.asked_after(tx, name, reference))
                 return
-            _, document = await self.document(name)
+            document = await self._written_out(name)
             reference = await sender.deliver(name, document)
         except NotDelivered as error:
             why = str(error)
@@ -136,6 +142,15 @@ class Outbox:
             digest = hashlib.sha256(document).hexdigest()
             await self._book.write(lambda tx: outbox.delivered(tx, name, way, digest, reference=reference))
             log.info("a finding was delivered", finding=name, authority=finding.authority, acknowledged=reference is not None)
+
+    async def _written_out(self, finding: str) -> bytes:
+        """Raises NotDelivered where its personal data cannot be read; StoreError."""
+        try:
+            return (await self.document(finding))[1]
+        except VaultError:
+            raise NotDelivered(
+                "its personal data cannot be read: a key of the vault is missing, or they were changed"
+            ) from None
 
     async def aclose(self) -> None:
         """Close connections."""

@@ -63,6 +63,28 @@ async def test_what_is_filed_is_sent_and_acknowledged(book: ReviewBook, clock: C
     await box.aclose()
 
 
+async def test_one_finding_that_cannot_be_read_does_not_stop_the_others(book: ReviewBook, clock: Clock, tmp_path: Path) -> None:
+    """Its trouble is told, the others are delivered, and what is late is alarmed."""
+    office = Office()
+    box = runner(book, clock, tmp_path, office)
+    bad = file(book, sealed=b"changed")
+    good = file(book)
+    await box.look()
+    assert state(book, good) == ("acknowledged", "R-1")
+    assert "personal data cannot be read" in book.read_now(lambda c: outbox.need(c, bad)).trouble
+    clock.forward(hours=100)
+
+    async def broken(finding: str) -> object:
+        raise RuntimeError("a bug")
+
+    box.document = broken  # type: ignore[assignment, method-assign]
+    with structlog.testing.capture_logs() as logs:
+        await box.look()
+    assert {"a finding could not be looked after", "a finding was not acknowledged in time"} <= {each["event"] for each in logs}
+    assert box.overdue == 1
+    await box.aclose()
+
+
 async def test_what_fails_is_tried_again_under_the_same_id(book: ReviewBook, clock: Clock, tmp_path: Path) -> None:
     """Until the authority takes it; one whose authority the settings name no more waits for somebody."""
     office = Office(httpx.Response(503), httpx.Response(200, json={"acknowledged": "R-2"}))
