@@ -26,7 +26,7 @@ from server.moderation.book import Decision, ReviewBook, effect_key
 from server.moderation.effects import Effects
 from server.moderation.modes import Wish
 from server.settings import Settings
-from server.store.base import Committed, Draft, NoticeDraft, Outcome, RoomInfo
+from server.store.base import Committed, Draft, NoticeDraft, Outcome, RoomInfo, RoomMode
 
 PACE_S: Final = 0.25
 TOGETHER: Final = 200
@@ -47,7 +47,8 @@ async def _no_rules(source: str | None, by: str) -> int:
 class Control(NamedTuple):
     """What modes are put into force by: all ``rooms``; of one its ``own`` mode and its ``viewers``; ``site`` takes the mode of the
     site and tells viewers; ``raids`` gives those noticed since the last call; ``overlay`` puts emergency terms beside the rules,
-    ``terms`` is the text of those that are there."""
+    ``terms`` is the text of those that are there; ``taken`` is the mode by which comments for a room are taken at the moment, the one
+    that is on its way among them."""
 
     rooms: Callable[[], list[RoomInfo]] = list
     own: Callable[[str], Term] = lambda name: Term()
@@ -56,6 +57,7 @@ class Control(NamedTuple):
     raids: Callable[[], list[Raid]] = list
     overlay: Callable[[str | None, str], Awaitable[int]] = _no_rules
     terms: Callable[[], str] = str
+    taken: Callable[[str], RoomMode] = lambda name: "open"
 
 
 class Modes:
@@ -79,6 +81,8 @@ class Modes:
         self._clock_ms = clock_ms
         self._control = control
         self._telling: asyncio.Task[None] | None = None
+        self._told = True  # False: a fault ended the telling, and it is to go on
+        self._mended = False
         self._stopping = False
         self._raids: dict[str, Raid] = {}
         self.term = Term()
@@ -143,14 +147,22 @@ class Modes:
                 tx, source.strip() and source, terms, code, basis, actor=actor, role=role, request=request
             )
         )
-        await self._control.overlay(source if source.strip() else None, actor)
+        self._mended = False  # should the next step fail
+        try:
+            await self._mend_emergency()
+        except StoreError as error:
+            raise Refusal("storage_unavailable", "the review desk", retry_after_ms=1000) from error
         return decision
 
     async def _mend_emergency(self) -> None:
-        """A crash came between a decision and its terms: they are put into force now."""
-        found = await self._book.read(lambda connection: modes.of_emergency(connection, 1))
-        if found and found[0].detail["source"] != self._control.terms():
+        """The terms of the newest decision are put into force, where they are not: after a decision, whoever's is the newest by then
+        (a request that is repeated late brings nothing back), and after a crash or a fault that came in between."""
+        while True:
+            found = await self._book.read(lambda connection: modes.of_emergency(connection, 1))
+            if not found or found[0].detail["source"] == self._control.terms():
+                break
             await self._control.overlay(found[0].detail["source"] or None, found[0].actor)
+        self._mended = True
 
     def raids(self) -> list[Raid]:
         """Raids that were noticed lately and not answered, the newest first: for each the shield is suggested."""
@@ -168,14 +180,12 @@ class Modes:
     async def run(self) -> None:
         """Until cancelled: end terms, go on telling rooms, answer raids."""
         self._tell()
-        mended = False
         while True:
             await asyncio.sleep(PACE_S)
             try:
-                if not mended:
-                    await self._mend_emergency()
-                    mended = True
                 await self.look()
+                if not self._mended:
+                    await self._mend_emergency()
             except (StoreError, Refusal) as error:
                 log.warning("modes are not looked after", error=str(error))
                 await asyncio.sleep(_PAUSE_S)
@@ -186,6 +196,8 @@ class Modes:
     async def look(self) -> None:
         """Once: what is due now."""
         now_ms = self._clock_ms()
+        if not self._told:
+            self._tell()
         if self.term.over(now_ms):
             await self._write_any(modes.site_fall_back)
             await self._site_decided()
@@ -226,11 +238,13 @@ class Modes:
             self._telling = asyncio.get_running_loop().create_task(self._tell_rooms())
 
     async def _tell_rooms(self) -> None:
-        """Tell every room of the site's mode, until all know the newest one."""
+        """Tell every room of the site's mode, until all know the newest one; what a fault ends goes on at the next look."""
+        self._told = False
         try:
             while not self._stopping:
                 decision = await self._book.read(modes.newest_site)
                 if decision is None or await self._book.read(modes.told) >= decision.id:
+                    self._told = True
                     return
                 if await self._tell_all(decision):
                     newest = decision.id

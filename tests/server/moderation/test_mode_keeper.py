@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from filters.importers import to_toml
 from server.core.modes import Term
 from server.core.raids import Raid
-from server.errors import Refusal
+from server.errors import Refusal, StoreUnavailable
 from server.moderation import modes
 from server.moderation.book import ReviewBook
 from server.moderation.effects import Effects
@@ -230,10 +231,11 @@ async def test_rooms_that_could_not_be_told_are_told_by_the_next_start(bench: Be
 
 
 async def test_emergency_terms_are_decided_and_mended(bench: Bench) -> None:
-    """They come into force with their decision; when a crash came between, the next start puts them into force."""
+    """They come into force with their decision; when a crash came between, the next start puts them into force. A request that is
+    repeated after a later decision brings nothing back."""
     decision = await bench.keeper.emergency(RULES, "E2", "order", request="k", **BOSS)
     assert (await bench.keeper.emergency(RULES, "E2", "order", request="k", **BOSS)).id == decision.id
-    assert (decision.detail["terms"], bench.overlays[0]) == (2, (RULES, "staff:boss"))
+    assert (decision.detail["terms"], bench.overlays) == (2, [(RULES, "staff:boss")])
     for source, code in (
         ("format = 2", "bad_rules"),
         ("#" * 70_000, "too_large"),
@@ -246,8 +248,42 @@ async def test_emergency_terms_are_decided_and_mended(bench: Bench) -> None:
     assert bench.overlays[-1] == (RULES, "staff:boss")
     await bench.keeper._mend_emergency()
     await bench.keeper.emergency(" ", "E5", "over", **BOSS)
-    assert bench.overlays[2:] == [(RULES, "staff:boss"), (None, "staff:boss")]
+    assert bench.overlays[1:] == [(RULES, "staff:boss"), (None, "staff:boss")]
+    assert (await bench.keeper.emergency(RULES, "E2", "order", request="k", **BOSS)).id == decision.id
+    assert bench.terms == ""
     assert await refused(bench.keeper.set_site(Wish(mode="open"), "E5", "x", request="k", **BOSS)) == "key_reused"
+
+
+async def test_what_a_fault_left_of_a_decision_is_done_at_the_next_look(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """Emergency terms that could not be put into force, and rooms that could not be told since the book could not be read."""
+    monkeypatch.setattr("server.moderation.mode_keeper.PACE_S", 0.001)
+    overlay, read, faults = bench.overlay, bench.desk.read, [1]
+
+    async def failing(source: str | None, by: str) -> int:
+        raise Refusal("storage_unavailable")
+
+    async def unreadable(work: Any) -> Any:
+        if faults and work is modes.told:
+            faults.clear()
+            raise StoreUnavailable("disk")
+        return await read(work)
+
+    bench.keeper._control = bench.keeper._control._replace(overlay=failing)
+    monkeypatch.setattr(bench.desk, "read", unreadable)
+    assert await refused(bench.keeper.emergency(RULES, "E2", "order", **BOSS)) == "storage_unavailable"
+    await bench.keeper.set_site(Wish(mode="review"), "E2", "order", **BOSS)
+    await bench.keeper.settle()
+    assert (bench.terms, bench.told()) == ("", [])
+    bench.keeper._control = bench.keeper._control._replace(overlay=overlay)
+    running = asyncio.ensure_future(bench.keeper.run())
+    for _ in range(400):
+        await asyncio.sleep(0.005)
+        if bench.terms and bench.told("a") and bench.told("b"):
+            break
+    running.cancel()
+    assert (bench.terms, bench.told()) == (RULES, [("site_mode", "review", "E2", "senior")])
 
 
 async def test_a_raid_is_suggested_or_answered_by_the_program(bench: Bench) -> None:
