@@ -140,6 +140,7 @@ class Parts:
             control=Control(
                 lambda: self.site.rooms(), lambda name: self.hub.rooms[name].term(), lambda name: self.site.viewers(name),
                 self._on_site_mode, lambda: self.posting.raids.noticed(), screening.overlay, lambda: screening.emergency,
+                lambda name: self.hub.intake(self.hub.rooms[name], unix_ms()),
             ),
         )  # fmt: skip
         self.posting = Posting(

@@ -215,10 +215,6 @@ class Effects:
             if decision in self._under_way or conflict in seen:
                 continue
             seen.add(conflict)
-            if self._held_back(draft):
-                del self._todo[decision]
-                self._answer(decision, Refusal("room_closed", "it will be done when the room is open again"))
-                continue
             self._busy.add(conflict)
             self._under_way.add(decision)
             task = asyncio.get_running_loop().create_task(self._carry_out(decision, draft, conflict))
@@ -234,6 +230,11 @@ class Effects:
     async def _carry_out(self, decision: int, draft: Effect, conflict: tuple[Any, ...]) -> None:
         try:
             try:
+                # Asked in the same turn in which it is submitted: the closing of its room may have been submitted just before.
+                if self._held_back(draft):
+                    self._todo.pop(decision, None)
+                    self._answer(decision, Refusal("room_closed", "it will be done when the room is open again"))
+                    return
                 outcome = await self._submit(draft)
             except Refusal as refusal:
                 self._refused(decision, refusal)
@@ -241,6 +242,9 @@ class Effects:
                     self.trouble = str(refusal)
                     await asyncio.sleep(PAUSE_S)
                 return
+            except Exception:  # a fault of ours: it is tried again, and not without a pause
+                await asyncio.sleep(PAUSE_S)
+                raise
             if isinstance(outcome, Committed):
                 self.trouble = ""
                 self._todo.pop(decision, None)

@@ -75,6 +75,7 @@ class Moderation:
         self._log = records
         self._read = read
         self._room = room
+        self._taken = control.taken
         self.effects: Final = Effects(book, submit, self._held_back)
         self.aftermath: Final = Aftermath(book, people.book, records, read)
         self.intake: Final = Intake(
@@ -220,6 +221,6 @@ class Moderation:
         return (await self.people.standing(account)).report_weight
 
     def _held_back(self, draft: Effect) -> bool:
-        """A comment that was approved waits while its room is closed."""
+        """A comment that was approved waits while its room is closed, and from the moment its closing is on the way."""
         found = self._room(draft.room) if isinstance(draft, CommentDraft) else None
-        return found is not None and found.mode == "closed"
+        return found is not None and "closed" in (found.mode, self._taken(found.name))

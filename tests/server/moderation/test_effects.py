@@ -190,6 +190,27 @@ async def test_a_comment_waits_for_a_closed_room(bench: Bench) -> None:
     assert (await bench.ended())[0] == (made.id, True, 2, "")
 
 
+async def test_a_comment_does_not_follow_the_closing_of_its_room(bench: Bench) -> None:
+    """Closing and approval begun in one turn: the closing is submitted first, so the comment waits."""
+    draft = NoticeDraft(room="a", author="", key="", at_ms=0, notice="mode", room_mode="closed", code="", basis="", role="")
+    submit = bench.log.submit
+
+    async def closing(each: Draft) -> Outcome:
+        bench.closed = bench.closed or isinstance(each, NoticeDraft)
+        return await submit(each)
+
+    bench.effects._submit = closing
+    item = hold(bench.desk)
+
+    def work(tx: Transaction) -> tuple[Decision, Decision]:
+        closed = deciding.notice(tx, "mode", draft, "E1", "x", **ANN)
+        return closed, deciding.decide_item(tx, item.id, 0, "publish", "K1", "x", **ANN)
+
+    closed, made = await bench.desk.write(work)
+    assert await bench.ended() == [(closed.id, True, 1, ""), (made.id, False, 0, "")]
+    assert [type(each) for each in bench.log.taken] == [NoticeDraft]
+
+
 async def test_what_does_nothing_in_a_log_is_said_so(bench: Bench) -> None:
     """A refusal of a held comment has no effect to wait for."""
     item = hold(bench.desk)
@@ -241,6 +262,25 @@ async def test_a_fault_of_ours_does_not_end_it(bench: Bench) -> None:
     second = await bench.publish(2)
     await bench.effects.settled(second.id)
     assert [(number, done) for number, done, _, _ in await bench.ended()] == [(first.id, True), (second.id, True)]
+
+
+async def test_a_fault_of_ours_that_lasts_is_not_tried_without_a_pause(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """A draft that always fails costs one attempt a pause, not the whole processor."""
+    monkeypatch.setattr(effects, "PAUSE_S", 0.05)
+    attempts = 0
+
+    async def broken(draft: Draft) -> Outcome:
+        nonlocal attempts
+        attempts += 1
+        raise RuntimeError("a bug")
+
+    original, bench.effects._submit = bench.effects._submit, broken
+    await bench.publish()
+    await asyncio.sleep(0.12)
+    assert 1 <= attempts <= 3
+    bench.effects._submit = original
 
 
 async def test_effects_are_stored_as_they_are_carried_out(bench: Bench) -> None:

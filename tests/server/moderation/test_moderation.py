@@ -63,6 +63,21 @@ async def test_a_comment_goes_from_held_to_flying(site: FakeServices) -> None:
     assert (await site.people.standing("ann")).last
 
 
+async def test_an_approved_comment_waits_from_the_moment_its_room_is_being_closed(site: FakeServices) -> None:
+    """The notice is on its way and not in the log yet: the comment stays behind until the room opens."""
+    desk = site.moderation
+    site.append(held("k1"))
+    desk.recorded()
+    await desk.intake.caught_up()
+    [item] = await desk.write(lambda tx: queue.claim_next(tx, "held", "staff:ann"))
+    desk._taken = lambda name: "closed"
+    made = await desk.write(lambda tx: deciding.decide_item(tx, item.id, item.version, "publish", "K1", "fine", **ANN))
+    assert await refused(desk.effects.settled(made.id)) == "room_closed"
+    desk._taken = lambda name: "open"
+    desk.mode_changed()
+    assert (await desk.effects.settled(made.id)).event.seq == 3
+
+
 async def test_an_appeal_brings_a_comment_back(site: FakeServices) -> None:
     """From the removal to the appeal to the restoration in the log, across both books, without another hand."""
     desk, people = site.moderation, site.people
