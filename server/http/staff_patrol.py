@@ -29,6 +29,7 @@ from server.http.staff_live import answer, live, ticks
 from server.http.staff_queue import whole_field
 from server.http.staff_queue_api import json, scripted
 from server.http.stream import KEEP_ALIVE, encode_message
+from server.moderation import deciding
 from server.moderation.book import find_decision
 from server.moderation.deciding import UNDO_MS
 from server.moderation.patrolling import sample
@@ -278,13 +279,17 @@ async def _undo(request: Request, decision: int, measure: str) -> None:
 
         await write(request, work)
         return
-    removed = await found.moderation.look(lambda connection: find_decision(connection, decision))
+    removed, back = await found.moderation.look(
+        lambda connection: (find_decision(connection, decision), deciding.is_reversed(connection, decision))
+    )
     if removed is None or removed.what != "remove":
         raise Refusal("decision_not_found")
     if removed.actor != by["actor"]:
         raise Refusal("forbidden", "only who decided can undo it")
     if found.people.clock_ms() > removed.at_ms + UNDO_MS:
         raise Refusal("too_late")
+    if back:  # removed again since, perhaps: that is not one's own to undo
+        raise Refusal("bad_step", "it was taken back before")
     await found.moderation.restore(removed.room, removed.seq, "R1", basis, **by)
 
 

@@ -155,6 +155,8 @@ def undo(tx: Transaction, decision: int, *, actor: str, role: str) -> Item:
     item = queue.find(tx.sql, found.item) if found.item else None
     if item is None or item.decision != decision or item.state != "decided" or found.what in ("confirm", "differ"):
         raise Refusal("bad_step", "this cannot be undone")
+    if is_reversed(tx.sql, decision):  # what came of that is for whoever decided it
+        raise Refusal("bad_step", "it was taken back before")
     if tx.now_ms > found.at_ms + UNDO_MS:
         raise Refusal("too_late")
     effect = _effect_of(tx, decision)
@@ -183,7 +185,7 @@ def reverse(
     ``bad_code``, ``bad_step`` (no decision on a comment; or it was taken back; or what it was about is deleted),
     ``storage_unavailable``."""
     found = _there(tx, decision)
-    if tx.sql.execute(select(_d.id).where(_d.reverses == decision)).first() is not None:
+    if is_reversed(tx.sql, decision):
         raise Refusal("bad_step", "it was taken back before")
     by: dict[str, Any] = {"actor": actor, "role": role, "automated": automated, "reverses": decision}
     if found.what == "refuse":
@@ -266,6 +268,11 @@ def _there(tx: Transaction, decision: int) -> Decision:
     if found is None:
         raise Refusal("decision_not_found")
     return found
+
+
+def is_reversed(connection: Connection, decision: int) -> bool:
+    """Whether a decision was taken back by a later one."""
+    return connection.execute(select(_d.id).where(_d.reverses == decision).limit(1)).first() is not None
 
 
 def requested(connection: Connection, actor: str, request: str) -> Decision | None:

@@ -107,6 +107,15 @@ async def test_one_act_removes_and_one_takes_it_back(desk: Desk, services: FakeS
     assert (await desk.post("/staff/patrol/undo", decision="3")).status_code == 403
 
 
+async def test_what_was_taken_back_and_removed_again_is_not_undone(desk: Desk, services: FakeServices) -> None:
+    """The later removal is not that of who asks."""
+    await desk.post("/staff/patrol/act", remove="demo:1", reason="L8")
+    await services.moderation.restore("demo", 1, "R1", "x", **review.BOSS)
+    await services.moderation.remove("demo", 1, "L1", "x", **review.BOSS)
+    assert (await desk.send("/staff/patrol/undo.json", {"done": 1})).json()["code"] == "bad_step"
+    assert services.events("demo")[0].removed_by
+
+
 async def test_an_author_is_muted_for_a_day(desk: Desk, services: FakeServices) -> None:
     """With a fresh factor, and undone by who did it."""
     answer = await desk.send("/staff/patrol/act.json", {"what": "mute", "place": "demo:1", "code": "S2", "basis": "flood"})

@@ -305,6 +305,16 @@ def test_an_undo_is_for_a_moment_and_for_oneself(desk: ReviewBook, clock: Clock)
     refused(desk, lambda tx: deciding.undo(tx, late.id, **ANN), "too_late")
 
 
+def test_an_undo_does_not_undo_what_others_decided_since(desk: ReviewBook) -> None:
+    """Removed, restored by a senior and removed again: the first reviewer cannot bring the comment back."""
+    made = decide(desk, report(desk).id, "remove", "S1")
+    carried_out(desk, made, 8)
+    restored = desk.write_now(lambda tx: deciding.reverse(tx, made.id, "R1", "x", **BOSS))
+    carried_out(desk, restored, 9)
+    desk.write_now(lambda tx: deciding.remove(tx, made.room, made.seq, "ann", "L1", "x", **BOSS))
+    refused(desk, lambda tx: deciding.undo(tx, made.id, **ANN), "bad_step")
+
+
 def reverse(desk: ReviewBook, decision: Decision, code: str) -> Decision:
     return desk.write_now(lambda tx: deciding.reverse(tx, decision.id, code, "second look", **BOSS))
 
