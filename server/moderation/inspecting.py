@@ -1,13 +1,15 @@
 """Inspections at work: scoped pages for those who may look, and bundles for the authority.
 
 Reading goes through whole logs, so it has a thread of its own; one bundle is made at a time. A view is recorded before anything is
-read for it, and a bundle before anybody gets it. Bundles lie in ``exports`` of the data folder until they are fetched; what a crash
-left there is deleted at the next start.
+read for it, and a bundle before anybody gets it. Bundles lie in ``exports`` of the data folder until they are fetched. What a crash
+left there is deleted at the next start, what a broken download left when a bundle is made :data:`LEFT_S` later.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -28,6 +30,8 @@ from static_mirror.layout import PAGE_ROWS, STYLE_NAME, comments_folder, page_na
 PAGE_RECORDS: Final = 50
 RECORDS_MAX: Final = 500_000
 """Records of one kind in a bundle, and how far pages go; more ask for a narrower scope."""
+LEFT_S: Final = 3600.0
+"""No download of a bundle takes longer to begin; one that goes on keeps its file open."""
 
 
 class Seen(NamedTuple):
@@ -101,6 +105,10 @@ class Inspections:
     def _make(self, path: Path, found: Inspection, made_ms: int, actor: str) -> Made:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
+        for left in self._exports.glob("*.zip"):
+            with contextlib.suppress(FileNotFoundError):  # fetched and deleted at this moment
+                if left.stat().st_mtime < time.time() - LEFT_S:
+                    left.unlink()
         seen: dict[str, set[int]] = {}
         with BundleWriter(path) as writer:
             path.chmod(0o600)

@@ -48,8 +48,8 @@ def records(sources: Sources, scope: Scope, part: Part) -> Iterator[Record]:
 
 
 def _events(sources: Sources, scope: Scope) -> Iterator[Record]:
-    for room in _rooms(sources, scope):
-        for chunk in _chunks(sources.store, room, scope):
+    for room, head in _rooms(sources, scope):
+        for chunk in _chunks(sources.store, room, head, scope):
             said = {hit.seq: hit for hit in sources.store.search(Search(room=room, before=chunk[-1].seq + 1), len(chunk)).hits}
             for event in chunk:
                 record = _event(sources.store, room, event, said.get(event.target or event.seq))
@@ -79,14 +79,13 @@ def _event(store: Log, room: str, event: Event, said: Hit | None) -> Record:
     return record
 
 
-def _rooms(sources: Sources, scope: Scope) -> list[str]:
-    known = [room.name for room in sources.store.rooms()]
-    return [name for name in known if not scope.rooms or name in scope.rooms]
+def _rooms(sources: Sources, scope: Scope) -> list[tuple[str, int]]:
+    """The rooms of a scope, and where their logs stand."""
+    return [(room.name, room.head) for room in sources.store.rooms() if not scope.rooms or room.name in scope.rooms]
 
 
-def _chunks(store: Log, room: str, scope: Scope) -> Iterator[list[Event]]:
+def _chunks(store: Log, room: str, head: int, scope: Scope) -> Iterator[list[Event]]:
     """The part of a room's log that the time span leaves, with a little more around it."""
-    head = next((info.head for info in store.rooms() if info.name == room), 0)
     after = _first(store, room, scope.since_ms - _SLACK_MS, head) - 1
     while chunk := store.read(room, after, _ROWS):
         yield chunk

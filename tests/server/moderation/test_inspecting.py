@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import stat
 import zipfile
@@ -132,6 +133,15 @@ async def test_a_bundle_that_was_not_recorded_is_not_there(found: World, monkeyp
         await found.inspections.export(name, **ASKED)
     assert caught.value.code.name == "forbidden"
     assert list((found.data_dir / "exports").iterdir()) == []
-    (found.data_dir / "exports" / "left.zip").write_bytes(b"half")
+    left = found.data_dir / "exports" / "left.zip"
+    left.write_bytes(b"half")
+    monkeypatch.undo()
+    renewed = found.allow(span(rooms=("a",)))
+    (await found.inspections.export(renewed, **ASKED)).path.unlink()
+    assert left.exists()
+    os.utime(left, (1, 1))
+    (await found.inspections.export(renewed, **ASKED)).path.unlink()
+    assert not left.exists()
+    left.write_bytes(b"half")
     type(found.inspections)(found.sources, found.inspections.key, found.data_dir, "x").close()
     assert list((found.data_dir / "exports").iterdir()) == []
