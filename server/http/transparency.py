@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from markupsafe import Markup
@@ -21,6 +21,9 @@ from server.reasons import REASONS
 from server.web import desk_words, plots, record_words
 from server.web.moments import moment_in
 from server.web.plots import Series
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 DRAWS_SHOWN: Final = 14
 _REMOVED: Final = "LMPSNA"
@@ -60,28 +63,36 @@ async def month(request: Request) -> Response:
 async def month_data(request: Request) -> Response:
     """``GET /transparency/{month}.json``: the same as data."""
     figures = await services(request).moderation.publication.figures(request.path_params["month"])
-    return _json(figures)
+    return _json(_encode(figures))
 
 
 async def draw(request: Request) -> Response:
-    """``GET /transparency/draws/{day}.json``: everything that is needed to repeat a draw, and what it chose."""
+    """``GET /transparency/draws/{day}.json``: everything that is needed to repeat a draw, and what it chose.
+
+    A day has many lines, and anybody may ask: it is put together in a reader's thread, one at a time.
+    """
     desk = services(request).moderation
     day = request.path_params["day"]
     try:
         start_ms, end_ms = second.span_of(dt.date.fromisoformat(day).isoformat(), desk.publication.zone)
     except ValueError:
         raise Refusal("not_found", "no such day") from None
-    found = await desk.look(lambda sql: second.find(sql, day))
-    if found is None:
-        raise Refusal("not_found", "no draw of this day")
-    body: dict[str, Any] = {"day": day, "time_zone": desk.publication.zone.key, "share": found.share,
-                            "commitment": found.commitment, "drawn_ms": found.drawn_ms}  # fmt: skip
-    if found.drawn_ms:
-        lines = await desk.look(lambda sql: second.lines(sql, start_ms, end_ms))
-        numbers = [int(line.split(" ", 1)[0]) for line in lines]
-        chosen = [each for each in numbers if second.is_chosen(found.seed, found.digest, each, found.share)]
-        body |= {"seed": found.seed, "digest": found.digest, "lines": lines, "chosen": chosen}
-    return _json(body)
+
+    def work(connection: Connection) -> bytes:
+        found = second.find(connection, day)
+        if found is None:
+            raise Refusal("not_found", "no draw of this day")
+        body: dict[str, Any] = {"day": day, "time_zone": desk.publication.zone.key, "share": found.share,
+                                "commitment": found.commitment, "drawn_ms": found.drawn_ms}  # fmt: skip
+        if found.drawn_ms:
+            lines = second.lines(connection, start_ms, end_ms)
+            numbers = [int(line.split(" ", 1)[0]) for line in lines]
+            chosen = [each for each in numbers if second.is_chosen(found.seed, found.digest, each, found.share)]
+            body |= {"seed": found.seed, "digest": found.digest, "lines": lines, "chosen": chosen}
+        return _encode(body)
+
+    async with desk.publication.checking:
+        return _json(await desk.look(work))
 
 
 def _plots(figures: dict[str, Any], translate: Callable[[str], str]) -> dict[str, Markup]:
@@ -108,9 +119,12 @@ def _plots(figures: dict[str, Any], translate: Callable[[str], str]) -> dict[str
     }  # fmt: skip
 
 
-def _json(body: dict[str, Any]) -> Response:
+def _encode(body: dict[str, Any]) -> bytes:
+    return orjson.dumps(body, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS)
+
+
+def _json(data: bytes) -> Response:
     headers = {"Cache-Control": _CACHED, "X-Content-Type-Options": "nosniff", "Access-Control-Allow-Origin": "*"}
-    data = orjson.dumps(body, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS)
     return Response(data, headers=headers, media_type="application/json")
 
 

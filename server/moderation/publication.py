@@ -46,6 +46,8 @@ class Publication:
         self._clock_ms = clock_ms
         self._made: dict[str, tuple[int, dict[str, Any]]] = {}
         self._counting = asyncio.Lock()
+        self.checking: Final = asyncio.Lock()
+        """Held while a draw of the second review is put together for the public: one at a time, whoever asks."""
 
     async def months(self) -> list[str]:
         """The months that there are figures of, newest first. Raises Refusal ``storage_unavailable``."""

@@ -1,7 +1,8 @@
 """What the desk keeps, for how long, and what is deleted then; never under a legal hold (duties P11, P12, T9).
 
 :data:`TABLES` names every table of ``review.db`` with its purpose and its term; a test fails for a table that is not there. The
-decision log and the records of views are append-only and stay: they hold codes, roles and numbers, no text of people.
+decision log and the records of views are append-only and stay: they hold codes, roles and numbers, no text of people, but what
+members of staff searched for, as they typed it.
 """
 
 from __future__ import annotations
