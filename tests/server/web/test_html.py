@@ -9,16 +9,21 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from server.accounts import measures
+from server.accounts import measures, sessions
+from server.app import web_app
 from server.settings import Settings
 from server.store.base import Draft, NoticeDraft, RemovalDraft, RestorationDraft
+from tests.support import filled_desk
 from tests.support.guest import guest, member
 from tests.support.services import FakeServices
 from tests.support.site import pages_client
+from tests.support.staff import compiled_views, staff_desk
+from tests.support.web import browsing
 
 PATHS = (
     "/",
@@ -113,9 +118,42 @@ async def account_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list
     return made
 
 
-def test_our_pages_are_valid(jar: Path, files: list[Path], account_files: list[Path]) -> None:
+@pytest.fixture
+async def desk_files(tmp_path: Path) -> AsyncIterator[list[Path]]:
+    """All pages of staff, by the table of their routes; what the owner of a room and the public see of the desk; in both languages,
+    with hostile words everywhere."""
+    services = FakeServices(tmp_path / "desk", Settings(demo=True, site_name="<&>"))
+    made: list[Path] = []
+    async with staff_desk(services) as desk:
+        filling = await filled_desk.fill(services, desk)
+        addresses = [*filled_desk.pages(filling), *(f"/staff/queue?queue={queue}" for queue in ("report", "second", "news"))]
+        await services.set_owner("demo", "a-1")
+        own = await services.people.book.write(lambda tx: sessions.begin(tx, "a-1", services.people.session_policy))
+        (measure,) = await services.people.book.read(lambda connection: measures.listed(connection, "a-1"))
+        app = web_app(services)  # type: ignore[arg-type] # a fake
+        app.state.views = compiled_views()
+        async with browsing(app) as client:
+            client.cookies.set("barrage_session", own)
+            reported = await client.post("/rooms/demo/report", data={"reason": "S1", "seq": "0", "text": filled_desk.WORDS})
+            public = [
+                "/account/rooms", "/account/rooms/demo", f"/account/statements/{measure.id}", "/transparency",
+                "/transparency/2026-09", "/reports", reported.headers["location"],
+            ]  # fmt: skip
+            for language in ("zh-CN", "en"):
+                for who, paths in ((desk.client, addresses), (client, public)):
+                    for path in paths:
+                        answer = await who.get(path, headers={"Accept-Language": language})
+                        assert answer.status_code == 200, f"{path}: {answer.text}"
+                        assert answer.headers["content-type"].startswith("text/html"), path
+                        made.append(tmp_path / f"desk{path.replace('/', '-').replace('?', '-')}-{language}.html")
+                        made[-1].write_bytes(answer.content)
+    yield made
+    await services.end()
+
+
+def test_our_pages_are_valid(jar: Path, files: list[Path], account_files: list[Path], desk_files: list[Path]) -> None:
     """No error and no warning on any page."""
-    files += account_files
+    files += account_files + desk_files
     command = ["java", "-Xmx512m", "-jar", str(jar), "--format", "json", "--exit-zero-always", "--no-langdetect"]
     output = subprocess.run([*command, *map(str, files)], capture_output=True, text=True, check=True, timeout=110).stderr
     assert [f"{Path(found['url']).name}: {found['message']}" for found in json.loads(output)["messages"]] == []
