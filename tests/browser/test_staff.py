@@ -30,6 +30,11 @@ PAGES = (
     "/cases",
     "/features",
     "/holds",
+    "/modes",
+    "/second",
+    "/records",
+    "/team",
+    "/training",
 )
 
 

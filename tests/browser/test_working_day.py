@@ -10,15 +10,18 @@ import datetime as dt
 import os
 import secrets
 import zoneinfo
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from server.accounts.staff import StaffRole
 from tests.browser.conftest import Faults, Site, Visitor, follow, say
+from tests.browser.test_accessibility import violations
 from tests.browser.test_account import go_in, new_name
 from tests.browser.test_staff import enrol
 from tests.support import nursery
@@ -27,6 +30,7 @@ from tests.support.sender import Sender
 LOCALE: Final = os.environ.get("BARRAGE_PICTURES_LOCALE", "zh-CN")
 PATIENCE_MS: Final = 30_000
 RAIDERS: Final = 30
+PHONE: Final[dict[str, Any]] = {"viewport": {"width": 360, "height": 780}, "color_scheme": "dark"}
 TEAM: Final = {"rae": "reviewer", "olga": "operator", "carl": "compliance", "ida": "inspector"}
 
 Senders = Callable[..., Sender]
@@ -109,6 +113,28 @@ def wait_at_desk(site: Site, member: Page, queue: str, room: str) -> None:
     with member.expect_navigation(url="**/staff/queue/*"):
         member.keyboard.press("n")
     expect(member.locator("#pace")).to_be_visible()
+
+
+def in_days(days: int) -> str:
+    """A day as forms have it, in the time zone of the site."""
+    return f"{dt.datetime.now(zoneinfo.ZoneInfo('Asia/Shanghai')).date() + dt.timedelta(days=days)}"
+
+
+def allow_inspection(site: Site, team: dict[str, Page], room: str) -> str:
+    """Compliance asks for an inspection of a room, the operator approves it; its address."""
+    carl, olga = team["carl"], team["olga"]
+    inspector = str(team["ida"].locator(".staff-nav a[href='/staff/keys']").text_content())
+    carl.goto(at_desk(site, "/staff/inspections"))
+    typed = {"case_number": "网信检〔2026〕7号", "reason": "调取通知书第7号", "inspectors": inspector, "rooms": room}
+    for name, value in {**typed, "since": in_days(0), "until": in_days(1)}.items():
+        carl.fill(f"[name={name}]", value)
+    picture(carl, "inspection-ask")
+    follow(carl, "form.fields .primary", "**/staff/inspections/*")
+    olga.goto(carl.url)
+    picture(olga, "inspection-decide")
+    olga.fill("#decide-basis", "手续齐全")
+    follow(olga, '[name=outcome][value="approve"]')
+    return carl.url
 
 
 def test_what_is_held_is_approved_by_a_key_and_flies_at_its_own_place(
@@ -263,20 +289,8 @@ def test_an_inspection_is_asked_for_approved_read_and_exported(
     for text in ("covered", "removed and covered"):
         poster.say(text)
     site.remove(room, 2, "L8", "rule 3")
-    today = dt.datetime.now(zoneinfo.ZoneInfo("Asia/Shanghai")).date()
+    address = allow_inspection(site, team, room)
     carl, ida = team["carl"], team["ida"]
-    inspector = str(ida.locator(".staff-nav a[href='/staff/keys']").text_content())
-    carl.goto(at_desk(site, "/staff/inspections"))
-    typed = {"case_number": "网信检〔2026〕7号", "reason": "调取通知书第7号", "inspectors": inspector, "rooms": room}
-    for name, value in {**typed, "since": f"{today}", "until": f"{today + dt.timedelta(days=1)}"}.items():
-        carl.fill(f"[name={name}]", value)
-    picture(carl, "inspection-ask")
-    follow(carl, "form.fields .primary", "**/staff/inspections/*")
-    address = carl.url
-    team["olga"].goto(address)
-    picture(team["olga"], "inspection-decide")
-    team["olga"].fill("#decide-basis", "手续齐全")
-    follow(team["olga"], '[name=outcome][value="approve"]')
     ida.goto(address)
     picture(ida, "inspection-inspector")
     follow(ida, ".entries a >> nth=0")
@@ -296,3 +310,77 @@ def test_an_inspection_is_asked_for_approved_read_and_exported(
     data[len(data) // 2] ^= 1
     bundle.write_bytes(data)
     assert verified(bundle, key) == (1, False)
+
+
+def send(page: Page, address: str, **fields: str) -> str:
+    """Send a form of the page's browser; the path to which that leads."""
+    token = page.locator("[name=form_token]").first.input_value()
+    answer = page.request.post(address, form={"form_token": token, **fields})
+    assert answer.ok, address
+    return urlsplit(answer.url).path
+
+
+def test_axe_finds_nothing_on_pages_about_one_thing(
+    browser: Browser, site: Site, visit: Visitor, team: dict[str, Page], axe: str
+) -> None:
+    """An account, a decision and its statement, a room's modes, a case, a finding, an inspection, a training set and an attempt, the
+    owner's room: no violation, and nothing wider than a phone."""
+    room, name = site.new_room(), new_name()
+    inspection = urlsplit(allow_inspection(site, team, room)).path
+    owner = visit(f"/account/sign-in?return=/rooms/{room}", locale=LOCALE, bypass_csp=True, **PHONE)
+    go_in(site, owner, name)
+    owner.check("[name=agree]")
+    follow(owner, "form .primary")
+    owner.goto(f"/rooms/{room}")
+    owner.wait_for_selector('#connection[data-state="live"]')
+    say(owner, "mine")
+    expect(owner.locator("#c1 .text")).to_have_text("mine")
+    context = browser.new_context(locale=LOCALE, bypass_csp=True, **PHONE)
+    context.set_default_timeout(PATIENCE_MS)
+    member = context.new_page()
+    enrol(site, member, f"all.{secrets.token_hex(2)}", *get_args(StaffRole))
+    member.goto(at_desk(site, f"/staff/accounts?room={room}&seq=1"))
+    account = urlsplit(member.url).path
+    site.operate("owner", room=room, owner=account.rpartition("/")[2])
+    site.remove(room, 1, "L8", "rule 3")
+    desk = at_desk(site, "/staff")
+    case = {"kind": "incident", "source": "own", "title": "故障", "facts": "停机", "due": in_days(30)}
+    finding = {
+        "authority": "authority",
+        "title": "线索",
+        "summary": "一条",
+        "code": "L5",
+        "basis": "第十五条",
+        "comments": f"{room}#1",
+    }
+    found = send(member, f"{desk}/outbox", **finding)
+    training = send(member, f"{desk}/training", title="基础")
+    for code in ("S1", "L7", "L8"):
+        send(member, at_desk(site, training), what="question", text=f"例句 {code}", code=code, why="见规则")
+    send(member, at_desk(site, training), what="publish")
+    attempt = send(member, f"{desk}/training/begin", training=training.rpartition("/")[2])
+    paths = [
+        account, f"/staff/records?room={room}", "/staff/records/1", f"/staff/modes/{room}", send(member, f"{desk}/cases", **case),
+        found, f"{found}/print", inspection, f"{inspection}/events", f"{inspection}/decisions", training, attempt,
+    ]  # fmt: skip
+    problems = look(member, [at_desk(site, path) for path in paths], axe)
+    send(member, at_desk(site, training), what="retire")  # who has not passed could take nothing else
+    context.close()
+    owner.goto("/account")
+    statement = owner.locator('a[href^="/account/statements/"]').first.get_attribute("href")
+    problems += look(owner, ["/account", str(statement), "/account/rooms", f"/account/rooms/{room}"], axe)
+    assert problems == []
+
+
+def look(page: Page, addresses: Sequence[str], axe: str) -> list[str]:
+    """What axe finds on each, everything opened; and which are wider than the screen."""
+    found = []
+    for address in addresses:
+        answer = page.goto(address)
+        assert answer is not None
+        assert answer.ok, address
+        page.evaluate("() => document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+        found += [f"{address} {problem}" for problem in violations(page, axe)]
+        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            found.append(f"{address} is wider than the screen")
+    return found
