@@ -1,4 +1,4 @@
-"""What staff type into forms, as values: days, lists, numbers. And the two books' faults as refusals."""
+"""What staff type into forms, as values: days, lists, numbers. And the faults of the books and the vault as refusals."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Final
 
 from starlette.requests import Request
 
+from server.accounts.vault_keys import VaultError
 from server.errors import Refusal, StoreError, StoreUnknown
 from server.http.requests import services
 
@@ -43,10 +44,10 @@ def number(text: str, name: str) -> int:
 
 @contextlib.contextmanager
 def stored(what: str) -> Iterator[None]:
-    """Faults of a book, or of the disk, as refusals."""
+    """Faults of a book, of the vault or of the disk, as refusals."""
     try:
         yield
     except StoreUnknown as error:
         raise Refusal("outcome_unknown", retry_after_ms=1000) from error
-    except (StoreError, OSError) as error:
+    except (StoreError, VaultError, OSError) as error:
         raise Refusal("storage_unavailable", what, retry_after_ms=1000) from error

@@ -123,11 +123,13 @@ async def _item_page(request: Request, refusal: Refusal | None = None, typed: di
         item = queue.get(tx.sql, number)
         tx.log_view(**found.by, action="queue.view", subject=item.queue, detail=str(item.id))
         return {
-            "item": item, "counts": queue.counts(tx.sql, now_ms), "done": find_decision(tx.sql, done) if done else None,
+            "item": item, "done": find_decision(tx.sql, done) if done else None,
             "decided": find_decision(tx.sql, item.decision) if item.decision else None,
         }  # fmt: skip
 
     about = await services(request).moderation.write(work)
+    # Not in that transaction: counting goes through all that waits, and nothing could be decided meanwhile.
+    about["counts"] = await services(request).moderation.look(lambda connection: queue.counts(connection, now_ms))
     item: Item = about.pop("item")
     place = place_of({**request.query_params, **(typed or {}), "queue": item.queue}, item.queue)
     [shown] = await gather(request, [item])

@@ -71,6 +71,16 @@ async def test_a_finding_is_filed_printed_and_acknowledged(desk: Desk, services:
     assert (await desk.get("/staff/outbox/f-none/print")).status_code == 404
 
 
+async def test_a_finding_whose_personal_data_cannot_be_read_is_not_printed(desk: Desk, services: FakeServices) -> None:
+    """It says so, and stands as not printed."""
+    await desk.enter("carl", "compliance")
+    address = (await desk.post("/staff/outbox", **FORM)).headers["location"]
+    name = address.rpartition("/")[2]
+    services.moderation.book.write_now(lambda tx: outbox.attach(tx, name, b"changed", "print"))
+    assert (await desk.get(f"{address}/print")).status_code == 503
+    assert finding(services, address).state == "open"
+
+
 async def test_a_finding_is_sent_again_or_withdrawn(desk: Desk, services: FakeServices) -> None:
     """One that is late says so on its page and on the list."""
     services.moderation.outbox.authorities = {"cac": WEB}  # type: ignore[misc] # as if the settings named it

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,22 @@ async def test_an_item_has_what_is_needed_to_decide_it(desk: Desk, services: Fak
     assert views == [("staff:ann", "queue.view", "held", str(item.id))]
     assert (await desk.get("/staff/queue/99")).status_code == 404
     assert (await desk.get("/staff/queue/x")).status_code == 404
+
+
+async def test_counting_keeps_no_decision_waiting(
+    desk: Desk, services: FakeServices, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """The page of an item is recorded by the writer; what waits is counted by a reader."""
+    counts, threads = queue.counts, []
+
+    def counted(connection: Any, now_ms: int) -> Any:
+        threads.append(threading.current_thread().name)
+        return counts(connection, now_ms)
+
+    monkeypatch.setattr(queue, "counts", counted)
+    item = await hold(services)
+    assert (await desk.get(f"/staff/queue/{item.id}")).status_code == 200
+    assert [name.rpartition("_")[0] for name in threads] == ["review-reader"]
 
 
 async def test_a_text_that_may_disturb_is_veiled(desk: Desk, services: FakeServices) -> None:
