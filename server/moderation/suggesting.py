@@ -52,7 +52,8 @@ def suggest(item: Item, chinese: bool) -> Suggestion:
     rules = rules_of(item.verdict)
     named = item.code if item.code in CODES else ""
     of_rule = next((rule for rule in rules if rule.category in _BY_CATEGORY), None)
-    code = named or (_BY_CATEGORY[of_rule.category] if of_rule else "N1" if item.queue == "news" else "A1")
+    # That a comment stands in a room of news says nothing against it: N1 is for what a rule took for news.
+    code = named or (_BY_CATEGORY[of_rule.category] if of_rule else "A1")
     basis = of_rule.basis[:BASIS_MAX_CHARS] if of_rule is not None and of_rule.basis and not named else ""
     harmful = code in _HARMFUL or any(rule.category in _HARMFUL_CATEGORIES for rule in rules)
     return Suggestion(code, basis or default_basis(code, chinese), harmful, rules)

@@ -31,7 +31,7 @@ def reason(rule: str = "ads.contact", category: str = "advertising", **fields: A
         ({"verdict": verdict(reason(category="unheard"))}, "A1", REASONS["A1"].en),
         ({"queue": "report", "code": "L8"}, "L8", REASONS["L8"].en),
         ({"queue": "report", "code": "U1"}, "A1", REASONS["A1"].en),
-        ({"queue": "news"}, "N1", REASONS["N1"].en),
+        ({"queue": "news"}, "A1", REASONS["A1"].en),
         ({"verdict": b"{damaged"}, "A1", REASONS["A1"].en),
         ({"queue": "second", "code": "L7", "verdict": verdict(reason())}, QUICK[0], REASONS[QUICK[0]].en),
     ],
