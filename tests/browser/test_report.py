@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -43,6 +44,7 @@ def test_duty_p10_two_clicks_from_a_flying_comment_to_a_receipt(
     page.mouse.click(flying["x"] + flying["width"] / 2, flying["y"] + flying["height"] / 2)
     expect(page.locator("dialog [data-quote]")).to_have_text("看我飞")
     page.click('dialog button[value="L8"]')
+    expect(page.locator("dialog [data-receipt]")).to_have_text(re.compile("R-"))
     receipt = page.locator("dialog [data-receipt]").text_content()
     (report,) = [report for report in site.reports() if report["receipt"] == receipt]
     assert (report["room"], report["seq"], report["reason"]) == (room, 1, "L8")

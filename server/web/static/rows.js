@@ -226,10 +226,12 @@ export class Rows {
       article.querySelector(".text")?.remove();
     }
     set(article, "strong", this.options.labels.modes[event.mode ?? ""] ?? event.mode ?? "");
+    const until = article.querySelector(".until");
     if (event.until_ms === undefined) {
-      article.querySelector(".until")?.remove();
+      until?.previousSibling?.remove(); // the space before it
+      until?.remove();
     } else {
-      this.#time(/** @type {Element} */ (article.querySelector(".until")), event.until_ms);
+      this.#time(/** @type {Element} */ (until), event.until_ms);
     }
     if (event.code === undefined) {
       article.querySelector(".why")?.remove();
