@@ -61,11 +61,11 @@ def test_axe_finds_nothing(
     page.locator("#rows a.report").first.click()
     expect(page.locator("dialog[open]")).to_be_visible()
     problems += violations(page, axe)
-    paths = ["/", f"/rooms/{room}/comments/0.html", f"/rooms/{room}/comments/index.html", f"/rooms/{room}/report?seq=1"]
+    paths = ["/", f"/rooms/{room}/comments/0.html", f"/rooms/{room}/comments/index.html"]
     if width == 360:  # what is the same at any width is looked at once
         page.goto("/transparency")
         paths += ["/transparency", page.locator("#main li a").first.get_attribute("href") or "", "/reports"]
-    for path in paths:
+    for path in (*paths, f"/rooms/{room}/report?seq=1"):
         page.goto(path)
         problems += [f"{path} {problem}" for problem in violations(page, axe)]
     follow(page, ".reasons button >> nth=0", "**/reports/*")
