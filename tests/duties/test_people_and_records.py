@@ -130,7 +130,7 @@ def test_duty_p2_text_symbols_and_emoji_share_one_pipeline(server: ServerProcess
 
 
 REMOVERS: Final = {
-    "server/moderation/deciding.py",  # staff, operators and owners of rooms: from a line of the decision log, which has code, basis and role
+    "server/moderation/deciding.py",  # staff, operators, owners of rooms: from the decision log
     "server/posting.py",  # the author's own recall
     "server/custody.py",  # the author's own comments, withdrawn with the account
 }
