@@ -205,7 +205,7 @@ def reports(after: int, limit: int, as_json: bool, settings: Settings) -> None:
 
 @click.command()
 def reasons() -> None:
-    """List the reason codes of removals and restorations."""
+    """List the reason codes: of removals, restorations, what was let stay, and modes."""
     for reason in REASONS.values():
         click.echo(f"{reason.code}\t{reason.zh}\t{reason.en}")
 

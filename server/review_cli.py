@@ -90,7 +90,7 @@ def stats(as_json: bool, settings: Settings) -> None:
 
 
 @click.command("records")
-@click.option("--what", type=click.Choice(("", *WHATS)), default="", help="Only decisions of this kind.")
+@click.option("--what", type=click.Choice(WHATS), default=None, help="Only decisions of this kind.")
 @click.option("--code", default="", help="Only with this reason code, or with codes of this family (a letter).")
 @click.option("--by", "actor", default="", help="Only by staff:NAME, an account, or system.")
 @click.option("--room", default="", help="Only in this room.")
@@ -102,9 +102,9 @@ def stats(as_json: bool, settings: Settings) -> None:
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
 @as_json_option
 @with_settings()
-def list_records(as_json: bool, settings: Settings, **query: Any) -> None:
+def list_records(what: str | None, as_json: bool, settings: Settings, **query: Any) -> None:
     """List decisions, newest first: number, time, what, code, room and comment, by whom, basis."""
-    rows = _ask(settings, ListRecords(query=Query(**query)))
+    rows = _ask(settings, ListRecords(query=Query(what=what or "", **query)))
     show_rows(rows, as_json, lambda row: (
         f"{row['id']}\t{when(row['at_ms'])}\t{row['what']}\t{row['code']}\t{row['room'] or '-'} {row['seq'] or '-'}\t{row['actor']} "
         f"({row['role']})\t{row['basis']}"
