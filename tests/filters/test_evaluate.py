@@ -28,8 +28,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_shares(folder: Path) -> None:
-    """Recall by family and stopped harmless comments, beside exact surface matching."""
+def test_duty_p5_6_recall_and_false_stops_come_from_labelled_comments(folder: Path) -> None:
+    """Recall by way of evasion, and the share of harmless comments that are stopped, are computed from labelled comments, beside exact
+    surface matching."""
     rows = {row.name: row for row in shares(read(folder))}
     assert (rows["homophone"].surface, rows["homophone"].stopped, rows["homophone"].target) == (0, 1, TARGETS["homophone"])
     assert (rows["clean_dev"].size, rows["clean_dev"].surface, rows["clean_dev"].stopped) == (2, 0.5, 0.5)
