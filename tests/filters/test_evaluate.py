@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_duty_p5_6_recall_and_false_stops_come_from_labelled_comments(folder: Path) -> None:
-    """Recall by way of evasion, and the share of harmless comments that are stopped, are computed from labelled comments, beside exact
+    """Recall by way of evasion, and the share of harmless comments that are stopped, come from labelled comments, beside exact
     surface matching."""
     rows = {row.name: row for row in shares(read(folder))}
     assert (rows["homophone"].surface, rows["homophone"].stopped, rows["homophone"].target) == (0, 1, TARGETS["homophone"])
