@@ -105,6 +105,7 @@ def test_duty_t7_a_comment_shows_the_region_of_its_address_and_never_the_address
     """Province or country stand on the comment in frame, page and history; of the address itself nothing is handed out or logged
     or written to the pages."""
     seqs = {post(server, f"u{n}", f"来自 {n}", address=address): address for n, address in enumerate(ADDRESSES)}
+    event(server, max(seqs))
     page = get(server, "/rooms/demo/comments/0.html")
     history = get(server, "/api/rooms/demo/events?after=0&limit=100")
     for seq, address in seqs.items():
