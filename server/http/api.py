@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Final
+from typing import Any, Final
 
 import orjson
 from starlette.requests import Request
@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from server.errors import Refusal
 from server.http.requests import SEQ_MAX, services, whole
+from server.http.services import Services
 from server.operations import room_object
 from server.store.base import RoomInfo
 
@@ -26,15 +27,22 @@ def find_room(request: Request) -> RoomInfo:
     return info
 
 
+def _room(found: Services, info: RoomInfo) -> dict[str, Any]:
+    """A room as anybody may see it: whose it is, is not told, for accounts are nobody's business."""
+    shown = room_object(found, info)
+    del shown["owner"]
+    return shown
+
+
 async def list_rooms(request: Request) -> Response:
     """All rooms, by name."""
     found = services(request)
-    return _json(request, orjson.dumps({"rooms": [room_object(found, info) for info in found.rooms()]}))
+    return _json(request, orjson.dumps({"rooms": [_room(found, info) for info in found.rooms()]}))
 
 
 async def show_room(request: Request) -> Response:
     """One room."""
-    return _json(request, orjson.dumps(room_object(services(request), find_room(request))))
+    return _json(request, orjson.dumps(_room(services(request), find_room(request))))
 
 
 async def events(request: Request) -> Response:

@@ -52,7 +52,8 @@ class Way(NamedTuple):
     def url(self) -> str:
         """The address with something that is there in each variable part."""
         parts = {"room": "demo", "account": "a-1", "provider": "one", "session": "0" * 64, "name": "index.html",
-                 "receipt": "x", "path": "x"}  # fmt: skip
+                 "receipt": "x", "path": "x", "measure": "m-1", "inspection": "1", "finding": "1", "case": "1", "decision": "1",
+                 "item": "1", "part": "events", "attempt": "1", "training": "1", "day": "2026-11-01", "month": "2026-10"}  # fmt: skip
         return re.sub(r"\{(\w+)(?::\w+)?\}", lambda found: parts[found[1]], self.path)
 
 

@@ -177,21 +177,23 @@ async def test_an_erased_accounts_held_comments_are_withdrawn(bench: Bench) -> N
 async def test_faults_are_waited_out(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the log and of the book; the trouble is told and ends with it."""
     faults: list[Exception] = [StoreUnavailable("gone"), Refusal("storage_unavailable")]
+    told: list[str] = []
     screened = bench.store.screened
 
     def failing(after: int, limit: int, action: str = "") -> Any:
+        told.append(bench.intake.trouble)
         if faults:
             raise faults.pop()
         return screened(after, limit, action)
 
     monkeypatch.setattr(bench.store, "screened", failing)
     await bench.take(held("h"))
-    assert bench.intake.trouble
     for _ in range(100):
         await asyncio.sleep(0.005)
         if not bench.intake.trouble:
             break
     assert len(bench.items()) == 1
+    assert told[:3] == ["", "storage_unavailable", "gone"]
 
 
 async def test_a_fault_of_ours_does_not_end_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
