@@ -92,7 +92,9 @@ def _answers(row: Operation, refs: dict[Any, dict[str, Any]]) -> dict[str, Any]:
         else:
             answers[str(status)] = {"description": description, "content": content}
     if row.pages:
-        answers["default"] = {"description": "A page that says why not, and what to do.", "content": {_HTML: {}}}
+        # What a script asks is refused to the script, and by a page where it could not be asked at all.
+        content = {_HTML: {}} if row.media == _HTML else {_HTML: {}, _JSON: {"schema": refs[Problem]}}
+        answers["default"] = {"description": "Why not, and what to do.", "content": content}
     return answers
 
 
