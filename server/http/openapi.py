@@ -93,7 +93,7 @@ def _answers(row: Operation, refs: dict[Any, dict[str, Any]]) -> dict[str, Any]:
             answers[str(status)] = {"description": description, "content": content}
     if row.pages:
         # What a script asks is refused to the script, and by a page where it could not be asked at all.
-        content = {_HTML: {}} if row.media == _HTML else {_HTML: {}, _JSON: {"schema": refs[Problem]}}
+        content = {_HTML: {}} if row.media == _HTML else {_HTML: {}, _JSON: {}}
         answers["default"] = {"description": "Why not, and what to do.", "content": content}
     return answers
 
