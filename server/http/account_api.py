@@ -245,7 +245,7 @@ async def credit_rules(request: Request) -> Response:
 
 
 def _answer(data: msgspec.Struct) -> Response:
-    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    headers = {"Cache-Control": "no-store"}
     return Response(msgspec.json.encode(data), media_type="application/json", headers=headers)
 
 

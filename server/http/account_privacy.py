@@ -122,7 +122,7 @@ async def copy(request: Request) -> Response:
     # In a thread: 100,000 comments take so long that everybody's comments would wait.
     body = await to_thread.run_sync(lambda: orjson.dumps(export, option=orjson.OPT_INDENT_2))
     name = _NOT_IN_NAMES.sub("-", f"barrage-{who.holder}")[:80]
-    headers = {"Content-Disposition": f'attachment; filename="{name}.json"', "X-Content-Type-Options": "nosniff"}
+    headers = {"Content-Disposition": f'attachment; filename="{name}.json"'}
     return Response(body, media_type="application/json", headers=headers)
 
 

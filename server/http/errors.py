@@ -40,7 +40,7 @@ def problem(code: Code, detail: str = "", retry_after_ms: int = 0, headers: Mapp
         "temporary": code.temporary,
         "detail": detail,
     }
-    out = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **(headers or {})}
+    out = {"Cache-Control": "no-store", **(headers or {})}
     if code.temporary or retry_after_ms:
         out["Retry-After"] = str(max(1, -(-retry_after_ms // 1000)))
     if code.name in _CLOSING:
@@ -77,8 +77,14 @@ def _reads_pages(request: Request) -> bool:
     return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/api/")
 
 
+_NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
+
+
 class Guard:
-    """Outermost: an unexpected error becomes a problem answer with an id, and a log line with the same id."""
+    """Outermost: an unexpected error becomes a problem answer with an id, and a log line with the same id.
+
+    Every answer that does not say so itself gets ``X-Content-Type-Options: nosniff``: nothing here is to be guessed at.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -89,6 +95,8 @@ class Guard:
         async def watched(message: Message) -> None:
             nonlocal started
             started = True
+            if message["type"] == "http.response.start" and all(name != _NOSNIFF[0] for name, _ in message["headers"]):
+                message = {**message, "headers": [*message["headers"], _NOSNIFF]}
             await send(message)
 
         try:

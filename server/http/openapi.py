@@ -104,7 +104,7 @@ async def document(request: Request) -> Response:
     if not hasattr(state, "openapi"):
         settings = services(request).settings
         state.openapi = orjson.dumps(describe(settings.site_name, settings.public_url))
-    headers = {"Cache-Control": "no-cache", "Access-Control-Allow-Origin": "*", "X-Content-Type-Options": "nosniff"}
+    headers = {"Cache-Control": "no-cache", "Access-Control-Allow-Origin": "*"}
     return Response(state.openapi, media_type=_JSON, headers=headers)
 
 

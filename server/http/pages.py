@@ -191,7 +191,7 @@ class Pages:
         """``/assets/...``: the app's own files, and the style of the static pages."""
         path = request.path_params["path"]
         # Other front ends may use the modules: they hold nothing that is not public.
-        headers = {"X-Content-Type-Options": "nosniff", "Access-Control-Allow-Origin": "*", "Cache-Control": "no-cache"}
+        headers = {"Access-Control-Allow-Origin": "*", "Cache-Control": "no-cache"}
         found = self._assets.find(path)
         if found is not None:
             if found.immutable:

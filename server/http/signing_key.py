@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Route
 
 from server.http.requests import services
 
-_HEADERS: Final = {"Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "nosniff"}
+_HEADERS: Final = {"Cache-Control": "public, max-age=3600"}
 
 
 async def signing_key(request: Request) -> Response:

@@ -86,7 +86,7 @@ async def filing(request: Request) -> Response:
         return public.filing(tx.sql)
 
     body = "\ufeff" + public.filing_csv(await write(request, work))
-    headers = {"Content-Disposition": 'attachment; filename="filing.csv"', "X-Content-Type-Options": "nosniff"}
+    headers = {"Content-Disposition": 'attachment; filename="filing.csv"'}
     return Response(body.encode(), media_type="text/csv; charset=utf-8", headers=headers)
 
 

@@ -28,7 +28,6 @@ RETRY_MS: Final = (2000, 6000)
 _HEADERS: Final = {
     "Cache-Control": "no-store",
     "X-Accel-Buffering": "no",  # nginx passes each message on at once
-    "X-Content-Type-Options": "nosniff",
 }
 
 

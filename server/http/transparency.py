@@ -124,7 +124,7 @@ def _encode(body: dict[str, Any]) -> bytes:
 
 
 def _json(data: bytes) -> Response:
-    headers = {"Cache-Control": _CACHED, "X-Content-Type-Options": "nosniff", "Access-Control-Allow-Origin": "*"}
+    headers = {"Cache-Control": _CACHED, "Access-Control-Allow-Origin": "*"}
     return Response(data, headers=headers, media_type="application/json")
 
 

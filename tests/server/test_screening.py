@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+import structlog
 
 from filters.book import Prepared, RuleBook
 from filters.config import ScreeningConfig
@@ -51,9 +52,7 @@ def test_a_rules_file_that_cannot_be_used_names_itself(tmp_path: Path, content: 
         Screening(tmp_path / "rules", rules, ScreeningConfig())
 
 
-def test_what_comments_left_is_done_in_between(
-    screening: Screening, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_comments_left_is_done_in_between(screening: Screening, monkeypatch: pytest.MonkeyPatch) -> None:
     """What comments left to be done is done in small steps on the loop; a fault there is logged, and does not end it."""
     memory = screening.current().memory
 
@@ -66,9 +65,9 @@ def test_what_comments_left_is_done_in_between(
         for number in range(100):
             memory.swarm.post(f"a{number}", "demo", "一句足够长的话语呀", number)
         await until(lambda: len(memory.swarm) == 100)
-        with monkeypatch.context() as patch:
+        with monkeypatch.context() as patch, structlog.testing.capture_logs() as logs:
             patch.setattr(memory.swarm, "settle", lambda _: 1 / 0)
-            await until(lambda: "catching up failed" in capsys.readouterr().out)
+            await until(lambda: any(line["event"] == "catching up failed" for line in logs))
         memory.swarm.post("after", "demo", "一句足够长的话语呀", 200)
         await until(lambda: len(memory.swarm) == 101)
         task.cancel()

@@ -132,7 +132,7 @@ class Site:
         """Addresses of all pages and answers that are read, streams aside."""
         for route in self.app.routes:
             assert isinstance(route, Route)
-            if "GET" in (route.methods or ()) and not route.path.endswith(("/stream", "/callback")):
+            if "GET" in (route.methods or ()) and not route.path.endswith(("/stream", "/desk/events", "/callback")):
                 yield Way("GET", route.path).url
 
     def stored(self) -> dict[str, list[Any]]:
