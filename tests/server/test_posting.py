@@ -305,6 +305,7 @@ def test_a_room_under_review_holds_every_comment(server: RunningServer, account:
         outcome = post(server, account)
         assert isinstance(outcome, Recorded)
         assert (outcome.action, outcome.code) == ("held", "held_for_review")
+        time.sleep(0.002)  # the pace of the room
         assert isinstance(post(server, account, "待审", "k2"), Recorded)
         write(server, lambda tx: person(tx, account + "-bad"))
         assert refused(server, account + "-bad", "坏词", "k3") == "banned_content"
