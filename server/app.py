@@ -126,7 +126,7 @@ class Parts:
         )  # fmt: skip
         self.publisher = Publisher(
             store, self.hub, self.flusher, self.writer, self.stats,
-            queue_max=settings.queue_max, batch_max=settings.batch_max, admit_ms=settings.admit_ms,
+            queue_max=settings.queue_max, batch_max=settings.batch_max, admit_ms=settings.admit_ms, commit_ms=settings.commit_ms,
             on_mode=self._on_mode, after_batch=lambda: self.conversation.after_batch(),
             on_decision=self._on_decision, on_record=lambda: self.moderation.recorded(),
         )  # fmt: skip

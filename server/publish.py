@@ -27,15 +27,17 @@ readiness comes back without traffic, which no balancer sends to a process that 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import structlog
 
 from server.core.hub import Hub
+from server.core.lanes import Lanes
 from server.core.room import Room
 from server.errors import Refusal, StoreError, StoreUnavailable, StoreUnknown
 from server.flush import Flusher, Viewer
@@ -60,6 +62,7 @@ _UNKNOWN_DELAYS_S = (0.05, 0.2, 0.5, 1.0, 2.0)
 _FAULT_PAUSE_S = 5.0
 _PROBE_S = 0.5
 _RECONCILE_ROWS = 1000
+_ENOUGH = 64
 
 log = structlog.get_logger("publish")
 
@@ -71,21 +74,13 @@ class Sink(Protocol):
         """The draft's fate; a Refusal is ``storage_unavailable``, ``outcome_unknown`` or ``shutting_down``."""
 
 
-class _Waiting(NamedTuple):
-    """A draft in the queue, and since when (seconds of the monotonic clock)."""
-
-    draft: Draft
-    sink: Sink
-    since_s: float
-    urgent: bool
-
-
 class Publisher:
     """See the module's text. ``on_mode`` is told of mode changes, ``on_decision`` of removals and restorations in the order of
     the log, ``on_record`` that held comments or reports were recorded; ``after_batch`` runs once after all answers of a batch.
 
     Bounds: ``queue_max`` drafts wait in each lane (overflow: Refusal ``overloaded``); a batch has at most ``batch_max``; a comment
-    that would wait longer than ``admit_ms`` is not taken.
+    that would wait longer than ``admit_ms`` is not taken. A commit costs about the same for one draft as for fifty, so commits
+    begin ``commit_ms`` apart, sooner when ``_ENOUGH`` wait or what an operator does; after a pause the first begins at once.
     """
 
     def __init__(
@@ -99,6 +94,7 @@ class Publisher:
         queue_max: int,
         batch_max: int,
         admit_ms: float,
+        commit_ms: float = 0,
         on_mode: Callable[[str, RoomMode], None],
         after_batch: Callable[[], None],
         on_decision: Callable[[str, Event], None] = lambda room, event: None,
@@ -112,12 +108,14 @@ class Publisher:
         self._queue_max = queue_max
         self._batch_max = batch_max
         self._admit_s = admit_ms / 1000
+        self._apart_s = commit_ms / 1000
+        self._began_s = -math.inf  # the newest commit, by the loop's clock
+        self._gathering: asyncio.Future[None] | None = None  # the commit loop waits for more to come; done: for no longer
         self._on_mode = on_mode
         self._on_decision = on_decision
         self._on_record = on_record
         self._after_batch = after_batch
-        self._queue: deque[_Waiting] = deque()
-        self._urgent = 0  # how many of them
+        self._queue: Lanes[tuple[Draft, Sink]] = Lanes()
         self._turn_s = 0.0
         self._running: asyncio.Task[None] | None = None
         self._doubtful: set[str] = set()
@@ -141,7 +139,7 @@ class Publisher:
         """
         if self._draining:
             raise Refusal("shutting_down")
-        if (self._urgent if control else len(self._queue) - self._urgent) >= self._queue_max:
+        if (self._queue.urgent if control else self._queue.ordinary) >= self._queue_max:
             raise Refusal("overloaded", retry_after_ms=1000)
         if self._trouble or self._went_back or self._flusher.blocked(room):
             raise Refusal("storage_unavailable", retry_after_ms=1000)
@@ -163,8 +161,7 @@ class Publisher:
         if not self._turn_s:
             self._turn_s = now
             asyncio.get_running_loop().call_soon(self._turned)
-        oldest_s = min(self._queue[0].since_s, self._turn_s) if self._queue else self._turn_s
-        return now - oldest_s > self._admit_s
+        return now - min(self._turn_s, self._queue.oldest_s) > self._admit_s
 
     def _turned(self) -> None:
         self._turn_s = 0.0
@@ -172,10 +169,11 @@ class Publisher:
     def submit(self, draft: Draft, sink: Sink) -> None:
         """Queue a draft that :meth:`check` let pass; its sink is answered later. Never blocks."""
         urgent = isinstance(draft, RemovalDraft | RestorationDraft) and self._stands(draft.room, draft.target)
-        self._urgent += urgent
         if isinstance(draft, NoticeDraft) and (coming := self._coming(draft)) is not None:
             coming.append(draft.room_mode)  # type: ignore[arg-type] # a mode's notice names one
-        self._queue.append(_Waiting(draft, sink, time.monotonic(), urgent))
+        self._queue.put((draft, sink), time.monotonic(), urgent=urgent)
+        if urgent or len(self._queue) >= _ENOUGH:
+            self._hurry()
         self._start()
 
     def _coming(self, draft: NoticeDraft) -> list[RoomMode] | None:
@@ -192,16 +190,6 @@ class Publisher:
         held = self._hub.rooms.get(room)
         return held is not None and seq <= held.head
 
-    def _take(self) -> deque[tuple[Draft, Sink]]:
-        """The next batch; see the module's text on its order."""
-        waiting = self._queue
-        if self._urgent and len(waiting) > self._batch_max:
-            # The sort is stable, and rare: it takes an operator and an overload.
-            self._queue = waiting = deque(sorted(waiting, key=lambda each: not each.urgent))
-        batch = [waiting.popleft() for _ in range(min(len(waiting), self._batch_max))]
-        self._urgent -= sum(each.urgent for each in batch)
-        return deque((each.draft, each.sink) for each in batch)
-
     def _start(self) -> None:
         if self._running is None:
             # The task starts in the next turn of the loop, so that all messages read in this turn share the commit.
@@ -216,6 +204,7 @@ class Publisher:
     async def drain(self) -> None:
         """Take no more drafts; return when all that were taken are answered."""
         self._draining = True
+        self._hurry()
         while self._running is not None:
             await asyncio.wait([self._running])
 
@@ -235,7 +224,8 @@ class Publisher:
             if not self._queue:
                 await self._recover()
                 continue
-            batch = self._take()
+            await self._gather()
+            batch = self._queue.take(self._batch_max)
             try:
                 await self._commit(batch)
             except BaseException as error:
@@ -245,6 +235,25 @@ class Publisher:
                 if not isinstance(error, Exception):
                     raise
                 log.error("a commit failed", exc_info=error)
+
+    async def _gather(self) -> None:
+        """Give others the time to join the next commit, when one has begun just now and little waits."""
+        loop = asyncio.get_running_loop()
+        wait_s = self._began_s + self._apart_s - loop.time()
+        if wait_s > 0 and len(self._queue) < _ENOUGH and not self._queue.urgent and not self._draining:
+            self._gathering = loop.create_future()
+            timer = loop.call_later(wait_s, self._hurry)
+            try:
+                await self._gathering
+            finally:
+                timer.cancel()
+                self._gathering = None
+        self._began_s = loop.time()
+
+    def _hurry(self) -> None:
+        """Commit what waits now."""
+        if self._gathering is not None and not self._gathering.done():
+            self._gathering.set_result(None)
 
     async def _recover(self) -> None:
         """Nobody waits for a commit: read rooms in doubt again, and see whether the store takes commits; once more in a while."""

@@ -89,6 +89,49 @@ def test_a_batch_has_its_bound_and_keeps_the_order(run: Callable[..., World]) ->
     world.assert_whole()
 
 
+def test_commits_keep_apart_while_little_waits(run: Callable[..., World]) -> None:
+    """After a commit began the next waits for its time, so that one transaction serves all who come meanwhile; a pause ends that."""
+
+    async def scenario(world: World) -> None:
+        for number in range(4):
+            for key in keys(10, f"{number}-"):
+                await asyncio.sleep(0.012)
+                world.submit(comment(key))
+            await asyncio.sleep(0.2)
+
+    world = run(scenario, commit_ms=50)
+    assert [len(batch) for batch in world.store.batches] == [1, 4, 4, 1] * 4
+    world.assert_whole()
+
+
+def test_nobody_waits_for_company_when_there_is_enough(run: Callable[..., World]) -> None:
+    """Sixty-four drafts, a removal and the end of the server do not wait for more."""
+    began: list[float] = []
+
+    async def scenario(world: World) -> None:
+        loop = asyncio.get_running_loop()
+
+        async def committed(*drafts: Draft, drain: bool = False) -> None:
+            begin = loop.time()
+            world.submit(*drafts)
+            if drain:
+                await world.publisher.drain()
+            while world.publisher.queued:  # noqa: ASYNC110 # nothing tells when
+                await asyncio.sleep(0.001)
+            began.append(loop.time() - begin)
+
+        await committed(comment("first"))
+        await committed(comment("waits"))
+        await committed(*[comment(key) for key in keys(64)])
+        await committed(comment("again"))
+        await committed(removal(1))
+        await committed(comment("last"), drain=True)
+
+    world = run(scenario, commit_ms=1000)
+    assert world.answers.by_key["last"]
+    assert [each > 0.5 for each in began] == [False, True, False, True, False, False]
+
+
 def test_the_queue_has_its_bound(run: Callable[..., World]) -> None:
     """When the queue is full a draft is refused at once, with a time to wait; what was taken is committed."""
 

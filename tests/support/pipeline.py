@@ -85,6 +85,7 @@ class Pipeline:
         queue_max: int = 1000,
         batch_max: int = 100,
         admit_ms: float = 60_000,
+        commit_ms: float = 0,
         live_per_s: float = 1e6,
         deflate_min: int = 300,
         wrap: Callable[[PageWork], Pages] = lambda pages: pages,
@@ -109,7 +110,7 @@ class Pipeline:
         )  # fmt: skip
         self.publisher = Publisher(
             store, self.hub, self.flusher, writer, self.stats, queue_max=queue_max, batch_max=batch_max, admit_ms=admit_ms,
-            on_mode=self._on_mode, after_batch=self._after_batch, on_record=on_record, on_decision=on_decision,
+            commit_ms=commit_ms, on_mode=self._on_mode, after_batch=self._after_batch, on_record=on_record, on_decision=on_decision,
         )  # fmt: skip
         self.history = History(store, self.hub, readers)
         self._mode_changed = on_mode
