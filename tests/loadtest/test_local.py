@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -72,3 +75,40 @@ def test_a_server_that_does_not_end(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     running = server(tmp_path, "stubborn")
     running.start()
     assert running.stop() == -signal.SIGKILL
+
+
+PARENT = """
+import os, sys
+from pathlib import Path
+from loadtest.local import LocalServer
+folder = Path(sys.argv[1])
+running = LocalServer(folder, entry=(str(folder / "script.py"), "serves"))
+running.start()
+print(running.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_server_ends_with_who_started_it(tmp_path: Path) -> None:
+    """Whoever started it may be killed and stop nothing any more: the server does not stay behind."""
+    (tmp_path / "script.py").write_text(SCRIPT)
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(tmp_path)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(local.__file__).parents[1],
+    ) as parent:  # fmt: skip
+        assert parent.stdout is not None
+        left = os.pidfd_open(int(parent.stdout.readline()))
+        try:
+            assert select.select([left], [], [], 0)[0] == []
+            parent.kill()
+            assert select.select([left], [], [], 10)[0] == [left], "the server outlived who started it"
+        finally:
+            os.close(left)
+
+
+def test_a_server_whose_starter_is_gone_does_not_start() -> None:
+    """Who ended before the kernel was asked for the signal would not be noticed by it: the parent is looked at as well."""
+    done = subprocess.run(
+        [sys.executable, "-c", local._TIED, "1", "/bin/true"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (1, "who started this is gone\n")
