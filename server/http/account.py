@@ -124,6 +124,7 @@ async def _home_page(
         clauses=people.agreements.current().text(views(request).language(request)).clauses,
         letters=own.letters,
         sessions=own.sessions,
+        rooms=sum(room.owner == who.holder for room in services(request).rooms()),
         session=who.session.id,
         missing=with_return(missing, "/account") if missing else "",
         words_max=appeals.WORDS_MAX_CHARS,

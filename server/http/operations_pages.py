@@ -160,6 +160,7 @@ PAGES: Final[tuple[Operation, ...]] = (
     _staff("POST", "/staff/outbox", "File a finding."),
     _staff("GET", "/staff/outbox/{finding}", "One finding."),
     _staff("GET", "/staff/outbox/{finding}/print", "The finding on paper."),
+    _staff("POST", "/staff/outbox/{finding}/print", "It was printed."),
     _staff("POST", "/staff/outbox/{finding}/acknowledge", "Enter the authority's receipt."),
     _staff("POST", "/staff/outbox/{finding}/withdraw", "Withdraw it."),
     _staff("POST", "/staff/outbox/{finding}/send", "Send it now."),

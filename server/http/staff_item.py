@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 BEFORE: Final = 4
 AFTER: Final = 4
 """How many comments of the room are shown around an item."""
+SAID_MAX_CHARS: Final = 400
+"""How much is shown of what somebody wrote with a report."""
 
 
 class Neighbour(NamedTuple):
@@ -44,8 +46,17 @@ class Neighbour(NamedTuple):
     this: bool
 
 
+class Said(NamedTuple):
+    """What somebody wrote with a report, as far as it is shown; who it was is not."""
+
+    at_ms: int
+    reason: str
+    text: str
+
+
 class Shown(NamedTuple):
-    """What is shown of one item. ``standing`` None: of no account, or judged blind. ``swarm`` None: it is about no group."""
+    """What is shown of one item. ``standing`` None: of no account, or judged blind. ``swarm`` None: it is about no group. ``said``:
+    what reporters wrote, the newest first."""
 
     item: Item
     holder: str
@@ -58,6 +69,7 @@ class Shown(NamedTuple):
     swarm: figures.Swarm | None
     neighbours: list[Neighbour]
     standing: Standing | None
+    said: list[Said]
 
 
 class Around(NamedTuple):
@@ -68,6 +80,7 @@ class Around(NamedTuple):
     record: context.Record
     earlier: list[Decision]
     swarm: figures.Swarm | None = None
+    words: Sequence[context.Words] = ()
 
 
 _BLIND: Final = Around(context.Equal(0, 0, 0), [], context.Record({}, []), [])
@@ -85,13 +98,27 @@ async def gather(request: Request, items: Sequence[Item]) -> list[Shown]:
 
     around = await found.moderation.look(work)
     rest = await asyncio.gather(*(_of_room_and_author(request, item) for item in items))
+    said = await asyncio.gather(*(_said(request, book.words) for book in around))
     shown = []
-    for item, book, (neighbours, standing) in zip(items, around, rest, strict=True):
+    for item, book, (neighbours, standing), written in zip(items, around, rest, said, strict=True):
         suggestion = suggest(item, chinese)
-        shown.append(
-            Shown(item, item.holder(now_ms), suggestion, pieces(item.text, suggestion.rules), *book, neighbours, standing)
-        )
+        marked = pieces(item.text, suggestion.rules)
+        shown.append(Shown(
+            item, item.holder(now_ms), suggestion, marked, book.equal, book.reports, book.record, book.earlier, book.swarm,
+            neighbours, standing, written,
+        ))  # fmt: skip
     return shown
+
+
+async def _said(request: Request, words: Sequence[context.Words]) -> list[Said]:
+    """What stands in the log of these reports; what its term has run out for does not."""
+    found = await asyncio.gather(*(services(request).reports(each.record - 1, 1) for each in words))
+    reports = [report for each, rows in zip(words, found, strict=True) for report in rows if report.receipt == each.receipt]
+    return [Said(each.at_ms, each.reason, _cut(each.text)) for each in reports if each.text.strip()]
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= SAID_MAX_CHARS else f"{text[: SAID_MAX_CHARS - 1]}…"
 
 
 def _around(connection: Connection, item: Item, now_ms: int) -> Around:
@@ -100,6 +127,7 @@ def _around(connection: Connection, item: Item, now_ms: int) -> Around:
     return Around(
         context.equal(connection, item), context.reports(connection, item), context.record(connection, item.account, now_ms),
         context.earlier(connection, item), _swarm(connection, item) if item.queue == "swarm" else None,
+        context.words(connection, item) if item.reports else (),
     )  # fmt: skip
 
 

@@ -137,19 +137,38 @@ def _send(tx: Transaction, target: str, given: dict[str, str], by: dict[str, Any
     outbox.send_again(tx, target, **by)
 
 
-async def print_finding(request: Request) -> Response:
-    """``GET /staff/outbox/{finding}/print``: the finding on paper. That it was printed, by whom and what, is recorded."""
+async def finding_on_paper(request: Request) -> Response:
+    """``GET /staff/outbox/{finding}/print``: the finding as it is on paper. Who looked is a line of the views; nothing else
+    changes."""
+    return await _paper(request)
+
+
+async def _paper(request: Request, refusal: Refusal | None = None) -> Response:
     name, by, moderation = request.path_params["finding"], acting(request).by, services(request).moderation
     with stored("outbox"):
         found, document = await moderation.outbox.document(name)
     digest = hashlib.sha256(document).hexdigest()
-    await moderation.write(lambda tx: outbox.printed(tx, name, digest, **by))
+    await moderation.write(lambda tx: tx.log_view(**by, action="finding.view", subject=name))
     authority = moderation.outbox.authorities.get(found.authority)
     return await page(
-        request, "staff_finding_print.html", said=authority_words,
+        request, "staff_finding_print.html", refusal, said=authority_words,
         found=found, paper=msgspec.json.decode(document), digest=digest,
         title=authority.title if authority else found.authority,
     )  # fmt: skip
+
+
+async def record_print(request: Request) -> Response:
+    """``POST /staff/outbox/{finding}/print``: it was printed, by whom and what: a delivery by hand. What is recorded is the paper
+    that the page showed, or nothing."""
+    given = await read_form(request, acting(request).who)
+    name, by, moderation = request.path_params["finding"], acting(request).by, services(request).moderation
+    with stored("outbox"):
+        _, document = await moderation.outbox.document(name)
+    digest = hashlib.sha256(document).hexdigest()
+    if given.get("digest", "") != digest:
+        return await _paper(request, Refusal("bad_step", "it is another one by now: print it again"))
+    await moderation.write(lambda tx: outbox.printed(tx, name, digest, **by))
+    return lead(f"/staff/outbox/{name}")
 
 
 _ONE: Final = "/staff/outbox/{finding}"
@@ -157,7 +176,8 @@ RULES: Final = (
     Rule("/staff/outbox", "GET", "outbox.view", findings),
     Rule("/staff/outbox", "POST", "outbox.send", file_finding),
     Rule(_ONE, "GET", "outbox.view", one_finding),
-    Rule(f"{_ONE}/print", "GET", "outbox.send", print_finding),
+    Rule(f"{_ONE}/print", "GET", "outbox.send", finding_on_paper),
+    Rule(f"{_ONE}/print", "POST", "outbox.send", record_print),
     Rule(f"{_ONE}/acknowledge", "POST", "outbox.send", _step(_acknowledge, "acknowledge")),
     Rule(f"{_ONE}/withdraw", "POST", "outbox.send", _step(_withdraw, "withdraw")),
     Rule(f"{_ONE}/send", "POST", "outbox.send", _step(_send, "send")),

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from sqlalchemy import Connection, distinct, func, select
+from sqlalchemy import Connection, distinct, func, literal_column, select
 
 from server.moderation import tables
 from server.moderation.book import Decision, decision_of
-from server.moderation.queue import Item
+from server.moderation.queue import OPEN, Item
 
 DAYS: Final = 90
 """How far back an author's record is shown."""
+WORDS_SHOWN: Final = 5
+"""Of how many reports of an item the words are shown."""
 _DAY_MS: Final = 86_400_000
 _LATEST: Final = 5
 
@@ -40,6 +42,13 @@ class Reported(NamedTuple):
     due_ms: int
 
 
+class Words(NamedTuple):
+    """Where the words of a report stand: under the id ``record`` of barrage.db, if that is still the report of this ``receipt``."""
+
+    record: int
+    receipt: str
+
+
 class Record(NamedTuple):
     """What was decided about an author lately: how often each, by ``what``, and the newest of them."""
 
@@ -52,7 +61,7 @@ def equal(connection: Connection, item: Item) -> Equal:
     if not item.digest:
         return Equal(0, 0, 0)
     query = select(func.count(), func.count(distinct(_i.author_id)), func.count(distinct(_i.room))).where(
-        _i.queue == item.queue, _i.digest == item.digest, _i.state == "open", _i.id != item.id
+        _i.queue == item.queue, _i.digest == item.digest, OPEN, _i.id != item.id
     )
     return Equal(*connection.execute(query).one())
 
@@ -63,6 +72,12 @@ def reports(connection: Connection, item: Item) -> list[Reported]:
     query = select(_r.reason, count, func.min(_r.at_ms), func.min(_r.due_ms)).where(_r.item == item.id)
     rows = connection.execute(query.group_by(_r.reason).order_by(count.desc(), _r.reason))
     return [Reported(*row) for row in rows]
+
+
+def words(connection: Connection, item: Item) -> list[Words]:
+    """The newest reports of an item with which their senders wrote something, newest first."""
+    query = select(_r.words, _r.receipt).where(_r.item == item.id, literal_column("words") != literal_column("0"))
+    return [Words(*row) for row in connection.execute(query.order_by(_r.words.desc()).limit(WORDS_SHOWN))]
 
 
 def record(connection: Connection, account: str, now_ms: int) -> Record:

@@ -92,7 +92,7 @@ def standings(connection: Connection, now_ms: int) -> dict[Queue, Standing]:
     counts = queue.counts(connection, now_ms)
     steps = [case((_i.at_ms > now_ms - bound, number)) for number, bound in enumerate(AGES_MS)]
     age = func.coalesce(*steps, len(AGES_MS))
-    query = select(_i.queue, age, func.count()).where(_i.state == "open").group_by(_i.queue, age)
+    query = select(_i.queue, age, func.count()).where(queue.OPEN).group_by(_i.queue, age)
     ages = {name: [0] * (len(AGES_MS) + 1) for name in counts}
     for name, number, count in connection.execute(query):
         ages[name][number] = count

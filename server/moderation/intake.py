@@ -126,7 +126,7 @@ def _take_report(tx: Transaction, each: Reported, reach: int, due_ms: int) -> No
     record, event = each.record, each.event
     receipt = {
         "receipt": record.receipt, "at_ms": record.at_ms, "due_ms": record.at_ms + due_ms, "reason": record.reason,
-        "account": record.account or "",
+        "account": record.account or "", "words": record.id if record.text.strip() else 0,
     }  # fmt: skip
     if event is not None and event.removed_by:
         done = {"item": 0, "outcome": "upheld", "code": event.code, "decision": _removal(tx, record), "decided_ms": tx.now_ms}

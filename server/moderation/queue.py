@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, Literal, NamedTuple, get_args
 
 import msgspec
-from sqlalchemy import Connection, Select, and_, case, func, insert, or_, select, update
+from sqlalchemy import Connection, ScalarSelect, Select, func, insert, literal_column, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from filters.normalize import fold
@@ -39,6 +39,8 @@ SEVERITY: Final = {"L": 90, "M": 95, "P": 70, "N": 80, "S": 40, "A": 50, "U": 30
 COMMON: Final = 50
 
 _i: Final = tables.items.c
+OPEN: Final = _i.state == literal_column("'open'")
+"""As the indexes over what waits have it, word for word: with a parameter in its place each row would be read to see its state."""
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
@@ -182,12 +184,12 @@ def is_open(connection: Connection, queue: Queue, source: str) -> bool:
 
 def about(connection: Connection, room: str, seq: int) -> list[Item]:
     """Open items about a comment."""
-    query = select(tables.items).where(_i.room == room, _i.seq == seq, _i.state == "open") if seq else None
+    query = select(tables.items).where(_i.room == room, _i.seq == seq, OPEN) if seq else None
     return _items(connection, query) if query is not None else []
 
 
 def _open_of(connection: Connection, queue: str, source: str) -> int | None:
-    found = select(_i.id).where(_i.queue == queue, _i.source == source, _i.state == "open")
+    found = select(_i.id).where(_i.queue == queue, _i.source == source, OPEN)
     return connection.execute(found).scalar()
 
 
@@ -224,7 +226,8 @@ def listed(
     if after:
         last = find(connection, after)
         if last is not None:
-            query = query.where(or_(_i.priority < last.priority, and_(_i.priority == last.priority, _i.id > last.id)))
+            behind = or_(_i.priority < last.priority, _i.id > last.id)
+            query = query.where(_i.priority <= last.priority, behind)  # the first of these is where the index goes on
     return _items(connection, query.limit(limit))
 
 
@@ -234,28 +237,36 @@ def equal(connection: Connection, item: int, limit: int = EQUAL_MAX) -> list[Ite
     if not found.digest:
         return []
     same = select(tables.items).where(
-        _i.queue == found.queue, _i.digest == found.digest, _i.state == "open", _i.id != item
+        _i.queue == found.queue, _i.digest == found.digest, OPEN, _i.id != item
     )  # fmt: skip
     return _items(connection, same.order_by(_i.id).limit(limit))
 
 
 def claimed(connection: Connection, actor: str, now_ms: int) -> list[Item]:
     """The open items that somebody has claimed, those first that are to be decided first."""
-    mine = select(tables.items).where(_i.claimed_by == actor, _i.lease_until_ms > now_ms, _i.state == "open")
+    mine = select(tables.items).where(_i.claimed_by == actor, _i.lease_until_ms > now_ms, OPEN)
     return _items(connection, mine.order_by(_i.priority.desc(), _i.id))
 
 
 def counts(connection: Connection, now_ms: int) -> dict[Queue, Count]:
     """How each queue stands."""
-    taken = func.sum(case((_i.lease_until_ms > now_ms, 1), else_=0))
-    late = func.sum(case((and_(_i.due_ms > 0, _i.due_ms < now_ms), 1), else_=0))
-    query = select(_i.queue, func.count(), taken, late, func.min(_i.at_ms)).where(_i.state == "open")
-    found = {row[0]: Count(row[1], row[2], row[3], row[4]) for row in connection.execute(query.group_by(_i.queue))}
-    return {queue: found.get(queue, Count(0, 0, 0, 0)) for queue in QUEUES}
+    return {queue: Count(*connection.execute(_counting(queue, now_ms)).one()) for queue in QUEUES}
+
+
+def _counting(queue: Queue, now_ms: int) -> Select[int, int, int, Any]:
+    """Each number from an index of its own: in one pass over all that waits they cost ten times as much."""
+    waiting = (_i.queue == queue, OPEN)
+
+    def number(*conditions: ColumnElement[bool]) -> ScalarSelect[int]:
+        return select(func.count()).where(*waiting, *conditions).scalar_subquery()
+
+    oldest = select(func.min(_i.at_ms)).where(*waiting).scalar_subquery()
+    late = number(_i.due_ms > 0, _i.due_ms < now_ms)
+    return select(number(), number(_i.lease_until_ms > now_ms), late, func.coalesce(oldest, 0))
 
 
 def _ordered(queue: Queue, filters: Filters, now_ms: int) -> Select[Any]:
-    query = select(tables.items).where(_i.queue == queue, _i.state == "open", *_conditions(filters, now_ms))
+    query = select(tables.items).where(_i.queue == queue, OPEN, *_conditions(filters, now_ms))
     return query.order_by(_i.priority.desc(), _i.id)
 
 
@@ -269,7 +280,8 @@ def _conditions(filters: Filters, now_ms: int) -> Iterable[ColumnElement[bool]]:
     if filters.severity:
         yield _i.severity >= filters.severity
     if filters.older_ms:
-        yield _i.at_ms <= now_ms - filters.older_ms
+        # Written as a sum, it leads to no index of its own, where all that is so old would be sorted: see claim_next.
+        yield _i.at_ms + 0 <= now_ms - filters.older_ms
 
 
 def _items(connection: Connection, query: Select[Any]) -> list[Item]:
@@ -328,7 +340,7 @@ def withdraw(tx: Transaction, items: Sequence[int]) -> None:
     """Take items out of their queues without a decision: what they are about is gone, as with an erased account. Their texts go."""
     gone = {"state": "withdrawn", "text": "", "author_name": "", "digest": "", "draft": b"", "verdict": b""}
     tx.sql.execute(
-        update(tables.items).where(_i.id.in_(items), _i.state == "open").values(
+        update(tables.items).where(_i.id.in_(items), OPEN).values(
             **gone, claimed_by="", claimed_ms=0, lease_until_ms=0, version=_i.version + 1, decided_ms=tx.now_ms
         )
     )  # fmt: skip

@@ -190,9 +190,9 @@ def attended(connection: Connection, found: list[Shift], now_ms: int, absent_ms:
     """What was done in shifts."""
     held = dict(
         connection.execute(
-            select(_i.claimed_by, func.max(_i.claimed_ms)).where(_i.state == "open", _i.lease_until_ms > now_ms).group_by(
-                _i.claimed_by
-            )
+            select(_i.claimed_by, func.max(_i.claimed_ms)).where(
+                queue.OPEN, _i.claimed_by > "", _i.lease_until_ms > now_ms
+            ).group_by(_i.claimed_by)
         ).all()
     )  # fmt: skip
     return [_attended(connection, each, held, now_ms, absent_ms) for each in found]

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import REAL, CheckConstraint, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text
+from sqlalchemy import REAL, CheckConstraint, Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, TextClause
 from sqlalchemy import text as sql_text
 
 from server.moderation.tables.base import metadata, text, whole
+
+_ORDER: Final = (sql_text("priority DESC"), "id")
+_FILTERED: Final = ("severity", "at_ms")
+
+
+def _waiting(name: str, *columns: str | TextClause) -> Index:
+    """An index over the open items of each queue."""
+    return Index(f"ix_items_{name}", "queue", *columns, sqlite_where=sql_text("state = 'open'"))
+
 
 # The decision log: append-only. ``actor`` is staff:NAME, an account, or system; ``role`` what it acted as; ``rule`` the hash of the
 # rule set that stopped the comment; ``reverses`` the decision that this one takes back; ``detail`` JSON of the rest.
@@ -93,10 +102,16 @@ items: Final = Table(
     whole("version"),  # counts every change of state or claim: a decision names the version that was looked at
     whole("decision"),
     whole("decided_ms"),
-    Index("ix_items_next", "queue", sql_text("priority DESC"), "id", sqlite_where=sql_text("state = 'open'")),
-    Index("ix_items_of_room", "queue", "room", sql_text("priority DESC"), "id", sqlite_where=sql_text("state = 'open'")),
-    Index("ix_items_counts", "queue", "lease_until_ms", "due_ms", "at_ms", sqlite_where=sql_text("state = 'open'")),
-    Index("ix_items_digest", "queue", "digest", sqlite_where=sql_text("state = 'open'")),
+    # The order of a queue, whole and by each filter, with what the other filters ask for: so rows that a filter leaves out are not
+    # read. The lease is in none of them: a claim changes no more than it has to.
+    _waiting("next", *_ORDER, *_FILTERED, "room", "code", "author_id"),
+    _waiting("of_room", "room", *_ORDER, *_FILTERED, "code", "author_id"),
+    _waiting("of_code", "code", *_ORDER, *_FILTERED, "room", "author_id"),
+    _waiting("of_author", "author_id", *_ORDER, *_FILTERED, "room", "code"),
+    _waiting("leased", "lease_until_ms"),
+    _waiting("due", "due_ms"),
+    _waiting("since", "at_ms"),
+    _waiting("digest", "digest"),
     Index("ix_items_claimed", "claimed_by", "lease_until_ms", sqlite_where=sql_text("state = 'open'")),
     Index("uq_items_source", "queue", "source", unique=True, sqlite_where=sql_text("state = 'open'")),
     Index(None, "room", "seq"),
@@ -121,7 +136,11 @@ receipts: Final = Table(
     text("code"),
     whole("decision"),
     whole("decided_ms"),
+    whole(
+        "words"
+    ),  # the id of the report in barrage.db if its sender wrote something, which stands there alone; 0: they did not
     Index(None, "item"),
+    Index("ix_receipts_words", "item", "words", sqlite_where=sql_text("words != 0")),
     Index(None, "at_ms"),
     Index("ix_receipts_account", "account", sqlite_where=sql_text("account != ''")),
     Index("ix_receipts_due", "due_ms", sqlite_where=sql_text("decided_ms = 0")),

@@ -127,15 +127,35 @@ class Desk {
       nothing.className = "nothing";
       nothing.tabIndex = -1;
       nothing.textContent = this.words("Empty");
+      const list = document.createElement("a");
+      list.href = `/staff/queue?queue=${this.slot.dataset.queue ?? "held"}`;
+      list.textContent = this.words("List");
+      nothing.append(" ", list);
       this.slot.append(nothing);
       nothing.focus();
     }
+    this.offer();
     void this.fill();
+  }
+
+  /** Deciding and skipping need an item, and giving back something that one has. */
+  offer() {
+    const pace = find("#pace");
+    if (pace) {
+      pace.hidden = !this.item && !this.count;
+    }
+    const skip = find("#skip")?.closest("form");
+    const below = find("#below");
+    if (skip && below) {
+      skip.hidden = !this.item;
+      below.hidden = !this.item && !this.skipped.size;
+    }
   }
 
   /** @param {Item} item */
   show(item) {
     this.slot.innerHTML = item.html;
+    this.offer();
     const heading = this.slot.querySelector("h1");
     if (heading) {
       heading.tabIndex = -1;
@@ -316,8 +336,11 @@ class Desk {
     const hours = (Date.now() - this.started) / 3_600_000;
     const place = find("#pace");
     if (place && this.count > 0) {
-      const rate = hours < PACE_AFTER_H ? "–" : Math.round(this.count / hours);
-      place.textContent = this.words("Rate", { n: this.count, rate });
+      place.hidden = false;
+      const known = hours >= PACE_AFTER_H; // of a few seconds no pace an hour can be told
+      place.textContent = known
+        ? this.words("Rate", { n: this.count, rate: Math.round(this.count / hours) })
+        : this.words("Made", { n: this.count });
     }
   }
 

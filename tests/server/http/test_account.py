@@ -119,6 +119,16 @@ async def test_what_is_missing_is_said(ann: Guest) -> None:
     assert 'class="note">One step is missing before you can post. <a href="/account/verify"' in ann.page
 
 
+async def test_whose_rooms_they_are_finds_the_way_to_them(ann: Guest) -> None:
+    """The account's page leads to the rooms of its own; to who has none it says nothing of rooms."""
+    ann.services.add_room("mine")
+    await ann.get("/account")
+    assert "/account/rooms" not in ann.page
+    await ann.services.set_owner("mine", "a-1")
+    await ann.get("/account")
+    assert '<a href="/account/rooms">1 room of yours' in ann.page
+
+
 async def test_forms_need_an_account(ann: Guest) -> None:
     """Without a session they lead to signing in, with the wrong token they do nothing."""
     assert (await ann.post("/account/nickname", nickname="x")).status_code == 403

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -62,7 +63,13 @@ async def test_a_finding_is_filed_printed_and_acknowledged(desk: Desk, services:
     assert "not sent yet" in page
     paper = (await desk.get(f"{address}/print?lang=en")).text
     assert "Three comments." in paper
+    assert finding(services, address).state == "open", "whoever reads changes nothing"
+    assert (await desk.post(f"{address}/print", digest="0" * 64)).status_code == 409
+    assert finding(services, address).state == "open"
+    digest = re.findall(r'name="digest" value="(\w+)"', paper)[0]
+    assert (await desk.post(f"{address}/print", digest=digest)).headers["location"] == address
     assert finding(services, address).state == "sent"
+    assert digest in (await desk.get(f"{address}?lang=en")).text
     assert "sent, not acknowledged" in (await desk.get("/staff/outbox?lang=en")).text
     assert (await desk.post(f"{address}/acknowledge", reference="")).status_code == 400
     assert (await desk.post(f"{address}/acknowledge", reference="受理 7 号")).status_code == 303
@@ -78,6 +85,7 @@ async def test_a_finding_whose_personal_data_cannot_be_read_is_not_printed(desk:
     name = address.rpartition("/")[2]
     services.moderation.book.write_now(lambda tx: outbox.attach(tx, name, b"changed", "print"))
     assert (await desk.get(f"{address}/print")).status_code == 503
+    assert (await desk.post(f"{address}/print", digest="")).status_code == 503
     assert finding(services, address).state == "open"
 
 

@@ -15,11 +15,12 @@ import pytest
 
 from filters.verdict import Action, Reason
 from server.http import staff_queue
+from server.http.staff_item import SAID_MAX_CHARS
 from server.http.staff_queue import verdict_of
 from server.moderation import queue
 from server.moderation.deciding import UNDO_MS
 from server.moderation.queue import Item
-from server.store.base import CommentDraft
+from server.store.base import CommentDraft, ReportDraft
 from tests.support import review
 from tests.support.services import START_MS, FakeServices
 from tests.support.staff import Desk, staff_desk
@@ -99,7 +100,7 @@ async def test_a_queue_shows_what_waits_in_its_order(desk: Desk, services: FakeS
     one = await text(desk, "/staff/queue?room=demo&severity=50&older=0")
     assert re.findall(r'class="number">#(\d)', one) == ["1"]
     assert "/staff/queue/1?queue=held&room=demo&severity=50" in one
-    assert "Nothing waits" in await text(desk, "/staff/queue?code=none&queue=nonsense")
+    assert "Nothing that waits here fits" in await text(desk, "/staff/queue?code=none&queue=nonsense")
     assert "Nothing waits" in await text(desk, "/staff/queue?queue=news")
 
 
@@ -251,6 +252,28 @@ async def test_equal_texts_are_decided_together(desk: Desk, services: FakeServic
     await desk.post(f"/staff/queue/{items[0].id}", queue="held", version="0", act="stop", reason="S1", equal="1")
     assert [(await at(services, each.id)).state for each in items] == ["decided", "decided", "decided", "open"]
     assert len(review.decisions(services.moderation.book)) == 3
+
+
+async def test_what_reporters_wrote_is_shown_without_them(desk: Desk, services: FakeServices) -> None:
+    """The newest five of it, cut and escaped, from the log, where it stands alone: what is gone there is not shown, nor what another
+    report says that has the number now."""
+    services.say("demo", "reported")
+    for number, words in enumerate(
+        ("old", "older", "", "no, this", "two\nlines", "<b>why</b> " + "x" * 500, "gone", "last"), 1
+    ):
+        await services.submit(ReportDraft(
+            receipt=f"R{number}", room="demo", seq=1, at_ms=number, reason="L8", text=words, address="192.0.2.1", port=1,
+            account="nosy" if number == 4 else None,
+        ))  # fmt: skip
+    await services.moderation.intake.caught_up()
+    for index, (receipt, words) in {6: ("R7", " "), 7: ("R9", "last")}.items():
+        services._reports[index] = msgspec.structs.replace(services._reports[index], receipt=receipt, text=words)
+    page = (await desk.get("/staff/queue/1?lang=en")).text
+    said = re.findall(r'<blockquote dir="auto">([^<]+)</blockquote><span class="hint">([^<]+)<', page)
+    assert [html.unescape(each[0])[:12] for each in said] == ["<b>why</b> x", "two\nlines", "no, this"]
+    assert len(html.unescape(said[0][0])) == SAID_MAX_CHARS
+    assert "insults" in said[0][1]
+    assert "nosy" not in page
 
 
 async def test_reports_swarms_and_second_reviews_have_their_words(desk: Desk, services: FakeServices) -> None:

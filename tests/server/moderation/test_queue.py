@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from sqlalchemy import ClauseElement, Connection, Index, or_
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from server.errors import Refusal
-from server.moderation import queue
+from server.moderation import queue, tables
 from server.moderation.book import ReviewBook, Transaction
 from server.moderation.queue import EVERYTHING, LEASE_MS, Count, Filters, Item
 from tests.support.accounts import START_MS, Clock
@@ -69,6 +73,50 @@ def test_filters_choose(desk: ReviewBook) -> None:
     assert listed(desk, older_ms=4000) == listed(desk, author_id="p-1") == [a]
     assert listed(desk, room="b", code="banned") == [b]
     assert listed(desk, room="b", code="too_new") == []
+
+
+def plan(connection: Connection, query: ClauseElement) -> list[str]:
+    """How the database goes about it, with the parameters that it is asked with."""
+    compiled = query.compile(connection.engine)
+    given = tuple(compiled.params[name] for name in cast(SQLCompiler, compiled).positiontup or ())
+    return [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", given)]
+
+
+def test_no_filter_looks_through_the_queue(desk: ReviewBook) -> None:
+    """Each way of asking has an index in the order of the queue, which has all that the other filters ask for as well: nothing is
+    sorted, and rows that are left out are not read. So for claims, and for lists that go on."""
+    given: dict[str, Any] = {"room": "demo", "code": "S1", "author_id": "p-1", "severity": 80, "older_ms": 60_000}
+    waits = [index for index in tables.items.indexes if {"severity", "at_ms"} <= columns(index)]
+    assert len(waits) == 4
+    assert all(set(given) - {"older_ms"} <= columns(index) for index in waits)
+    put(desk)
+
+    def steps(connection: Connection, filters: Filters) -> str:
+        ordered = queue._ordered("held", filters, START_MS)
+        free = ordered.where(tables.items.c.lease_until_ms + 0 <= START_MS, tables.items.c.barred != "staff:ann")
+        on = ordered.where(tables.items.c.priority <= 9.0, or_(tables.items.c.priority < 9.0, tables.items.c.id > 1))
+        found = [step for query in (ordered, free, on) for step in plan(connection, query.limit(26))]
+        assert len(found) == 3, found
+        assert all(re.match(r"SEARCH items USING INDEX ix_items_(next|of_\w+) \(queue=\?", step) for step in found), found
+        return found[0]
+
+    def work(connection: Connection) -> None:
+        assert "ix_items_next" in steps(connection, EVERYTHING)
+        for name, value in given.items():
+            step = steps(connection, Filters(**{name: value}))
+            assert name not in ("room", "code", "author_id") or f"{name}=?" in step
+        for number in range(2, len(given) + 1):
+            for names in itertools.combinations(given, number):
+                steps(connection, Filters(**{name: given[name] for name in names}))
+        counting = plan(connection, queue._counting("held", START_MS))
+        assert [step for step in counting if "items" in step and not step.startswith("SEARCH items USING")] == []
+
+    desk.read_now(work)
+
+
+def columns(index: Index) -> set[str]:
+    """The names of an index's columns."""
+    return {getattr(each, "name", str(each)) for each in index.expressions}
 
 
 def test_a_source_waits_once(desk: ReviewBook) -> None:

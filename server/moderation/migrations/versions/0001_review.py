@@ -147,21 +147,36 @@ def _queue() -> None:
     op.create_index(op.f("ix_items_account"), "items", ["account", "id"])
     op.create_index(op.f("ix_items_at_ms"), "items", ["at_ms"])
     op.create_index(op.f("ix_items_claimed"), "items", ["claimed_by", "lease_until_ms"], sqlite_where=sa.text("state = 'open'"))
-    op.create_index(
-        op.f("ix_items_counts"), "items", ["queue", "lease_until_ms", "due_ms", "at_ms"], sqlite_where=sa.text("state = 'open'")
-    )
     op.create_index(op.f("ix_items_decided_ms"), "items", ["decided_ms"])
     op.create_index(op.f("ix_items_digest"), "items", ["queue", "digest"], sqlite_where=sa.text("state = 'open'"))
+    op.create_index(op.f("ix_items_due"), "items", ["queue", "due_ms"], sqlite_where=sa.text("state = 'open'"))
+    op.create_index(op.f("ix_items_leased"), "items", ["queue", "lease_until_ms"], sqlite_where=sa.text("state = 'open'"))
     op.create_index(
-        op.f("ix_items_next"), "items", ["queue", sa.text("priority DESC"), "id"], sqlite_where=sa.text("state = 'open'")
+        op.f("ix_items_next"),
+        "items",
+        ["queue", sa.text("priority DESC"), "id", "severity", "at_ms", "room", "code", "author_id"],
+        sqlite_where=sa.text("state = 'open'"),
+    )
+    op.create_index(
+        op.f("ix_items_of_author"),
+        "items",
+        ["queue", "author_id", sa.text("priority DESC"), "id", "severity", "at_ms", "room", "code"],
+        sqlite_where=sa.text("state = 'open'"),
+    )
+    op.create_index(
+        op.f("ix_items_of_code"),
+        "items",
+        ["queue", "code", sa.text("priority DESC"), "id", "severity", "at_ms", "room", "author_id"],
+        sqlite_where=sa.text("state = 'open'"),
     )
     op.create_index(
         op.f("ix_items_of_room"),
         "items",
-        ["queue", "room", sa.text("priority DESC"), "id"],
+        ["queue", "room", sa.text("priority DESC"), "id", "severity", "at_ms", "code", "author_id"],
         sqlite_where=sa.text("state = 'open'"),
     )
     op.create_index(op.f("ix_items_room"), "items", ["room", "seq"])
+    op.create_index(op.f("ix_items_since"), "items", ["queue", "at_ms"], sqlite_where=sa.text("state = 'open'"))
     op.create_index(op.f("uq_items_source"), "items", ["queue", "source"], unique=True, sqlite_where=sa.text("state = 'open'"))
     op.create_table(
         "places",
@@ -182,6 +197,7 @@ def _queue() -> None:
         _text("code"),
         _int("decision"),
         _int("decided_ms"),
+        _int("words"),
         sa.PrimaryKeyConstraint("receipt", name=op.f("pk_receipts")),
         sqlite_strict=True,
     )
@@ -189,6 +205,7 @@ def _queue() -> None:
     op.create_index(op.f("ix_receipts_at_ms"), "receipts", ["at_ms"])
     op.create_index(op.f("ix_receipts_due"), "receipts", ["due_ms"], sqlite_where=sa.text("decided_ms = 0"))
     op.create_index(op.f("ix_receipts_item"), "receipts", ["item"])
+    op.create_index(op.f("ix_receipts_words"), "receipts", ["item", "words"], sqlite_where=sa.text("words != 0"))
     op.create_table(
         "views",
         _int("id", default=None),
