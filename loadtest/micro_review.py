@@ -3,7 +3,8 @@
 A desk with N held comments in its queue (in a folder of its own, removed afterwards) is asked as the script of the queue's pages asks
 it, through the whole HTTP application: the next item, claimed and rendered, and then the decision on it, durable in the book. No
 browser and no network: what is measured is what the server adds to a reviewer's key, by the clock and in time of the processor (of
-all threads; it remains comparable on a machine that has other work too). The page of the queue is measured at that size as well.
+all threads; it remains comparable on a machine that has other work too). The page of the queue is measured at that size as well,
+whole and with filters that little or nothing fits.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from server.store.base import CommentDraft
 _ROOMS: Final = 20
 _AHEAD: Final = 4
 _BASE: Final = 500
+_FILTERS: Final = ("author=p-none", "code=L1", "severity=99", "older=1440", "room=room-3&author=p-7")
 _VERDICT: Final = (
     b'{"rules":"0","action":"hold","reasons":[{"action":2,"code":"held_for_review","rule":"ads.contact","basis":"house rule",'
     b'"category":"advertising","term":"wx","start":0,"end":2}]}'
@@ -81,7 +83,8 @@ async def timed(row: Row, work: Callable[[], Awaitable[httpx.Response]]) -> Any:
 
 async def measure(client: httpx.AsyncClient, decisions: int) -> list[Row]:
     """Work as the page's script does: some items at hand, one decision after the other, every third one published."""
-    nexts, decides, both, pages = (Row(name, [], []) for name in ("next", "decide", "next + decide", "page of the queue"))
+    names = ("next", "decide", "next + decide", "page of the queue", "page, filtered")
+    nexts, decides, both, pages, filtered = (Row(name, [], []) for name in names)
     at_hand: list[Any] = []
     for number in range(decisions):
         have = [each["id"] for each in at_hand]
@@ -94,7 +97,9 @@ async def measure(client: httpx.AsyncClient, decisions: int) -> list[Row]:
         both.busy.append(nexts.busy[-1] + decides.busy[-1])
     for _ in range(max(10, decisions // 20)):
         await timed(pages, lambda: client.get("/staff/queue"))
-    return [nexts, decides, both, pages]
+        for chosen in _FILTERS:
+            await timed(filtered, lambda: client.get(f"/staff/queue?{chosen}"))  # noqa: B023
+    return [nexts, decides, both, pages, filtered]
 
 
 async def run(held: int, decisions: int, folder: Path) -> list[Row]:
