@@ -32,6 +32,7 @@ from server.core.batch import Tick
 from server.core.hub import Hub
 from server.core.modes import Term
 from server.core.sampling import Sampler
+from server.doorway import Doorway
 from server.errors import ConfigError
 from server.flush import Flusher, Viewer
 from server.history import History
@@ -146,8 +147,9 @@ class Parts:
         self.posting = Posting(
             settings, self.hub, self.publisher, screening.current, tokens, people, regions, self.stats, self.infos
         )
+        self.doorway = Doorway(lambda call: asyncio.get_running_loop().call_soon(call))
         self.conversation = Conversation(
-            settings, self.hub, self.posting, tokens, people, self.stats, self.infos, self.history.warm, self.tick
+            settings, self.hub, self.posting, tokens, people, self.stats, self.infos, self.history.warm, self.tick, self.doorway
         )
         people.book.listen(self.conversation.sign_ins.changed)
         self.site = Site(
@@ -387,8 +389,8 @@ class _Server(uvicorn.Server):
 def uvicorn_config(parts: Parts) -> uvicorn.Config:
     """uvicorn as we use it: our HTTP and WebSocket edges over its loop, and the routes."""
     return uvicorn.Config(
-        web_app(parts.site), http=http_class(parts.settings), ws=connection_class(parts.conversation), lifespan="off",
-        log_config=None, access_log=False, proxy_headers=False, server_header=False, timeout_graceful_shutdown=5,
+        web_app(parts.site), http=http_class(parts.settings, parts.doorway), ws=connection_class(parts.conversation),
+        lifespan="off", log_config=None, access_log=False, proxy_headers=False, server_header=False, timeout_graceful_shutdown=5,
         backlog=_BACKLOG,
     )  # fmt: skip
 

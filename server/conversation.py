@@ -31,6 +31,7 @@ from server.core.hub import Hub
 from server.core.limits import Connections
 from server.core.room import Room
 from server.core.wheel import Wheel
+from server.doorway import Doorway
 from server.errors import CODES, Refusal
 from server.flush import Viewer
 from server.metrics import Stats
@@ -51,7 +52,8 @@ class Conversation:
     """Handlers of all connections, and the timer wheel that looks after them. Belongs to the event loop.
 
     ``rooms`` are the stored rooms by name (kept current by the app), ``warm`` fills a room's ring from the store and calls back.
-    ``clock`` gives seconds of a monotonic clock; :meth:`second` reads it, so that tests can move time.
+    Who joins or is lost passes through ``doorway``, as newcomers do before. ``clock`` gives seconds of a monotonic clock;
+    :meth:`second` reads it, so that tests can move time.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Conversation:
         rooms: dict[str, RoomInfo],
         warm: Callable[[Room[Viewer], Callable[[], None]], None],
         tick: Tick,
+        doorway: Doorway,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
@@ -75,6 +78,7 @@ class Conversation:
         self._rooms = rooms
         self._warm = warm
         self._tick = tick
+        self._doorway = doorway
         self.clock = clock
         self.limits = Connections(settings.connections_max, settings.connections_per_address, settings.connections_per_account)
         self.sign_ins = SignIns(settings, tokens, people, posting, self.limits)
@@ -160,7 +164,7 @@ class Conversation:
             self._join(conn, wire.Join(room))
 
     def left(self, conn: Connection) -> None:
-        """The connection is gone."""
+        """The connection is gone; nothing happens when that is known already."""
         for room in conn.rooms:
             room.exit(conn)
         conn.rooms = ()
@@ -172,6 +176,11 @@ class Conversation:
             self.connections.discard(conn)
             self.limits.close(limit_key(conn.address))
         self.sign_ins.sign_out(conn)
+
+    def lost(self, conn: Connection) -> None:
+        """The connection ended without a word. It is forgotten at once; closing its socket takes longest, and waits in line."""
+        self.left(conn)
+        self._doorway.enter(conn.transport.close)
 
     def closing(self, conn: Connection, wait_s: int) -> None:
         """The closing handshake began: no more frames, and an end to waiting."""
@@ -251,7 +260,7 @@ class Conversation:
             case wire.Auth(token=token):
                 self.sign_ins.sign_in(conn, token, lambda: self._guard(conn, lambda: conn.send(self.sign_ins.hello(conn))))
             case wire.Join():
-                self._join(conn, message)
+                self._in_turn(conn, lambda: self._join(conn, message))
             case wire.Leave(room=name):
                 self._leave(conn, name)
             case wire.Recall():
@@ -260,6 +269,20 @@ class Conversation:
                 raise AssertionError(f"no handler for {type(message).__name__}")
 
     # -- rooms --------------------------------------------------------------------------------------------------------
+
+    def _in_turn(self, conn: Connection, join: Callable[[], None]) -> None:
+        """Serve a join when its turn has come; whatever the connection sends after it waits with it."""
+
+        def serve() -> None:
+            if not conn.closing:
+                self._guard(conn, join)
+            conn.release()
+
+        if self._doorway.free:
+            self._doorway.enter(lambda: self._guard(conn, join))
+        else:
+            conn.hold()
+            self._doorway.enter(serve)
 
     def _join(self, conn: Connection, message: wire.Join) -> None:
         room = self._posting.find(message.room)

@@ -186,11 +186,16 @@ class Connection(asyncio.Protocol):
         self._text = self._utf8 = None
 
     def eof_received(self) -> bool:
-        """The peer will send no more: close."""
-        if self._core is not None:
-            self._core.receive_eof()
-            self._flush_core()
-        return False
+        """The peer will send no more. Who ends in order has said so before, in a closing frame; to others nothing is left to say."""
+        if self._core is None:
+            return False
+        self.closing = True
+        if self.transport.get_write_buffer_size():
+            self.conversation.closing(self, _CLOSE_WAIT_S)
+            return False  # the transport closes when its buffer is empty, or is cut
+        self._core = None
+        self.conversation.lost(self)
+        return True  # closed by that
 
     def pause_writing(self) -> None:
         """The transport's buffer is over its bound: no more live frames until it has drained."""

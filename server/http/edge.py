@@ -5,7 +5,7 @@ closed. Between requests uvicorn's own keep-alive timer runs; bodies are bounded
 once a connection is a WebSocket, ``server.ws`` looks after it. Uvicorn passes on the head of that request alone, so what it
 leaves out is looked at here: the HTTP version, bytes behind the head, and an earlier request whose answer is not finished.
 
-Requests for a WebSocket are served a few in each turn of the loop (:mod:`server.http.doorway`).
+Requests for a WebSocket are served a few in each turn of the loop (:mod:`server.doorway`).
 
 Open HTTP connections are counted, in all and by address (:class:`Places`). Overflow: a connection that finds no place gets a
 503 with ``Retry-After`` before any of its bytes is read, and is closed; those that are open stay.
@@ -21,7 +21,7 @@ from httptools import HttpParserUpgrade
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from server.core.address import is_trusted, limit_key, parse_networks
-from server.http.doorway import Doorway
+from server.doorway import Doorway
 from server.settings import Settings
 
 _FULL = (
@@ -205,8 +205,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._head_timer = None
 
 
-def http_class(settings: Settings) -> type[BoundedHttp]:
+def http_class(settings: Settings, doorway: Doorway) -> type[BoundedHttp]:
     """The class for uvicorn's ``http=``."""
-    doorway = Doorway(lambda call: asyncio.get_running_loop().call_soon(call))
     attributes: dict[str, Any] = {"settings": settings, "places": Places(settings), "doorway": doorway}
     return type("BoundedHttp", (BoundedHttp,), attributes)

@@ -14,6 +14,7 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
+from server.doorway import Doorway
 from server.http.edge import BoundedHttp, Places, http_class
 from server.settings import Settings
 
@@ -51,7 +52,7 @@ class Upgraded(asyncio.Protocol):
 async def served(settings: Settings, ws: type[asyncio.Protocol] | None = None) -> AsyncIterator[int]:
     config = uvicorn.Config(
         app,
-        http=http_class(settings),
+        http=http_class(settings, Doorway(asyncio.get_running_loop().call_soon)),
         ws=ws or "none",
         lifespan="off",
         log_config=None,

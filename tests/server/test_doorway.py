@@ -1,10 +1,10 @@
-"""server/http/doorway.py"""
+"""server/doorway.py"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from server.http.doorway import TURN_S, Doorway
+from server.doorway import TURN_S, Doorway
 
 
 class Turns:
