@@ -27,6 +27,7 @@ ROOM: Final = "modes"
 GOAL_S: Final = 2.0
 FIRST_MS: Final = 1_000
 """The pace of the first change; each later one is a millisecond more."""
+_WARM_S: Final = 5.0
 _WAIT_S: Final = 10.0
 _BETWEEN_S: Final = 1.0
 _TOGETHER: Final = 100
@@ -66,6 +67,7 @@ class Viewer(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.joined: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.lost = False
+        self._gone = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio."""
@@ -85,8 +87,15 @@ class Viewer(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio."""
         self.lost = True
+        self._gone.set()
         if not self.joined.done():
             self.joined.set_exception(exc or ConnectionError("closed before it joined"))
+
+    async def leave(self) -> None:
+        """Close the connection."""
+        if self.transport is not None:
+            self.transport.abort()
+        await self._gone.wait()
 
     def say(self, number: int) -> None:
         """Post a comment."""
@@ -147,8 +156,9 @@ async def measure(server: LocalServer, viewers: int, senders: int, rate: float, 
         await ask("rooms", {"name": ROOM})
         everybody = await connect(site, told, viewers)
         tokens = [mint.token(f"sender-{index}", f"Sender {index}") for index in range(senders)]
-        load = asyncio.create_task(busy(await connect(site, told, senders, tokens), rate))
-        await asyncio.sleep(5)
+        speaking = await connect(site, told, senders, tokens)
+        load = asyncio.create_task(busy(speaking, rate))
+        await asyncio.sleep(_WARM_S)
         asked: dict[int, float] = {}
         answered: list[float] = []
         for pace_ms in range(FIRST_MS, FIRST_MS + changes):
@@ -162,6 +172,8 @@ async def measure(server: LocalServer, viewers: int, senders: int, rate: float, 
             await asyncio.sleep(_BETWEEN_S)
         load.cancel()
         lost = sum(viewer.lost for viewer in everybody)
+        for viewer in (*everybody, *speaking):
+            await viewer.leave()
     return _figures(told, asked, answered, viewers + senders) | {"connections lost": lost}
 
 
