@@ -499,10 +499,14 @@ def _report(task: asyncio.Task[None]) -> None:
 
 
 def _settle_memory() -> None:
-    """What is there now stays; collecting cycles rarely keeps pauses away from the loop (events are not tracked at all)."""
+    """What is there now stays; collecting cycles rarely keeps pauses away from the loop (events are not tracked at all).
+
+    The youngest are looked at early, since when thousands come at once all of theirs stay: 50,000 objects took 30 ms, in which no
+    comment moved.
+    """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(10_000, 100, 50)
     sys.setswitchinterval(0.001)
 
 

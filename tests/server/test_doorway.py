@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from server.doorway import TURN_S, Doorway
+import pytest
+
+from server.doorway import TURN_MAX, TURN_S, Doorway
 
 
 class Turns:
@@ -74,3 +76,53 @@ def test_newcomers_of_one_turn_share_its_time() -> None:
     turns.come(2)
     turns.come(3)
     assert (turns.served, turns.door.waiting) == ([1, 2], 1)
+
+
+def test_a_turn_serves_so_many_at_most() -> None:
+    """What costs nothing now and much later is bounded by its number."""
+    turns = Turns(0)
+    turns.come(*range(TURN_MAX + 20))
+    assert (len(turns.served), turns.door.free) == (TURN_MAX, False)
+    turns.turn()
+    assert turns.served == list(range(TURN_MAX + 20))
+    assert turns.door.free
+
+
+def test_who_is_entered_by_another_comes_after_it() -> None:
+    """Whoever is entered while somebody is served waits for its end, and is served in the same turn when there is time left."""
+    turns = Turns(TURN_S / 2)
+
+    def first() -> None:
+        assert not turns.door.free
+        turns.come(2, 3)
+        assert turns.served == []
+        turns.serve(1)
+
+    turns.door.enter(first)
+    assert (turns.served, turns.door.waiting) == ([1, 2], 1)
+    turns.turn()
+    assert turns.served == [1, 2, 3]
+
+
+def test_the_door_is_free_while_its_turn_has_time_and_nobody_waits() -> None:
+    """Who would have to wait can know it before."""
+    turns = Turns(TURN_S / 2)
+    seen = [turns.door.free]
+    for number in range(3):
+        turns.come(number)
+        seen.append(turns.door.free)
+    turns.turn()
+    assert [*seen, turns.door.free] == [True, True, False, False, True]
+
+
+def test_a_fault_of_one_is_not_that_of_the_next() -> None:
+    """Whatever is raised reaches the caller, and the line goes on."""
+    turns = Turns(TURN_S / 4)
+
+    def fail() -> None:
+        raise ArithmeticError
+
+    with pytest.raises(ArithmeticError):
+        turns.door.enter(fail)
+    turns.come(1)
+    assert turns.served == [1]
