@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from server.accounts.events import Category, Function, PublicAction, Rung, Topic
+from server.bounds import Whole
 
 _Text = Annotated[str, Meta(max_length=1000)]
 
@@ -22,7 +23,7 @@ class Who(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     account: str = ""
     nickname: str = ""
     room: str = ""
-    seq: int = 0
+    seq: Whole = 0
 
 
 class FindAccounts(_Request, frozen=True, kw_only=True, tag="accounts.find"):
@@ -46,7 +47,7 @@ class TakeMeasure(_Request, frozen=True, kw_only=True, tag="accounts.measure"):
     basis: str
     clause: str = ""
     functions: tuple[Function, ...] = ()
-    duration_ms: Annotated[int, Meta(ge=0)] = 0
+    duration_ms: Whole = 0
 
 
 class LiftMeasure(_Request, frozen=True, kw_only=True, tag="accounts.lift"):
@@ -174,7 +175,7 @@ class ApprovePublic(_Request, frozen=True, kw_only=True, tag="public.approve"):
     action: PublicAction
     topic: Topic
     basis: str
-    until_ms: int = 0
+    until_ms: Whole = 0
     granted: bool = True
 
 
@@ -196,8 +197,8 @@ class RecordLicence(_Request, frozen=True, kw_only=True, tag="licences.record"):
     number: str
     issuer: str
     features: tuple[str, ...]
-    valid_from_ms: int
-    valid_until_ms: int
+    valid_from_ms: Whole
+    valid_until_ms: Whole
 
 
 class RevokeLicence(_Request, frozen=True, kw_only=True, tag="licences.revoke"):
@@ -211,15 +212,15 @@ class ReadAccessLog(_Request, frozen=True, kw_only=True, tag="log.read"):
     """Who looked at or did what, newest first."""
 
     subject: str = ""
-    before: int = 0
+    before: Whole = 0
     limit: Annotated[int, Meta(ge=1, le=1000)] = 100
 
 
 class CompileProviderFile(_Request, frozen=True, kw_only=True, tag="provider_file"):
     """The provider's own credit file of a period, ``until_ms`` not included."""
 
-    since_ms: int
-    until_ms: int
+    since_ms: Whole
+    until_ms: Whole
 
 
 class RotateVault(_Request, frozen=True, kw_only=True, tag="vault.rotate"):

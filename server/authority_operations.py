@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal, Protocol
 import msgspec
 from msgspec import Meta
 
+from server.bounds import Whole
 from server.errors import Refusal, StoreError
 from server.moderation import cases, features, inspection, outbox
 from server.moderation.inspection import DAY_MS, Inspection, Scope
@@ -109,7 +110,7 @@ class OpenCase(_Request, frozen=True, kw_only=True, tag="cases.open"):
     source: str
     title: _Text
     facts: _Text
-    due_ms: int
+    due_ms: Whole
     reference: _Text = ""
 
 
@@ -119,9 +120,9 @@ class StepCase(_Request, frozen=True, kw_only=True, tag="cases.step"):
     case: str
     what: Literal["note", "evidence", "penalty", "deadline", "close", "reopen"]
     words: _Text
-    decision: int = 0
+    decision: Whole = 0
     sha256: str = ""
-    due_ms: int = 0
+    due_ms: Whole = 0
 
 
 class ListFeatures(_Request, frozen=True, kw_only=True, tag="features.list"):
@@ -135,8 +136,8 @@ class AssessFeature(_Request, frozen=True, kw_only=True, tag="features.assess"):
     assessor: _Text
     result: str
     sha256: str
-    assessed_ms: int
-    until_ms: int
+    assessed_ms: Whole
+    until_ms: Whole
     reference: _Text = ""
 
 

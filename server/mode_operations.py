@@ -9,6 +9,7 @@ from typing import Annotated, Any, Protocol
 
 import msgspec
 
+from server.bounds import Whole
 from server.errors import Refusal
 from server.http.services import Services
 from server.moderation.modes import Wish
@@ -16,7 +17,6 @@ from server.store.base import RoomMode
 
 _Key = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[\x21-\x7e]*$")]
 _Account = Annotated[str, msgspec.Meta(max_length=128, pattern=r"^[\x20-\x7e]*$")]
-_Ms = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class SiteMode(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -26,7 +26,7 @@ class SiteMode(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     mode: RoomMode
     code: str = "E4"
     basis: str = "an operation by the operator"
-    until_ms: _Ms = 0
+    until_ms: Whole = 0
     key: _Key = ""
 
 
@@ -34,7 +34,7 @@ class SetMode(SiteMode, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Change a room's mode. ``slow_ms`` is the least time between two comments of an author in slow mode (0: as it was)."""
 
     room: str
-    slow_ms: _Ms = 0
+    slow_ms: Whole = 0
 
 
 class SetOwner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -15,6 +15,7 @@ import msgspec
 from server.account_operations import AccountOperations, LocalAccountOperations
 from server.account_requests import AccountRequest
 from server.authority_operations import AuthorityOperations, AuthorityRequest, LocalAuthorityOperations
+from server.bounds import Number
 from server.errors import Refusal
 from server.http.services import Rules, Services
 from server.mode_operations import LocalModeOperations, ModeOperations
@@ -65,7 +66,7 @@ class Remove(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Remove comment ``seq``. ``key`` names the request, so that a retry does nothing twice; empty: each request is new."""
 
     room: str
-    seq: Annotated[int, msgspec.Meta(ge=1)]
+    seq: Number
     code: str
     basis: str
     key: _Key = ""

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Protocol
 import msgspec
 from msgspec import Meta
 
+from server.bounds import WHOLE_MAX, Whole
 from server.errors import Refusal
 from server.moderation import deciding, queue, records
 from server.moderation.book import Transaction
@@ -33,24 +34,24 @@ class ListQueue(_Request, frozen=True, kw_only=True, tag="review.list"):
     queue: Queue = "held"
     room: str = ""
     code: str = ""
-    after: int = 0
+    after: Whole = 0
     limit: Annotated[int, Meta(ge=1, le=LIST_MAX)] = 100
 
 
 class DecideItem(_Request, frozen=True, kw_only=True, tag="review.decide"):
     """Decide an item; ``version`` is the one that was looked at (-1: as it is now)."""
 
-    item: int
+    item: Whole
     verdict: Verdict
     code: str
     basis: str
-    version: int = -1
+    version: Annotated[int, Meta(ge=-1, le=WHOLE_MAX)] = -1
 
 
 class ReverseDecision(_Request, frozen=True, kw_only=True, tag="review.reverse"):
     """Take a decision on a comment back by the opposite one, whose family ``code`` is of."""
 
-    decision: int
+    decision: Whole
     code: str
     basis: str
 

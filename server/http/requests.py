@@ -11,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 
 from filters.rate import Gcra
+from server.bounds import WHOLE_MAX
 from server.core.address import limit_key
 from server.errors import Refusal
 from server.http.services import Services
@@ -18,7 +19,7 @@ from server.settings import Settings
 
 ADDRESSES_MAX: Final = 100_000
 """Addresses whose rates and streams are remembered; the longest unused is forgotten first."""
-SEQ_MAX: Final = 2**53 - 1
+SEQ_MAX: Final = WHOLE_MAX
 """Largest number that every JSON reader understands."""
 
 _DIGITS: Final = re.compile(r"[0-9]{1,16}\Z", re.ASCII)

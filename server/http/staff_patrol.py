@@ -19,6 +19,7 @@ from starlette.responses import Response
 
 from server.accounts import measures
 from server.accounts.book import Transaction as Accounts
+from server.bounds import Whole
 from server.errors import Refusal
 from server.http.requests import SEQ_MAX, read_json, services, whole
 from server.http.screens import lead, write
@@ -188,7 +189,7 @@ class Act(msgspec.Struct, frozen=True):
 class Done(msgspec.Struct, frozen=True):
     """What an act was answered with: the decision, or the measure."""
 
-    done: int = 0
+    done: Whole = 0
     measure: str = ""
 
 

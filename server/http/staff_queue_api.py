@@ -14,6 +14,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from server.bounds import Whole
 from server.errors import Refusal
 from server.http.requests import read_json, services
 from server.http.screens import views
@@ -34,7 +35,7 @@ class Next(msgspec.Struct, frozen=True):
 
     queue: str
     number: int = 1
-    have: list[int] = []
+    have: list[Whole] = []
     room: str = ""
     code: str = ""
     author: str = ""
@@ -45,8 +46,8 @@ class Next(msgspec.Struct, frozen=True):
 class Decide(msgspec.Struct, frozen=True):
     """A decision: as the form's fields. ``act``: ``allow`` or ``stop``."""
 
-    item: int
-    version: int
+    item: Whole
+    version: Whole
     act: str
     code: str = ""
     basis: str = ""
@@ -56,14 +57,14 @@ class Decide(msgspec.Struct, frozen=True):
 class Undo(msgspec.Struct, frozen=True):
     """Take decisions back."""
 
-    decisions: list[int]
+    decisions: list[Whole]
     queue: str = "held"
 
 
 class Keep(msgspec.Struct, frozen=True):
     """Go on having items."""
 
-    items: list[int]
+    items: list[Whole]
 
 
 def json(data: Any, status: int = 200) -> Response:

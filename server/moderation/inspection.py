@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 import msgspec
 from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
+from server.bounds import Whole
 from server.errors import Refusal
 from server.moderation import tables
 from server.moderation.book import Transaction
@@ -41,8 +42,8 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     """What an inspection covers: a time span (Unix ms, the end excluded) and, where they are not empty, these rooms, accounts and
     reason codes alone. At least one of the three is given."""
 
-    since_ms: int
-    until_ms: int
+    since_ms: Whole
+    until_ms: Whole
     rooms: tuple[str, ...] = ()
     accounts: tuple[str, ...] = ()
     codes: tuple[str, ...] = ()

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 import msgspec
 from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
+from server.bounds import Whole
 from server.errors import Refusal
 from server.moderation import tables
 from server.moderation.authorities import Way
@@ -43,7 +44,7 @@ _COMMENT: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9_-]{0,63})#([1-9][0-9]{0,15
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """What a finding rests on: decisions by id, comments as ``ROOM#NUMBER``, accounts by id."""
 
-    decisions: tuple[int, ...] = ()
+    decisions: tuple[Whole, ...] = ()
     comments: tuple[str, ...] = ()
     accounts: tuple[str, ...] = ()
 

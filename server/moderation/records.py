@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy import Connection, select
 
 from server.accounts.measures import Record
+from server.bounds import Whole
 from server.moderation.book import Decision, What, decision_of, find_decision
 from server.moderation.tables import decisions, effects, items
 
@@ -26,12 +27,12 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     what: str = ""
     actor: str = ""
     room: str = ""
-    seq: int = 0
+    seq: Whole = 0
     account: str = ""
-    since_ms: int = 0
-    until_ms: int = 0
-    before: int = 0
-    limit: int = PAGE
+    since_ms: Whole = 0
+    until_ms: Whole = 0
+    before: Whole = 0
+    limit: Whole = PAGE
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):

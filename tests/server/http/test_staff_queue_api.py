@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,6 +64,23 @@ async def test_a_decision_is_one_message_and_so_is_its_undoing(desk: Desk, servi
     assert now.claimed_by == "staff:ann"
     assert [each.what for each in review.decisions(services.moderation.book)] == ["refuse", "refuse", "undo", "undo"]
     assert (await desk.send("/staff/desk/undo", {"decisions": []})).status_code == 400
+
+
+@pytest.mark.parametrize("number", [2**53, 2**63, 2**64, -(2**63), 10**30])
+async def test_numbers_that_no_database_holds_are_refused(desk: Desk, services: FakeServices, number: int) -> None:
+    """Wherever a message has one: by its name, and nothing happens."""
+    item = await hold(services)
+    good = {"item": item.id, "version": item.version, "act": "allow"}
+    wrong: list[tuple[str, dict[str, Any], str]] = [
+        ("next", {"queue": "held", "have": [number]}, "$.have"), ("decide", {**good, "item": number}, "$.item"),
+        ("decide", {**good, "version": number}, "$.version"), ("undo", {"decisions": [number]}, "$.decisions"),
+        ("keep", {"items": [item.id, number]}, "$.items"),
+    ]  # fmt: skip
+    for path, body, field in wrong:
+        answer = await desk.send(f"/staff/desk/{path}", body)
+        assert (answer.status_code, answer.json()["code"]) == (400, "bad_message"), path
+        assert field in answer.json()["detail"]
+    assert (await at(services, item.id)).state == "open"
 
 
 async def test_refusals_are_told_to_the_script(desk: Desk, services: FakeServices) -> None:
