@@ -66,6 +66,15 @@ KEEPING_CODES: Final = frozenset(code for code in REASONS if code[0] == "K")
 OPERATION_CODES: Final = frozenset(code for code in REASONS if code[0] == "E")
 
 
+def basis_for(code: str, basis: str, chinese: bool) -> str:
+    """A recorded basis as somebody reads it: where it is no more than the code's own name, the name in the reader's language. The
+    record stays as it was written; the code says the same in every language."""
+    reason = REASONS.get(code)
+    if reason is None or basis not in (reason.en, reason.zh):
+        return basis
+    return reason.zh if chinese else reason.en
+
+
 def check_removal(code: str, basis: str) -> None:
     """A removal by staff has a code of the table (the author's own recall is none) and a basis. Raises Refusal ``bad_code``."""
     _check(code, basis, REMOVAL_CODES - {BY_AUTHOR})

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from server.accounts.permit import LEVELS
 from server.accounts.standing import Standing
 from server.http.requests import services
+from server.http.screens import views
 from server.moderation import context, figures, queue, swarms
 from server.moderation.book import Decision
 from server.moderation.queue import Filters, Item, Queue
@@ -91,7 +92,7 @@ async def gather(request: Request, items: Sequence[Item]) -> list[Shown]:
     """What is shown of these items. Raises Refusal ``storage_unavailable``."""
     found = services(request)
     now_ms = found.people.clock_ms()
-    chinese = found.settings.site_language == "zh-CN"
+    chinese = reads_chinese(request)
 
     def work(connection: Connection) -> list[Around]:
         return [_around(connection, item, now_ms) for item in items]
@@ -172,12 +173,18 @@ def _neighbour(event: dict[str, Any], this: int) -> Neighbour:
 
 def words(request: Request) -> dict[str, Any]:
     """What the templates of the desk put codes into words with, beside the words of all staff's pages."""
-    chinese = services(request).settings.site_language == "zh-CN"  # authors read the basis, whoever writes it
+    chinese = reads_chinese(request)
     return {
         "desk": desk_words, "codes": [REASONS[code] for code in CODES], "quick": QUICK, "keeping": KEEPING, "levels": LEVELS,
         "basis_of": {code: default_basis(code, chinese) for code in REASONS},
         "queues": queue.QUEUES, "ago": ago, "swarm_plot": swarm_plot,
     }  # fmt: skip
+
+
+def reads_chinese(request: Request) -> bool:
+    """Whether names of codes are proposed in Chinese: in the reader's language. What is recorded is in the site's, which is that of
+    the static pages; readers of pages get the bare name of a code in theirs (:func:`server.reasons.basis_for`)."""
+    return views(request).language(request) == "zh-CN"
 
 
 def swarm_plot(title: str, note: str, groups: Sequence[figures.Swarm]) -> Markup:

@@ -19,7 +19,7 @@ from server.http.requests import SEQ_MAX, services, whole
 from server.http.screens import lead
 from server.http.sessions import read_form
 from server.http.staff_door import Rule, acting, authorise, page
-from server.http.staff_item import Place, gather, place_of, words
+from server.http.staff_item import Place, gather, place_of, reads_chinese, words
 from server.moderation import deciding, queue, training
 from server.moderation.book import Transaction, find_decision
 from server.moderation.queue import Item, Queue
@@ -59,8 +59,7 @@ async def _queue_page(request: Request, refusal: Refusal | None = None, place: P
         }  # fmt: skip
 
     found = await moderation.look(work)
-    chinese = services(request).settings.site_language == "zh-CN"
-    suggested = {item.id: suggest(item, chinese) for item in found["items"]}
+    suggested = {item.id: suggest(item, reads_chinese(request)) for item in found["items"]}
     return await page(
         request, "staff_queue.html", refusal, place=place, suggested=suggested, after=after, **found, **words(request)
     )
@@ -153,10 +152,10 @@ async def release_items(request: Request) -> Response:
     """``POST /staff/queue/release``: give items back; ``items`` are their numbers, empty: all that one has."""
     given = await read_form(request, acting(request).who)
     me = acting(request).member.holder
-    named = [int(each) for each in given.get("items", "").split(",") if each.isascii() and each.isdecimal()][: queue.CLAIMS_MAX]
+    named = [int(each) for each in given.get("items", "").split(",") if each.isascii() and each.isdecimal() and len(each) <= 16]
 
     def work(tx: Transaction) -> None:
-        queue.release(tx, named or [each.id for each in queue.claimed(tx.sql, me, tx.now_ms)], me)
+        queue.release(tx, named[: queue.CLAIMS_MAX] or [each.id for each in queue.claimed(tx.sql, me, tx.now_ms)], me)
 
     await services(request).moderation.write(work)
     return lead(f"{PATH}?{urlencode(place_of(given).fields)}")

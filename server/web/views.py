@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from server.errors import Refusal
+from server.reasons import basis_for
 from server.settings import Settings
 from server.web.assets import Assets
 from server.web.i18n import LANGUAGES, NAMES, choose_language, load_translations
@@ -60,8 +61,14 @@ class Views:
         for language, translations in load_translations().items():
             environment = make_environment()
             environment.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
+            chinese = language == "zh-CN"
             environment.globals.update(
-                asset=assets.url, site_name=settings.site_name, language=language, languages=LANGUAGES, language_names=NAMES
+                basis_for=lambda code, basis, chinese=chinese: basis_for(code, basis, chinese),
+                asset=assets.url,
+                site_name=settings.site_name,
+                language=language,
+                languages=LANGUAGES,
+                language_names=NAMES,
             )
             for path in TEMPLATES_DIR.glob("*.html"):
                 environment.get_template(path.name)

@@ -11,6 +11,7 @@ from server.reasons import (
     REASONS,
     REMOVAL_CODES,
     RESTORATION_CODES,
+    basis_for,
     check_removal,
     check_restoration,
 )
@@ -61,3 +62,15 @@ def test_a_restoration_without_a_right_code_and_basis_is_refused(code: str, basi
     """No restoration by a removal's code, none without a basis."""
     with pytest.raises(Refusal, match="bad_code"):
         check_restoration(code, basis)
+
+
+def test_the_bare_name_of_a_code_is_read_in_ones_own_language() -> None:
+    """Whichever language it was recorded in; what somebody wrote, and the name of another code, stay as they are."""
+    reason = REASONS["S1"]
+    for recorded in (reason.en, reason.zh):
+        assert basis_for("S1", recorded, True) == reason.zh
+        assert basis_for("S1", recorded, False) == reason.en
+    assert basis_for("S1", "rule 7", True) == "rule 7"
+    assert basis_for("L8", reason.zh, False) == reason.zh
+    assert basis_for("X9", "S1", False) == "S1"
+    assert basis_for("S1", "S1", False) == "S1"
