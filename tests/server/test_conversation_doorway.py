@@ -97,7 +97,7 @@ def test_who_is_lost_while_it_waits_for_its_join_joins_nothing(server: RunningSe
     with server.connect(room="") as client, crowded(server):
         client.send(text({"op": "join", "room": "other"}))
         waiting(server, 1)
-        server.call(lambda: [conn.abort() for conn in server.parts.conversation.connections])
+        server.run(server.parts.cut())
     server.eventually(lambda: not server.parts.conversation.connections)
     assert server.call(lambda: server.room("other").viewers) == 0
 
