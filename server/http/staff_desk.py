@@ -22,6 +22,7 @@ from server.http.screens import lead, read, write
 from server.http.sessions import read_form
 from server.http.staff_door import Rule, acting, authorise, may, page
 from server.reasons import REASONS, REMOVAL_CODES
+from server.web import log_words, record_words
 
 DAY_MS: Final = 86_400_000
 LEDGER_SHOWN: Final = 100
@@ -279,7 +280,8 @@ async def records(request: Request) -> Response:
         tx.log_access(**acting(request).by, action="log.view", subject=subject)
         return found
 
-    return await page(request, "staff_log.html", lines=await write(request, work), subject=subject)
+    lines = await write(request, work)
+    return await page(request, "staff_log.html", lines=lines, subject=subject, log_words=log_words, record_words=record_words)
 
 
 RULES: Final = (

@@ -25,7 +25,7 @@ from server.moderation.book import Transaction
 from server.moderation.inspecting import PAGE_RECORDS
 from server.moderation.inspection import Scope
 from server.moderation.scoped import PARTS, Record
-from server.web import authority_words
+from server.web import authority_words, log_words
 
 
 class Line(NamedTuple):
@@ -96,7 +96,9 @@ async def _one_page(request: Request, refusal: Refusal | None = None) -> Respons
             "exports": inspection.exports_of(connection, name) if answers else (),
         }  # fmt: skip
 
-    return await page(request, "staff_inspection.html", refusal, said=authority_words, **await moderation.look(work))
+    return await page(
+        request, "staff_inspection.html", refusal, said=authority_words, log_words=log_words, **await moderation.look(work)
+    )
 
 
 def _step(work: Callable[[Transaction, str, dict[str, str], dict[str, Any]], object], name: str) -> Any:
