@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import Any
 
 import orjson
@@ -330,3 +331,15 @@ def test_every_event_lies_on_its_page(seq: int, rows: int) -> None:
     """The page's first and last number enclose the event."""
     page = wire.page_number(seq, rows)
     assert page * rows < seq <= (page + 1) * rows
+
+
+def test_an_encoded_event_takes_no_more_memory_than_its_bytes() -> None:
+    """Rings hold a thousand of them for each room, so an encoder's larger buffer must not stay behind them."""
+    event = comment(1)
+    tracemalloc.start()
+    try:
+        encoded = [wire.encode_event(event) for _ in range(100)]
+        held = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert held < sum(len(each) + 100 for each in encoded)
