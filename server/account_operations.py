@@ -54,6 +54,7 @@ from server.accounts.standing import Standing
 from server.control import local_url
 from server.custody import Custody
 from server.errors import ConfigError, Refusal, StoreError, StoreUnknown
+from server.moderation.moderation import Moderation
 from server.settings import Settings
 
 ROLE: Final = "operator"
@@ -87,6 +88,8 @@ class _Desk(Protocol):
     def people(self) -> People: ...
     @property
     def custody(self) -> Custody: ...
+    @property
+    def moderation(self) -> Moderation: ...
 
     async def author(self, name: str, seq: int) -> str:
         """The account behind a comment; empty: no such comment."""
@@ -298,6 +301,7 @@ class LocalAccountOperations:
                 people.vault.keys.add_pepper()
             while await people.book.write(people.vault.rotate):
                 pass  # each batch is a transaction, so that others get in between
+            await self._desk.moderation.outbox.reseal()  # before keys go: where it fails, none does
             if request.drop_old:
                 keks, peppers = await people.book.read(people.vault.drop_unused)
                 dropped = len(keks) + len(peppers)

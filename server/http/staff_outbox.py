@@ -88,8 +88,9 @@ async def _attach(
     except Refusal:
         await moderation.write(lambda tx: outbox.withdraw(tx, name, "the personal data were not granted", **by))
         raise
-    sealed = moderation.outbox.seal(name, {"request": grant, "fields": seen})
-    await moderation.write(lambda tx: outbox.attach(tx, name, sealed, authority.way))
+    personal = {"request": grant, "fields": seen}
+    # Sealed in the transaction: whoever changes the vault's keys seals anew what stands in the book, and then drops the old keys.
+    await moderation.write(lambda tx: outbox.attach(tx, name, moderation.outbox.seal(name, personal), authority.way))
 
 
 async def one_finding(request: Request) -> Response:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Callable
 from typing import Any, Final, Literal
 
 import msgspec
@@ -157,6 +158,19 @@ def attach(tx: Transaction, finding: str, sealed: bytes, way: Way) -> None:
     go its way."""
     found = _open(tx.sql, finding)
     _set(tx, found, sealed=sealed, next_ms=0 if way == "print" else tx.now_ms)
+
+
+def reseal(tx: Transaction, anew: Callable[[str, bytes], bytes]) -> int:
+    """Replace the personal data of findings that have not ended by what ``anew`` makes of them, given the finding's id and the sealed
+    data, where it is something else. How many there were."""
+    table, count = tables.findings.c, 0
+    tx.sql.exec_driver_sql("PRAGMA secure_delete=ON")  # of this connection, which ends with the transaction
+    for found in _rows(tx.sql, table.ended_ms == 0, table.sealed != b""):
+        sealed = anew(found.id, found.sealed)
+        if sealed != found.sealed:
+            _set(tx, found, sealed=sealed)
+            count += 1
+    return count
 
 
 def wait_after(attempts: int) -> int:

@@ -59,6 +59,20 @@ class Outbox:
         """Personal data for a finding, encrypted and bound to it."""
         return self._vault.seal(f"finding:{finding}", orjson.dumps(personal))
 
+    async def reseal(self) -> int:
+        """Seal the personal data of all findings that wait with the newest key, so that older ones can be dropped; how many there
+        were. What no key opens any more, and what was changed, stays as it is. Raises StoreError."""
+
+        def anew(finding: str, sealed: bytes) -> bytes:
+            purpose = f"finding:{finding}"
+            try:
+                return self._vault.seal(purpose, self._vault.unseal(purpose, sealed))
+            except VaultError as error:
+                log.error("personal data of a finding cannot be read", finding=finding, reason=str(error))
+                return sealed
+
+        return await self._book.write(lambda tx: outbox.reseal(tx, anew))
+
     async def document(self, finding: str) -> tuple[Finding, bytes]:
         """A finding, and what an authority gets of it. Raises Refusal ``not_found``, StoreError, VaultError."""
 

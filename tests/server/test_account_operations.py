@@ -46,6 +46,8 @@ from server.account_requests import (
 from server.accounts import appeals, public, tables
 from server.accounts.book import Transaction
 from server.errors import Refusal, StoreUnavailable, StoreUnknown
+from server.moderation import outbox
+from server.moderation.outbox import Evidence
 from server.settings import Settings
 from tests.support.accounts import DAY_MS, person
 from tests.support.services import FakeServices
@@ -66,7 +68,7 @@ async def services(tmp_path: Path) -> AsyncIterator[FakeServices]:
     found.say("demo", "hello", author="a-1")
     await found.people.book.write(person)
     yield found
-    found.people.close()
+    await found.end()
 
 
 @pytest.fixture(params=["here", "over HTTP"])
@@ -233,6 +235,34 @@ async def test_the_vaults_keys_are_rotated(desk: AccountOperations, services: Fa
     again = await desk.account(RotateVault(new_key=False, new_pepper=True, drop_old=True))
     assert again == {"key": rotated["key"], "dropped": 2}  # the first key, and the first pepper, which marked nobody yet
     assert services.people.vault.keys.keks == (rotated["key"],)
+
+
+async def test_findings_that_wait_are_read_after_the_old_keys_are_gone(
+    desk: AccountOperations, services: FakeServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their personal data are sealed anew first; while that cannot be written no key is dropped. What was changed stays as it is."""
+    box, book = services.moderation.outbox, services.moderation.book
+
+    async def full() -> int:
+        raise StoreUnavailable("full")
+
+    names = [outbox.new_name() for _ in range(3)]
+    for number, name in enumerate(names):
+        sealed = b"changed" if number == 1 else box.seal(name, {"phone": "+8613800000000"})
+        book.write_now(lambda tx, name=name, sealed=sealed: outbox.file(  # type: ignore[misc] # mypy knows no such default
+            tx, "authority", "title", "summary", "L5", "basis", Evidence(comments=("demo#1",)), acknowledge_ms=1, way="print",
+            name=name, sealed=sealed, actor="staff:carl", role="compliance",
+        ))  # fmt: skip
+    book.write_now(lambda tx: outbox.withdraw(tx, names[2], "a mistake", actor="staff:carl", role="compliance"))
+    await desk.account(RotateVault())
+    with monkeypatch.context() as faulty:
+        faulty.setattr(box, "reseal", full)
+        assert await refused(desk, RotateVault(drop_old=True)) == "storage_unavailable"
+    assert len(set(services.people.vault.keys.keks)) == 3
+    await desk.account(RotateVault(drop_old=True))
+    assert len(set(services.people.vault.keys.keks)) == 1
+    assert b"+8613800000000" in (await box.document(names[0]))[1]
+    assert [book.read_now(lambda c, name=name: outbox.need(c, name)).sealed for name in names[1:]] == [b"changed", b""]  # type: ignore[misc]
 
 
 async def test_keys_that_are_not_in_a_file_are_left_alone(services: FakeServices, monkeypatch: pytest.MonkeyPatch) -> None:
