@@ -182,6 +182,7 @@ class Parts:
         outbox = self.moderation.outbox
         stats.findings_waiting, stats.findings_overdue = outbox.waiting, outbox.overdue
         stats.cases_overdue = outbox.cases_overdue
+        stats.features_unassessed = len(self.moderation.features.missing)
         team = self.moderation.team
         stats.team_load, stats.team_overloaded, stats.team_absent = team.load, team.overloaded, team.absent
         return self._exposition.render()

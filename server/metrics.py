@@ -56,7 +56,7 @@ class Stats:
     __slots__ = (
         "ack_s", "acks", "batch_drafts", "bytes_in", "bytes_out", "cases_overdue", "closes", "comments", "commit_s", "commits",
         "commits_failed", "commits_unknown", "connections", "connections_refused", "connections_total", "deliveries",
-        "errors", "events", "findings_overdue", "findings_waiting", "flush_s", "flushes", "frames_in",
+        "errors", "events", "features_unassessed", "findings_overdue", "findings_waiting", "flush_s", "flushes", "frames_in",
         "gap_events", "gaps", "left_out", "loop_lag_s", "page_errors",
         "page_lag_s",
         "pages_rebuilt", "queued", "records_dropped", "records_thinned", "rooms", "screen_s", "slow_closes", "stalled",
@@ -74,6 +74,7 @@ class Stats:
         self.findings_waiting = 0
         self.findings_overdue = 0
         self.cases_overdue = 0
+        self.features_unassessed = 0
         self.team_load = -1.0
         self.team_overloaded = 0
         self.team_absent = 0
@@ -143,6 +144,11 @@ _GAUGES: Final = (
         "Findings whose time for an acknowledgement is over: alarm on more than 0.",
     ),
     ("cases_overdue", "barrage_cases_overdue", "Open cases past their deadlines: alarm on more than 0."),
+    (
+        "features_unassessed",
+        "barrage_features_unassessed",
+        "Features that are on without a security assessment in force: alarm on more than 0.",
+    ),
     (
         "team_load",
         "barrage_team_load_ratio",

@@ -39,7 +39,8 @@ async def home(request: Request) -> Response:
         return waiting.waiting(connection, now_ms), training.needs(connection, me, now_ms)
 
     waits, missing = await services(request).moderation.look(of_desk)
-    about: dict[str, Any] = {"counts": await read(request, of_accounts), "waits": waits, "missing": missing}
+    about: dict[str, Any] = {"counts": await read(request, of_accounts), "waits": waits, "missing": missing,
+                             "unassessed": services(request).moderation.features.missing}  # fmt: skip
     return await page(
         request, "staff_home.html", load=await team_figures(request), queues=queue.QUEUES, desk=desk_words, **about
     )  # fmt: skip

@@ -3,7 +3,7 @@
 A feature of :data:`FEATURES` that the setting ``assessed_features`` names needs an assessment on record that was passed and is in
 force: who, when, with what result, the digest of the report, until when. Features that settings switch on are looked at when a server
 starts (:func:`check_settings`); those that staff switch on, at that moment (:func:`require`). Time alone ends an assessment: a server
-that runs goes on and warns, and does not start again.
+that runs goes on and alarms (:mod:`server.moderation.feature_watch`), and does not start again.
 """
 
 from __future__ import annotations

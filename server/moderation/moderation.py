@@ -19,6 +19,7 @@ from server.moderation import authorities, deciding
 from server.moderation.aftermath import Aftermath
 from server.moderation.book import Decision, Effect, ReviewBook, Transaction
 from server.moderation.effects import Effects
+from server.moderation.feature_watch import FeatureWatch
 from server.moderation.inspecting import Inspections
 from server.moderation.intake import Intake, Log
 from server.moderation.mode_keeper import Control, Modes
@@ -88,6 +89,7 @@ class Moderation:
         self.publication: Final = Publication(settings, book, self._tally, began_ms, clock_ms)
         self.retention: Final = Retention(settings, book, people.book, clock_ms)
         self.team: Final = TeamWatch(settings, book, clock_ms)
+        self.features: Final = FeatureWatch(settings, book, clock_ms)
         named = authorities.load(settings.authorities_file)
         self.outbox: Final = Outbox(book, people.vault, named, settings.public_url, clock_ms)
         data_dir, site = people.settings.data_dir, settings.public_url or settings.site_name
@@ -115,7 +117,8 @@ class Moderation:
     async def run(self) -> None:
         """Until cancelled: the loops of all parts."""
         await asyncio.gather(
-            self.intake.run(), self.modes.run(), self.swarms.run(), self.second.run(), self.outbox.run(), self.team.run()
+            self.intake.run(), self.modes.run(), self.swarms.run(), self.second.run(), self.outbox.run(), self.team.run(),
+            self.features.run(),
         )  # fmt: skip
 
     async def drain(self) -> None:
