@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from daachorse import CharwiseDoubleArrayAhoCorasick
+
+from filters.automata import finder
 
 GRAMS: Final = (2, 3)
 MAX_FEATURES: Final = 200_000
@@ -58,7 +59,7 @@ class Classifier:
         self.model = model
         grams = sorted(gram for gram, weight in model.weights.items() if gram and weight)
         self._weights = [model.weights[gram] for gram in grams]
-        self._find = CharwiseDoubleArrayAhoCorasick(grams).find_overlapping if grams else _nothing
+        self._find = finder(grams)
 
     def score(self, folded: str) -> float:
         """Log odds that the review team would take this text down, going by the model."""
@@ -73,10 +74,6 @@ class Classifier:
                 spoken[folded[start:end]] = spoken.get(folded[start:end], 0.0) + self._weights[gram]
         best = sorted(spoken.items(), key=lambda item: (-item[1], item[0]))[:top]
         return " ".join(f"{gram}{weight:+.1f}" for gram, weight in best)
-
-
-def _nothing(_: str) -> list[tuple[int, int, int]]:
-    return []
 
 
 def grams(folded: str) -> list[str]:

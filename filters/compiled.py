@@ -14,8 +14,8 @@ from itertools import product
 from typing import Any, Final, cast, get_type_hints
 
 import msgspec
-from daachorse import CharwiseDoubleArrayAhoCorasick
 
+from filters.automata import serialized
 from filters.language import WORDS, surprise
 from filters.normalize import CODE_OF, NOISE, READINGS, SYLLABLE_OF, fold, is_han
 from filters.rules import Rule, RuleSet
@@ -103,78 +103,86 @@ def is_soft(rule: Rule, folded: str) -> bool:
     return any(map(is_han, folded))
 
 
+class _Gathered:
+    """The terms of a rule set, numbered, and by which forms they are to be found."""
+
+    def __init__(self, rules: RuleSet) -> None:
+        self.terms: list[str] = []
+        self.folded: list[str] = []
+        self.rule: list[int] = []
+        self.dropped: list[tuple[str, str]] = []
+        self.exact: dict[str, list[int]] = {}
+        self.sounds: dict[str, list[int]] = {}
+        self.initials: dict[str, list[int]] = {}
+        self.bags: list[int] = []
+        for number, rule in enumerate(rules.rule):
+            for term in rule.terms:
+                self._term(number, rule, term)
+        self.harmless = len(self.terms)
+        for number, rule in enumerate(rules.rule):
+            for phrase in rule.harmless:
+                self._add(number, phrase, fold(phrase).strip())
+        for phrase in rules.harmless:
+            self._add(EVERY_RULE, phrase, fold(phrase).strip())
+        self.exact.pop("", None)
+
+    def _term(self, number: int, rule: Rule, term: str) -> None:
+        folded = fold(term).strip()
+        if len(folded) < rule.min_chars:
+            self.dropped.append((rule.code, term))
+            return
+        added = self._add(number, term, folded)
+        if not is_soft(rule, folded):
+            return
+        for code in codes_of(folded):
+            if len(code) > 1:
+                self.sounds.setdefault(code, []).append(added)
+        letters = initials_of(folded)
+        if len(letters) > 1:
+            self.initials.setdefault(letters, []).append(added)
+        if len(folded) <= LONGEST_BAG and len(set(folded)) > 1:
+            self.bags.append(added)
+
+    def _add(self, number: int, term: str, folded: str) -> int:
+        self.exact.setdefault(folded, []).append(len(self.terms))
+        self.terms.append(term)
+        self.folded.append(folded)
+        self.rule.append(number)
+        return len(self.terms) - 1
+
+
 def compile_rules(rules: RuleSet) -> Compiled:
     """Prepare every term of ``rules``. Terms that fold to fewer characters than their rule asks for are dropped, and listed."""
-    terms: list[str] = []
-    folded_terms: list[str] = []
-    numbers: list[int] = []
-    dropped: list[tuple[str, str]] = []
-    exact: dict[str, list[int]] = {}
-    sounds: dict[str, list[int]] = {}
-    initials: dict[str, list[int]] = {}
-    bags: list[int] = []
-
-    def add(term: str, number: int) -> int:
-        folded = fold(term).strip()
-        exact.setdefault(folded, []).append(len(terms))
-        terms.append(term)
-        folded_terms.append(folded)
-        numbers.append(number)
-        return len(terms) - 1
-
-    for number, rule in enumerate(rules.rule):
-        for term in rule.terms:
-            folded = fold(term).strip()
-            if len(folded) < rule.min_chars:
-                dropped.append((rule.code, term))
-                continue
-            added = add(term, number)
-            if not is_soft(rule, folded):
-                continue
-            for code in codes_of(folded):
-                if len(code) > 1:
-                    sounds.setdefault(code, []).append(added)
-            letters = initials_of(folded)
-            if len(letters) > 1 and any(map(is_han, folded)):
-                initials.setdefault(letters, []).append(added)
-            if len(folded) <= LONGEST_BAG and len(set(folded)) > 1:
-                bags.append(added)
-    harmless = len(terms)
-    for number, rule in enumerate(rules.rule):
-        for phrase in rule.harmless:
-            add(phrase, number)
-    for phrase in rules.harmless:
-        add(phrase, EVERY_RULE)
-    exact.pop("", None)
-    quiet = _quieten(sounds, bags, folded_terms)
-    cap = TERM_COST + round(8 * math.log2(max(harmless, LEAST_TERMS)))
-    costs = [min(cap, surprise(folded)) for folded in folded_terms]
-    near = _shuffled(bags, folded_terms, costs)
-    latin = sorted(key for key in exact if key.isascii() and HAS_LATIN(key))
-    written = sorted(exact.keys() - set(latin))
+    found = _Gathered(rules)
+    quiet = _quieten(found.sounds, found.bags, found.folded)
+    cap = TERM_COST + round(8 * math.log2(max(found.harmless, LEAST_TERMS)))
+    costs = [min(cap, surprise(folded)) for folded in found.folded]
+    near = _shuffled(found.bags, found.folded, costs)
+    latin = sorted(key for key in found.exact if key.isascii() and HAS_LATIN(key))
+    written = sorted(found.exact.keys() - set(latin))
     pairs = sorted(near.keys() - set(written))
-    sound_keys, initial_keys = sorted(sounds), sorted(initials)
-    sizes = Counter(map(len, initial_keys))
+    sounds, initials = sorted(found.sounds), sorted(found.initials)
+    sizes = Counter(map(len, initials))
     return Compiled(
-        terms=Packed.of(terms),
-        folded=Packed.of(folded_terms),
-        rule=Numbers.of("H", numbers),
-        harmless=harmless,
+        terms=Packed.of(found.terms),
+        folded=Packed.of(found.folded),
+        rule=Numbers.of("H", found.rule),
+        harmless=found.harmless,
         plain=len(written),
-        written=_automaton([*written, *pairs]),
-        latin=_automaton(latin),
-        exact=numbered([*written, *latin], exact),
+        written=serialized([*written, *pairs]),
+        latin=serialized(latin),
+        exact=numbered([*written, *latin], found.exact),
         near=numbered([*written, *pairs], near),
-        sounds=_automaton(sound_keys),
-        heard=numbered(sound_keys, sounds),
-        cheapest=Numbers.of("H", (min(costs[term] for term in sounds[key]) for key in sound_keys)),
-        spelled=branches(sound_keys),
-        around=around(sound_keys),
-        initials=branches(initial_keys),
-        begun=numbered(initial_keys, initials),
+        sounds=serialized(sounds),
+        heard=numbered(sounds, found.sounds),
+        cheapest=Numbers.of("H", (min(costs[term] for term in found.sounds[key]) for key in sounds)),
+        spelled=branches(sounds),
+        around=around(sounds),
+        initials=branches(initials),
+        begun=numbered(initials, found.initials),
         initial_sizes=tuple(sizes[size] for size in range(max(sizes, default=0) + 1)),
         costs=Numbers.of("H", costs),
-        dropped=tuple(dropped),
+        dropped=tuple(found.dropped),
         quiet=quiet,
     )
 
@@ -231,10 +239,6 @@ def _chance_of_sound() -> dict[str, float]:
             code = CODE_OF[READINGS[char][0]]
             shares[code] = shares.get(code, 0.0) + share
     return shares
-
-
-def _automaton(keys: list[str]) -> bytes:
-    return CharwiseDoubleArrayAhoCorasick(keys).serialize() if keys else b""
 
 
 def terms_in(rules: Iterable[Rule]) -> int:

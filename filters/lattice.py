@@ -11,16 +11,16 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
-from daachorse import CharwiseDoubleArrayAhoCorasick
-
 from filters import tables
+from filters.automata import Finder, finder
 from filters.language import ENGLISH, USUAL, WORDS, is_face
 from filters.normalize import CODE_OF, GAP, NOISE, READINGS, is_han
+from filters.pinyin import HAS_LETTERS, LETTERS, MAX_WAYS, cuts_of, is_pinyin, syllables_in
 from filters.trie import Around, Branches, Neighbours, Trie
 
 MAX_PATHS: Final = 80
@@ -30,8 +30,6 @@ CLOSE: Final = 4
 MAX_ALONE: Final = 4
 # More guesses than this at an unusual character are worth a look at how far a pattern around it can reach.
 FEW: Final = 2
-# So many ways to cut the pinyin of a text are tried one by one.
-MAX_WAYS: Final = 8
 
 
 class Kind(enum.IntEnum):
@@ -79,7 +77,7 @@ _WHOLES: Final = {
     for parts, wholes in SPLITS.items()
     if not READINGS.keys().isdisjoint(wholes)
 }
-_find_splits: Final = CharwiseDoubleArrayAhoCorasick(list(_WHOLES)).find_overlapping
+_find_splits: Final = finder(list(_WHOLES))
 PARTS: Final[dict[str, frozenset[str]]] = {char: frozenset(parts) for char, parts in tables.pairs("parts").items()}
 
 
@@ -93,20 +91,6 @@ def _unusual() -> frozenset[str]:
 UNUSUAL: Final = _unusual()
 # A face says something only where the sentence goes on after it.
 _FACE_INSIDE: Final = re.compile("[\U0001f600-\U0001f64f\U0001f90c-\U0001f93a\U0001f970-\U0001f97a](?=[\u3400-\u9fff])")
-_SYLLABLES: Final = frozenset(syllable for syllable in CODE_OF if syllable not in {"m", "n", "ng", "hm", "hng", "r"})
-LETTERS: Final = re.compile(r"[a-z]{2,48}")
-HAS_LETTERS: Final = re.compile("[a-z]").search
-
-
-@lru_cache(maxsize=20_000)
-def is_pinyin(run: str) -> bool:
-    """Whether a run of letters can be cut into syllables from end to end. A single letter drawn out (aaaa) is a cry, no pinyin."""
-    if len(set(run)) == 1:
-        return False
-    reached = [True] + [False] * len(run)
-    for end in range(1, len(run) + 1):
-        reached[end] = any(reached[start] and run[start:end] in _SYLLABLES for start in range(max(0, end - 6), end))
-    return reached[-1]
 
 
 def alike(char: str, other: str) -> bool:
@@ -159,6 +143,10 @@ _FILLER: Final = re.compile(
 _PERHAPS_FILLER: Final = re.compile(_FILLER.pattern[:-1] + "\U00010000-\U0010ffff]")
 
 
+# Words of two characters of which one is unusual.
+_ODD_WORDS: Final = frozenset(word for word in WORDS if len(word) == 2 and not UNUSUAL.isdisjoint(word))
+
+
 def marks_of(folded: str, start: int = 0) -> list[int] | None:
     """Positions of unusual characters, of which none is before ``start``; None: the text is not worth a lattice. (Pinyin makes it
     worth one without any.)
@@ -170,7 +158,7 @@ def marks_of(folded: str, start: int = 0) -> list[int] | None:
         place = match.start()
         char = match.group()
         if char < "\U00010000" or char in UNUSUAL:
-            if not _in_word(folded, place):
+            if folded[place : place + 2] not in _ODD_WORDS and folded[max(0, place - 1) : place + 1] not in _ODD_WORDS:
                 marks.append(place)
         elif _FACE_INSIDE.match(folded, place):
             marks.append(place)
@@ -179,30 +167,6 @@ def marks_of(folded: str, start: int = 0) -> list[int] | None:
     runs = [run for run in LETTERS.findall(folded) if is_pinyin(run)]
     worth = any(run not in ENGLISH for run in runs) or (len(runs) > 1 and any(map(is_han, folded)))
     return [] if worth else None
-
-
-def _in_word(folded: str, place: int) -> bool:
-    if place + 1 < len(folded) and folded[place : place + 2] in WORDS:
-        return True
-    return place > 0 and folded[place - 1 : place + 1] in WORDS
-
-
-@lru_cache(maxsize=4_096)
-def syllables_in(run: str) -> tuple[tuple[int, int, str], ...]:
-    """Where which syllable codes may stand in a run of letters that syllables make up from end to end."""
-    size = len(run)
-    reached = [True] + [False] * size
-    for end in range(1, size + 1):
-        reached[end] = any(reached[start] and run[start:end] in _SYLLABLES for start in range(max(0, end - 6), end))
-    leads = [False] * size + [True]
-    found: list[tuple[int, int, str]] = []
-    for start in range(size - 1, -1, -1):
-        for end in range(start + 1, min(start + 6, size) + 1):
-            if leads[end] and run[start:end] in _SYLLABLES:
-                leads[start] = True
-                if reached[start]:
-                    found.append((start, end, CODE_OF[run[start:end]]))
-    return tuple(found)
 
 
 def _longs(folded: str, marks: list[int]) -> dict[int, list[Long]]:
@@ -235,9 +199,6 @@ def _alone(folded: str, marks: list[int], longest: int) -> bool:
     return all(folded[one] == folded[two] for one, two in near)
 
 
-Finder = Callable[[str], list[tuple[int, int, int]]]
-
-
 class Patterns(Trie):
     """The patterns to be spelled: of syllable codes and plain characters, at least two each."""
 
@@ -265,6 +226,11 @@ def search(folded: str, spoken: str, marks: list[int], patterns: Patterns) -> li
         found = _pinyin(folded, spoken, patterns)
         if found is not None:
             return found
+    elif len(marks) == 1 and not HAS_LETTERS(folded):
+        # By far the most frequent case, in fewer steps: what follows would come to the same.
+        mark = marks[0]
+        if not _find_splits(folded[max(0, mark - CLOSE) : mark + CLOSE + SPLIT_PIECES]):
+            return _one(folded[mark], mark, spoken, patterns)
     longs = _longs(folded, marks)
     if not longs and _alone(folded, marks, min(patterns.longest, CLOSE)):
         return [candidate for mark in marks[:MAX_ALONE] for candidate in _one(folded[mark], mark, spoken, patterns)]
@@ -331,24 +297,6 @@ def _pinyin(folded: str, spoken: str, patterns: Patterns) -> list[Candidate] | N
             if max(gaps, default=0) <= MAX_GAP and any(step.kind for step in path):
                 found.append(Candidate(pattern, path))
     return found
-
-
-@lru_cache(maxsize=4_096)
-def cuts_of(run: str) -> tuple[tuple[tuple[int, int], ...], ...]:
-    """The ways to cut a run of letters into syllables from end to end, as spans; at most one more than MAX_WAYS."""
-    follow: dict[int, list[int]] = {}
-    for start, end, _ in syllables_in(run):
-        follow.setdefault(start, []).append(end)
-    ways: list[tuple[tuple[int, int], ...]] = []
-    open_ways: list[tuple[tuple[int, int], ...]] = [()]
-    while open_ways and len(ways) <= MAX_WAYS:
-        way = open_ways.pop()
-        place = way[-1][1] if way else 0
-        if place == len(run):
-            ways.append(way)
-        else:
-            open_ways.extend((*way, (place, end)) for end in follow[place])
-    return tuple(ways)
 
 
 def _one(char: str, mark: int, spoken: str, patterns: Patterns) -> list[Candidate]:

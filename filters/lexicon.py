@@ -9,22 +9,21 @@ from __future__ import annotations
 
 import math
 import re
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import Final
 
 import msgspec
-from daachorse import CharwiseDoubleArrayAhoCorasick
 
 from filters import lattice
+from filters.automata import Found, loaded
 from filters.compiled import EVERY_RULE, HAS_LATIN, LONGEST_SOFT, Compiled, compile_rules
 from filters.language import (
     ABBREVIATIONS,
     ENGLISH,
+    Cut,
     rarity,
     surprise,
-    surprise_within,
 )
 from filters.normalize import FOLD, GAP, NOISE, Offsets, is_han, syllables
 from filters.prices import GAP_PRICE, described, fits, price_of_name, price_of_steps
@@ -100,42 +99,6 @@ class _Soft(msgspec.Struct, frozen=True, gc=False):
     detail: str
 
 
-Found = list[tuple[int, int, int]]
-STEP: Final = 1 << 20
-# Between long steps of loading. A sleep of nothing would give up the interpreter's lock, but not the processor that another thread
-# may be waiting for, and would take the lock again before that thread could.
-BREATH_S: Final = 0.0005
-
-
-def _finder(automaton: bytes) -> Callable[[str], Found]:
-    """What tells where which patterns are in a text, overlapping ones too: (start, end, number)."""
-    if not automaton:
-        return _nothing
-    if len(automaton) <= STEP:
-        return CharwiseDoubleArrayAhoCorasick.deserialize(automaton).find_overlapping
-    _touch(2 * len(automaton))
-    found = CharwiseDoubleArrayAhoCorasick.deserialize(automaton).find_overlapping
-    time.sleep(BREATH_S)
-    return found
-
-
-def _touch(size: int) -> None:
-    """Have so much memory at hand that was used before, gained in short steps.
-
-    Loading an automaton is one long step, in which no other thread runs, and most of which would be the system's, giving out fresh
-    pages one by one. The allocator keeps a block as large as one that it has handed back before.
-    """
-    bytes(size)  # not touched: it tells the allocator what sizes to expect
-    blocks = []
-    for _ in range(size // STEP):
-        blocks.append(bytearray(STEP))
-        time.sleep(BREATH_S)
-
-
-def _nothing(_: str) -> Found:
-    return []
-
-
 class _Of:
     """Lists of terms, by number."""
 
@@ -163,9 +126,9 @@ class Lexicon:
         self._costs = compiled.costs.view()
         self._harmless = compiled.harmless
         self._plain = compiled.plain
-        self._find_written = _finder(compiled.written)
-        self._find_latin = _finder(compiled.latin)
-        self._find_sounds = _finder(compiled.sounds)
+        self._find_written = loaded(compiled.written)
+        self._find_latin = loaded(compiled.latin)
+        self._find_sounds = loaded(compiled.sounds)
         self._exact = _Of(compiled.exact)
         self._near = _Of(compiled.near)
         self._heard = _Of(compiled.heard)
@@ -200,21 +163,22 @@ class Lexicon:
             soft = self._shuffled(folded, written)
         if latin:
             exact = sorted([*exact, *((start, end, self._plain + number) for start, end, number in latin)], key=_place)
+        cut = Cut(folded)
         if heard:
-            soft = chain(self._sound_candidates(folded, spoken, heard), soft)
+            soft = chain(self._sound_candidates(folded, spoken, heard, cut), soft)
         if hinted:
-            soft = chain(soft, self._marked(folded, spoken, hinted.start(), marks_only=letters is None))
+            soft = chain(soft, self._marked(folded, spoken, hinted.start(), cut, marks_only=letters is None))
         found = list(islice(soft, MAX_SOFT))
-        return self._judge(text, folded, exact, found) if exact or found else ()
+        return self._judge(text, folded, exact, found, cut) if exact or found else ()
 
-    def _judge(self, text: str, folded: str, exact: Found, soft: list[_Soft]) -> tuple[Hit, ...]:
+    def _judge(self, text: str, folded: str, exact: Found, soft: list[_Soft], cut: Cut) -> tuple[Hit, ...]:
         offsets = _Places(text, folded)
         hits = list(self._exact_hits(text, folded, exact, offsets)) if exact else []
         if soft:
             # What is there as written explains the place; of several guesses at one place the best counts.
             taken = [(hit.start, hit.end) for hit in hits if not hit.cancelled]
             best: dict[tuple[int, int], Hit] = {}
-            for hit in self._weigh(folded, soft, offsets):
+            for hit in self._weigh(soft, offsets, cut):
                 place = (hit.start, hit.end)
                 if any(start < hit.end and hit.start < end for start, end in taken):
                     continue
@@ -275,7 +239,7 @@ class Lexicon:
     # -----------------------------------------------------------------------------------------------------------------
     # Soft
 
-    def _sound_candidates(self, folded: str, spoken: str, found: Found) -> Iterator[_Soft]:
+    def _sound_candidates(self, folded: str, spoken: str, found: Found, cut: Cut) -> Iterator[_Soft]:
         """``found`` in the syllables ``spoken`` without their gaps, or behind them in the second ones."""
         places = [place for place, code in enumerate(spoken) if code != GAP] if GAP in spoken else range(len(spoken))
         need = self._settings.sound
@@ -288,12 +252,11 @@ class Lexicon:
                 continue
             seen.add((start, number))
             first, last = places[start], places[end - 1] + 1
-            piece = folded[first:last]
-            spare = surprise(piece) - 8 * need
+            spare = cut.cost(first, last) - 8 * need
             if spare < self._cheapest[number]:
                 continue
+            piece = folded[first:last]
             gaps = last - first - (end - start)
-            rare = rarity(piece)
             for term in self._heard[number]:
                 if spare < self._costs[term]:
                     continue
@@ -303,7 +266,7 @@ class Lexicon:
                 if gaps and "".join(char for char in piece if char not in NOISE) == spelled:
                     yield _Soft(term, first, last, GAP_PRICE, need, "skeleton", "separated")
                 else:
-                    price = (GAP_PRICE if gaps else 0) + rare + price_of_name(folded, first, spelled)
+                    price = (GAP_PRICE if gaps else 0) + rarity(piece) + price_of_name(folded, first, spelled)
                     yield _Soft(term, first, last, price, need, "phonetic", "same sound")
 
     def _shuffled(self, folded: str, written: Found) -> Iterator[_Soft]:
@@ -322,19 +285,19 @@ class Lexicon:
                         need, price = self._settings.shuffle, price_of_order(size)
                         yield _Soft(term, first, first + size, price, need, "skeleton", "shuffled")
 
-    def _marked(self, folded: str, spoken: str, start: int, *, marks_only: bool) -> Iterator[_Soft]:
+    def _marked(self, folded: str, spoken: str, start: int, cut: Cut, *, marks_only: bool) -> Iterator[_Soft]:
         """Candidates of a text whose first letter or unusual character is at ``start``; ``marks_only``: it has no letter."""
         marks = lattice.marks_of(folded, start)
         if marks is not None:
-            yield from self._lattice_candidates(folded, spoken, marks)
+            yield from self._lattice_candidates(folded, spoken, marks, cut)
         if not marks_only and self._initial_sizes and _LETTERS_BESIDE_HAN.search(folded):
             yield from self._initial_candidates(folded)
 
-    def _lattice_candidates(self, folded: str, spoken: str, marks: list[int]) -> Iterator[_Soft]:
+    def _lattice_candidates(self, folded: str, spoken: str, marks: list[int], cut: Cut) -> Iterator[_Soft]:
         need = self._settings.lattice
         for number, steps in lattice.search(folded, spoken, marks, self._patterns):
             start, end = steps[0].start, steps[-1].end
-            spare = surprise(folded[start:end]) - 8 * need
+            spare = cut.cost(start, end) - 8 * need
             if spare < self._cheapest[number]:
                 continue
             for term in self._heard[number]:
@@ -373,7 +336,7 @@ class Lexicon:
                     best[end] = [*before, (start, end, number)]
         return best[-1] or []
 
-    def _weigh(self, folded: str, soft: list[_Soft], offsets: _Places) -> Iterator[Hit]:
+    def _weigh(self, soft: list[_Soft], offsets: _Places, cut: Cut) -> Iterator[Hit]:
         seen: set[tuple[int, int, int]] = set()
         added: dict[tuple[int, int], int] = {}
         for one in soft:
@@ -391,13 +354,11 @@ class Lexicon:
                     yield Hit(rule, self._terms[one.term], one.view, first, last, evidence, one.detail)
                 continue
             need = 8 * one.need + one.price + self._costs[one.term]
-            piece = folded[one.start : one.end]
-            if surprise(piece) < need:
+            if cut.cost(one.start, one.end) < need:
                 continue
             place = (one.start, one.end)
             if place not in added:
-                left, right = folded[max(0, one.start - CONTEXT) : one.start], folded[one.end : one.end + CONTEXT]
-                added[place] = surprise_within(left, piece, right)
+                added[place] = cut.added(one.start, one.end, CONTEXT)
             evidence = added[place] - need
             if evidence >= 0:
                 first, last = offsets.span(one.start, one.end)

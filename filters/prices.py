@@ -13,6 +13,7 @@ from filters import lattice
 from filters.language import ENGLISH, ENGLISH_WORD, SURNAMES, UNKNOWN_LETTER
 from filters.lattice import LATIN, PICTURE, PLAIN, SECOND, SHAPE, SPLIT, Kind, Step
 from filters.normalize import NOISE
+from filters.pinyin import LETTERS
 
 PRICE: Final = {PLAIN: 0, SECOND: 8, SHAPE: 16, SPLIT: 0, PICTURE: 16, LATIN: 0}
 GAP_PRICE: Final = 16
@@ -72,5 +73,5 @@ def price_of_name(folded: str, start: int, term: str) -> int:
 
 def _price_of_english(piece: str) -> int:
     """What English words within the piece cost less than the unknown letters that the weighing counts."""
-    words = [run for run in lattice.LETTERS.findall(piece) if run in ENGLISH]
+    words = [run for run in LETTERS.findall(piece) if run in ENGLISH]
     return sum(max(0, UNKNOWN_LETTER * len(word) - ENGLISH_WORD) for word in words)

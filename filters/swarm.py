@@ -26,16 +26,14 @@ Further ones are told at the account's next comment.
 
 from __future__ import annotations
 
-import re
 from collections import Counter, OrderedDict, deque
-from functools import lru_cache
 from itertools import islice
 from math import log
 from typing import Final
 
 import msgspec
 
-from filters.normalize import SOUNDS, SYLLABLE_OF
+from filters.versions import Said, said, same, triples_of
 
 WINDOW_MS: Final = 120_000
 MIN_TEXTS: Final = 3
@@ -49,10 +47,6 @@ NATS: Final = 7.0
 LIFT: Final = 2.0
 # A crowd smaller than this is reckoned to be as large: among a few accounts nothing is chance.
 LEAST_CROWD: Final = 200
-MIN_LENGTH: Final = 4
-EDGE: Final = 5
-# Two texts are versions of one when they have this share of the shorter one's triples of syllables in common.
-SAME: Final = 0.4
 KNOWN_MS: Final = 600_000
 MAX_POSTS: Final = 16
 MAX_SPEAKERS: Final = 64
@@ -69,19 +63,10 @@ MAX_KNOWN: Final = 10_000
 MAX_NAMES: Final = 50
 # Findings that wait to be taken; the oldest is dropped for a new one.
 MAX_FOUND: Final = 1_000
-MAX_SPOKEN: Final = 64
 # The memory of what is usual halves after so many judgements.
 USUAL: Final = 4_000
 # Begins the mark of a target; no text has it.
 TARGET: Final = "\0"
-
-
-# Keeps syllables and letters, and nothing else. A list, because a missing key would cost an exception for each character.
-_SPOKEN: Final[list[str | None]] = [
-    chr(code) if ord("a") <= code <= ord("z") else sound if (sound := SOUNDS.get(code)) in SYLLABLE_OF else None
-    for code in range(0x20000)
-]
-_RUN: Final = re.compile(r"(.)\1+")
 
 
 class Evidence(msgspec.Struct, frozen=True):
@@ -96,13 +81,6 @@ class Evidence(msgspec.Struct, frozen=True):
     def words(self) -> str:
         """One line for people."""
         return f"{self.texts} texts shared with {len(self.peers)} accounts in {self.rooms} rooms within {WINDOW_MS // 1000} s"
-
-
-class Said(msgspec.Struct, frozen=True):
-    """What a text comes down to: its first syllables, and the pieces that versions of it share at least one of (none: too short)."""
-
-    spoken: str
-    marks: tuple[str, ...]
 
 
 class _Saying(msgspec.Struct):
@@ -135,27 +113,6 @@ class _Text(msgspec.Struct):
                     found[speaker] = at_ms
         found.pop(account, None)
         return found
-
-
-@lru_cache(maxsize=4_096)
-def said(folded: str) -> Said:
-    """The pieces are the beginning, the end, and what follows the first syllable in the order of the alphabet (of a short text, the
-    whole): a character changed, added or left out spares one of the first two, words put in front and behind mostly the last.
-    """
-    spoken = folded.translate(_SPOKEN)
-    if _RUN.search(spoken):
-        spoken = _RUN.sub(r"\1", spoken)
-    if len(spoken) < MIN_LENGTH:
-        return Said("", ())
-    if len(spoken) < EDGE + 2:
-        return Said(spoken, (spoken,))
-    anchor = spoken.index(min(spoken[: 1 - EDGE]))
-    return Said(spoken[:MAX_SPOKEN], (spoken[:EDGE], spoken[-EDGE:], spoken[anchor : anchor + EDGE]))
-
-
-@lru_cache(maxsize=4_096)
-def _triples(spoken: str) -> frozenset[str]:
-    return frozenset(map("".join, zip(spoken, spoken[1:], spoken[2:], strict=False)))
 
 
 class Swarm:
@@ -365,9 +322,9 @@ class Swarm:
         heard = self._said
         found: list[tuple[_Text, frozenset[str]]] = []
         for what in dict.fromkeys(what for _, what in record.posts):
-            triples = _triples(what.spoken)
+            triples = triples_of(what.spoken)
             for text, others in found:
-                if _same(triples, others) or not text.marks.isdisjoint(what.marks):
+                if same(triples, others) or not text.marks.isdisjoint(what.marks):
                     break
             else:
                 text = _Text()
@@ -445,7 +402,3 @@ class Swarm:
 
 def _is_shared(mark: str, saying: _Saying) -> bool:
     return len(saying.speakers) > 1 and (len(saying.rooms) > 1 or mark[0] == TARGET)
-
-
-def _same(one: frozenset[str], other: frozenset[str]) -> bool:
-    return len(one & other) > SAME * min(len(one), len(other))

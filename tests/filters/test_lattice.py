@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from daachorse import CharwiseDoubleArrayAhoCorasick
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from filters.automata import finder
 from filters.compiled import codes_of
-from filters.lattice import MAX_GAP, MAX_WAYS, SHAPES, Candidate, Kind, Patterns, alike, cuts_of, hint, is_pinyin, marks_of
+from filters.lattice import MAX_GAP, SHAPES, Candidate, Kind, Patterns, alike, hint, marks_of
 from filters.lattice import search as search_marked
 from filters.normalize import CODE_OF, syllables
 from filters.trie import around, branches
@@ -19,7 +19,7 @@ BOUND_S = 0.005
 
 def patterns(*terms: str) -> Patterns:
     keys = sorted({code for term in terms for code in codes_of(term)})
-    return Patterns(branches(keys), around(keys), CharwiseDoubleArrayAhoCorasick(keys).find_overlapping)
+    return Patterns(branches(keys), around(keys), finder(keys))
 
 
 def is_unusual(text: str) -> bool:
@@ -48,14 +48,6 @@ def search(text: str, within: Patterns) -> list[Candidate]:
 def test_unusual(text: str, unusual: bool) -> None:
     """Pictures, rare ideographs and pinyin are worth a second look; ordinary comments and English are not."""
     assert is_unusual(text) is unusual
-
-
-@pytest.mark.parametrize(
-    ("run", "answer"), [("heiren", True), ("xian", True), ("hello", False), ("", True), ("zhuangbi", True)]
-)
-def test_pinyin(run: str, answer: bool) -> None:
-    """A run of letters is pinyin when syllables make it up from end to end."""
-    assert is_pinyin(run) is answer
 
 
 @pytest.mark.parametrize(
@@ -111,23 +103,11 @@ def test_any_mix_ends(text: str) -> None:
         assert all(0 <= step.start < step.end <= len(text) for step in candidate.steps)
 
 
-def test_cuts_are_bounded() -> None:
-    """A run of letters is cut in every way, as long as they are few."""
-    assert set(cuts_of("xian")) == {((0, 2), (2, 4)), ((0, 4),)}
-    assert len(cuts_of("xian" * 10)) == MAX_WAYS + 1
-
-
 def test_words_are_not_unusual() -> None:
     """Rare characters that make up a word with each other are no reason for a second look."""
     assert marks_of("他面目狰狞地说") is None
     assert marks_of("他面目狰地说") == [3]
     assert marks_of("馊") == [0]
-
-
-def test_a_cry_is_no_pinyin() -> None:
-    """A single letter drawn out is a cry."""
-    assert not is_pinyin("aaaaaa")
-    assert is_pinyin("aiai")
 
 
 @given(st.text(st.sampled_from("舌忝犭句🐴弑人hei ren~女子了一"), max_size=40), st.data())

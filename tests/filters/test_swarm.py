@@ -16,8 +16,8 @@ from filters.swarm import (
     WINDOW_MS,
     Evidence,
     Swarm,
-    said,
 )
+from filters.versions import said
 from tests.filters.crowds import SYLLABLE_WORDS, World, run, sentence
 
 CAMPAIGN = ("这个产品真的好用推荐给大家", "朋友介绍买的效果很不错", "第三次回购了性价比很高", "客服态度很好物流也很快")
@@ -133,15 +133,6 @@ def test_likes_and_reports() -> None:
         if swarm.act(f"a{account}", f"r{account % 2}", f"comment-{target}", 100 * target + account)
     }
     assert len(named) >= 7
-
-
-def test_pieces() -> None:
-    """Near copies share a piece, also with words in front and behind; texts too short to tell have none."""
-    whole = set(said("这个产品真的好用推荐给大家").marks)
-    assert whole & set(said("这个產品真的好用推荐给大家666!").marks)
-    assert whole & set(said("这个产品真的很用推荐给大家").marks)
-    assert whole & set(said("姐妹们这个产品真的好用推荐给大家哈哈").marks)
-    assert said("哈哈哈哈哈").marks == ()
 
 
 def test_versions_of_one_text_are_one() -> None:
