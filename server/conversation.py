@@ -6,6 +6,7 @@ logged and answered with ``internal_error``, and disturbs nobody else.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import random
 import secrets
@@ -28,6 +29,7 @@ from server.core.address import limit_key, parse_networks
 from server.core.batch import Tick
 from server.core.frames import PING, text_frame
 from server.core.hub import Hub
+from server.core.inbox import Inbox
 from server.core.limits import Connections
 from server.core.room import Room
 from server.core.wheel import Wheel
@@ -83,6 +85,7 @@ class Conversation:
         self.limits = Connections(settings.connections_max, settings.connections_per_address, settings.connections_per_account)
         self.sign_ins = SignIns(settings, tokens, people, posting, self.limits)
         self._joins = Gcra(max(1, round(1000 / settings.joins_per_s)), settings.joins_burst, _KEYS)
+        self.inbox: Inbox[Connection] = Inbox(Connection.serve, _later, time.monotonic, settings.commit_ms / 1000)
         self.now_s = int(clock())
         self._wheel: Wheel[Connection] = Wheel(self.now_s)
         self.connections: set[Connection] = set()
@@ -469,6 +472,10 @@ class Conversation:
         for conn in left[:count]:
             conn.close("restarting")
         return max(0, len(left) - count)
+
+
+def _later(after_s: float, call: Callable[[], None]) -> asyncio.TimerHandle:
+    return asyncio.get_running_loop().call_later(after_s, call)
 
 
 def _target(target: str) -> tuple[str, str, str]:

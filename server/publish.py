@@ -63,6 +63,7 @@ _FAULT_PAUSE_S = 5.0
 _PROBE_S = 0.5
 _RECONCILE_ROWS = 1000
 _ENOUGH = 64
+_SLACK_S = 0.002  # not worth a timer
 
 log = structlog.get_logger("publish")
 
@@ -80,7 +81,7 @@ class Publisher:
 
     Bounds: ``queue_max`` drafts wait in each lane (overflow: Refusal ``overloaded``); a batch has at most ``batch_max``; a comment
     that would wait longer than ``admit_ms`` is not taken. A commit costs about the same for one draft as for fifty, so commits
-    begin ``commit_ms`` apart, sooner when ``_ENOUGH`` wait or what an operator does; after a pause the first begins at once.
+    begin ``commit_ms`` apart while there is a crowd, sooner when ``_ENOUGH`` wait or what an operator does.
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class Publisher:
         self._admit_s = admit_ms / 1000
         self._apart_s = commit_ms / 1000
         self._began_s = -math.inf  # the newest commit, by the loop's clock
+        self._batched = 0  # drafts in it
         self._gathering: asyncio.Future[None] | None = None  # the commit loop waits for more to come; done: for no longer
         self._on_mode = on_mode
         self._on_decision = on_decision
@@ -226,6 +228,7 @@ class Publisher:
                 continue
             await self._gather()
             batch = self._queue.take(self._batch_max)
+            self._batched = len(batch)
             try:
                 await self._commit(batch)
             except BaseException as error:
@@ -237,10 +240,11 @@ class Publisher:
                 log.error("a commit failed", exc_info=error)
 
     async def _gather(self) -> None:
-        """Give others the time to join the next commit, when one has begun just now and little waits."""
+        """Give others the time to join the next commit, when one has begun just now; who writes alone does not wait."""
         loop = asyncio.get_running_loop()
         wait_s = self._began_s + self._apart_s - loop.time()
-        if wait_s > 0 and len(self._queue) < _ENOUGH and not self._queue.urgent and not self._draining:
+        crowd = max(self._batched, len(self._queue)) > 1
+        if crowd and wait_s > _SLACK_S and len(self._queue) < _ENOUGH and not self._queue.urgent and not self._draining:
             self._gathering = loop.create_future()
             timer = loop.call_later(wait_s, self._hurry)
             try:

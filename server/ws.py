@@ -179,7 +179,8 @@ class Connection(asyncio.Protocol):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, unsent_bytes)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection everywhere; called once, whatever ended it."""
+        """Forget the connection everywhere; called once, whatever ended it. What it sent before counts."""
+        self.conversation.inbox.forget(self)
         self.closing = True
         self.conversation.left(self)
         self._core = None
@@ -187,6 +188,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The peer will send no more. Who ends in order has said so before, in a closing frame; to others nothing is left to say."""
+        self.conversation.inbox.drain()
         if self._core is None:
             return False
         self.closing = True
@@ -208,7 +210,17 @@ class Connection(asyncio.Protocol):
     # -- reading ------------------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        """The request's head first (from the HTTP side, whole), then frames. A fault of ours ends this connection and no other."""
+        """The request's head first (from the HTTP side, whole), at once; then frames, which wait for those of others a little."""
+        core = self._core
+        if core is None:
+            return
+        if core.state is CONNECTING:
+            self.serve(data)
+        else:
+            self.conversation.inbox.put(self, data)
+
+    def serve(self, data: bytes) -> None:
+        """Look at what was received. A fault of ours ends this connection and no other."""
         core = self._core
         if core is None:
             return

@@ -89,47 +89,63 @@ def test_a_batch_has_its_bound_and_keeps_the_order(run: Callable[..., World]) ->
     world.assert_whole()
 
 
-def test_commits_keep_apart_while_little_waits(run: Callable[..., World]) -> None:
+def test_commits_keep_apart_while_many_write(run: Callable[..., World]) -> None:
     """After a commit began the next waits for its time, so that one transaction serves all who come meanwhile; a pause ends that."""
 
     async def scenario(world: World) -> None:
         for number in range(4):
             for key in keys(10, f"{number}-"):
                 await asyncio.sleep(0.012)
-                world.submit(comment(key))
+                world.submit(comment(key), comment(f"{key}-too"))
             await asyncio.sleep(0.2)
 
     world = run(scenario, commit_ms=50)
-    assert [len(batch) for batch in world.store.batches] == [1, 4, 4, 1] * 4
+    assert [len(batch) for batch in world.store.batches] == [2, 8, 8, 2] * 4
     world.assert_whole()
+
+
+def test_who_writes_alone_waits_for_nobody(run: Callable[..., World]) -> None:
+    """Comments that follow each other's acknowledgement are committed as they come."""
+
+    async def scenario(world: World) -> None:
+        begin = asyncio.get_running_loop().time()
+        for key in keys(10):
+            world.submit(comment(key))
+            await asyncio.sleep(1.5 * COMMIT_S)
+            assert key in world.answers.by_key
+        assert asyncio.get_running_loop().time() - begin < 16 * COMMIT_S
+
+    run(scenario, commit_ms=1000).assert_whole()
 
 
 def test_nobody_waits_for_company_when_there_is_enough(run: Callable[..., World]) -> None:
     """Sixty-four drafts, a removal and the end of the server do not wait for more."""
-    began: list[float] = []
+    waited: list[float] = []
 
     async def scenario(world: World) -> None:
         loop = asyncio.get_running_loop()
 
-        async def committed(*drafts: Draft, drain: bool = False) -> None:
+        async def submit(*drafts: Draft) -> None:
             begin = loop.time()
             world.submit(*drafts)
-            if drain:
-                await world.publisher.drain()
             while world.publisher.queued:  # noqa: ASYNC110 # nothing tells when
                 await asyncio.sleep(0.001)
-            began.append(loop.time() - begin)
+            waited.append(loop.time() - begin)
 
-        await committed(comment("first"))
-        await committed(comment("waits"))
-        await committed(*[comment(key) for key in keys(64)])
-        await committed(comment("again"))
-        await committed(removal(1))
-        await committed(comment("last"), drain=True)
+        await submit(comment("first"), comment("second"))
+        await submit(comment("waits"))
+        await submit(*[comment(key) for key in keys(64)])
+        await submit(comment("again"), comment("and again"))
+        await submit(removal(1))
+        await submit(comment("alone"))
+        world.submit(comment("last"), comment("of all"))
+        begin = loop.time()
+        await world.publisher.drain()
+        waited.append(loop.time() - begin)
 
     world = run(scenario, commit_ms=1000)
-    assert world.answers.by_key["last"]
-    assert [each > 0.5 for each in began] == [False, True, False, True, False, False]
+    assert world.answers.by_key["of all"]
+    assert [each > 0.5 for each in waited] == [False, True, False, True, False, False, False]
 
 
 def test_the_queue_has_its_bound(run: Callable[..., World]) -> None:
