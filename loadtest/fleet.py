@@ -26,7 +26,7 @@ import uvloop
 
 from loadtest.arena import Arena
 from loadtest.conduct import Conductor, Gathered, Snapshot
-from loadtest.launch import pin
+from loadtest.launch import collect_rarely, pin
 from loadtest.outcome import Result
 from loadtest.spec import BadScenario, Phase, Rooms, Scenario
 
@@ -105,6 +105,7 @@ def work(connection: Connection, order: bytes) -> None:
     """What a process does, from its start to its end: enters, tells that it is there, waits, plays, waits, and tells what it saw."""
     told = msgspec.msgpack.decode(order, type=Order)
     pin(told.cpu)
+    collect_rarely()
     _yield_to_others(told.rank)
     try:
         gathered = pickle.dumps(uvloop.run(_work(connection, told)), pickle.HIGHEST_PROTOCOL)

@@ -27,9 +27,15 @@ def pin(cpu: int | None) -> None:
         os.sched_setaffinity(0, {cpu})
 
 
+def collect_rarely() -> None:
+    """Keep the garbage collector from the thousands of clients that live through the whole run: looking at all of them again and
+    again makes a generator late by tenths of a second. The youngest objects are looked at in small portions."""
+    gc.set_threshold(10_000, 500, 100)
+
+
 def finish(work: Coroutine[Any, Any, T]) -> T:
     """Run to the end; what cannot work is said in one sentence."""
-    gc.set_threshold(100_000, 50, 100)  # thousands of clients live through the whole run
+    collect_rarely()
     try:
         return uvloop.run(work)
     except TimeoutError:

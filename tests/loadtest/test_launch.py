@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import click
 import pytest
 
-from loadtest.launch import finish, pin, settings_of
+from loadtest.launch import collect_rarely, finish, pin, settings_of
 from loadtest.local import UNBOUND
 from loadtest.readback import ReadbackError
 
@@ -38,6 +38,14 @@ def test_pinning() -> None:
     assert os.sched_getaffinity(0) == before
     pin(min(before))
     assert os.sched_getaffinity(0) == {min(before)}
+
+
+def test_the_collector_looks_at_a_little_and_seldom_at_all() -> None:
+    """A full collection comes after no less than a hundred million objects more, one of the youngest after ten thousand."""
+    collect_rarely()
+    youngest, middle, old = gc.get_threshold()
+    assert youngest == 10_000
+    assert youngest * middle * old >= 100_000_000
 
 
 @pytest.mark.parametrize(
