@@ -27,7 +27,7 @@ T = TypeVar("T")
 LEAST_VERSION: Final = (3, 38, 0)  # STRICT tables, JSON functions always there
 
 _MAX_PARAMETERS: Final = 32_766  # SQLite's default; some builds allow more
-_CACHE_KIB: Final = 65_536
+_CACHE_KIB: Final = 16_384
 _CHECKPOINT_PAGES: Final = 4_000  # 16 MiB: half the writes of the default, still a few milliseconds
 _WAL_LIMIT_BYTES: Final = 64 * 2**20  # a longer file is cut back when it has been copied
 _READERS: Final = 4
