@@ -30,22 +30,23 @@ CODES: Final = [REASONS[code] for code in sorted(OPERATION_CODES)]
 
 
 async def overview(request: Request) -> Response:
-    """``GET /staff/modes?q=``: the site's mode, raids, rooms whose mode is not open, rooms by name."""
+    """``GET /staff/modes?q=``: the site's mode, raids, rooms by name; without one all, or of many those that are not open."""
     return await _overview(request)
 
 
 async def _overview(request: Request, refusal: Refusal | None = None, typed: dict[str, str] | None = None) -> Response:
     found = services(request)
     text = request.query_params.get("q", "").strip()[:64].lower()
-    rooms = [
-        room
-        for room in found.rooms()
-        if (text in room.name.lower() or text in room.title.lower() if text else _own(request, room) != "open")
-    ]
+    rooms = found.rooms()
+    if text:
+        rooms = [room for room in rooms if text in room.name.lower() or text in room.title.lower()]
+    elif len(rooms) > ROOMS_SHOWN:
+        rooms = [room for room in rooms if _own(request, room) != "open"]
     rooms.sort(key=lambda room: (-found.viewers(room.name), room.name))
     site = await found.moderation.look(lambda sql: (modes.of_site(sql, SHOWN), modes.of_emergency(sql, SHOWN)))
     return await page(
         request, "staff_modes.html", refusal, term=found.moderation.modes.term, decisions=site[0], emergencies=site[1],
+        all_shown=bool(text) or len(found.rooms()) <= ROOMS_SHOWN,
         rooms=[(room, _own(request, room), found.viewers(room.name)) for room in rooms[:ROOMS_SHOWN]], text=text,
         raids=found.moderation.modes.raids(), typed=defaultdict(str, typed or {}), **_words(),
     )  # fmt: skip

@@ -142,7 +142,7 @@ class Desk {
   offer() {
     const pace = find("#pace");
     if (pace) {
-      pace.hidden = !this.item && !this.count;
+      pace.hidden = !this.slot.querySelector(".decision") && !this.count;
     }
     const skip = find("#skip")?.closest("form");
     const below = find("#below");
@@ -337,6 +337,7 @@ class Desk {
     const place = find("#pace");
     if (place && this.count > 0) {
       place.hidden = false;
+      place.classList.remove("hint-of-keys");
       const known = hours >= PACE_AFTER_H; // of a few seconds no pace an hour can be told
       place.textContent = known
         ? this.words("Rate", { n: this.count, rate: Math.round(this.count / hours) })
@@ -439,6 +440,6 @@ if (slot) {
     desk.last = { id: 0, decisions: [Number(undoable.value)] };
   }
   listen(desk);
-  find("#pace")?.removeAttribute("hidden");
+  desk.offer();
   void desk.fill();
 }
