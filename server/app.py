@@ -242,7 +242,7 @@ class Parts:
     async def drain(self) -> None:
         """Everything acknowledged is committed and static; then viewers are told to come back, spread over ``drain_s``."""
         self.conversation.inbox.drain()
-        self.conversation.draining = True
+        self.conversation.admission.draining = True
         self.site.drain()
         await self.moderation.drain()
         await self.publisher.drain()

@@ -12,39 +12,33 @@ import random
 import secrets
 import time
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import structlog
-from websockets.datastructures import MultipleValuesError
 from websockets.http11 import Request
 
-from filters.rate import Gcra
 from server import wire
 from server.accounts.identity import Tokens
 from server.accounts.people import People
+from server.admission import Admission, Refused, target_of
 from server.core import modes
 from server.core.address import limit_key, parse_networks
 from server.core.batch import Tick
 from server.core.frames import PING, text_frame
 from server.core.hub import Hub
 from server.core.inbox import Inbox
-from server.core.limits import Connections
 from server.core.room import Room
 from server.core.wheel import Wheel
 from server.doorway import Doorway
-from server.errors import CODES, Refusal
+from server.errors import Refusal
 from server.flush import Viewer
 from server.metrics import Stats
-from server.posting import Posting, steady_ms, unix_ms
+from server.posting import Posting, unix_ms
 from server.settings import Settings
 from server.signin import SignIns
 from server.store.base import CommentDraft, Committed, Draft, Outcome, Recorded, RemovalDraft, RoomInfo
 from server.ws import Connection
 
-_KEYS = 200_000
-"""Addresses whose rate of joining is remembered; the longest unused is forgotten first."""
 _STRIKE_WINDOW_S = 600
 
 log = structlog.get_logger("conversation")
@@ -82,9 +76,9 @@ class Conversation:
         self._tick = tick
         self._doorway = doorway
         self.clock = clock
-        self.limits = Connections(settings.connections_max, settings.connections_per_address, settings.connections_per_account)
+        self.admission = Admission(settings, stats)
+        self.limits = self.admission.limits
         self.sign_ins = SignIns(settings, tokens, people, posting, self.limits)
-        self._joins = Gcra(max(1, round(1000 / settings.joins_per_s)), settings.joins_burst, _KEYS)
         self.inbox: Inbox[Connection] = Inbox(Connection.serve, _later, time.monotonic, settings.commit_ms / 1000)
         self.now_s = int(clock())
         self._wheel: Wheel[Connection] = Wheel(self.now_s)
@@ -94,48 +88,15 @@ class Conversation:
         self._counter = 0
         self._told: dict[str, tuple[dict[str, Any], int]] = {}
         self._turned: dict[str, int] = {}  # when the mode of a watched room changed last
-        self.draining = False
-        self._same_origin = urlsplit(settings.public_url).netloc
 
     # -- coming and going ---------------------------------------------------------------------------------------------
 
-    def admit(self, conn: Connection, request: Request) -> tuple[HTTPStatus, str] | None:
-        """May this request become a connection? Returns status and text of the refusal, or None."""
-        try:
-            path, _, _ = _target(request.path)
-        except ValueError:
-            return HTTPStatus.BAD_REQUEST, "This address cannot be read.\n"
-        if len(request.headers.get_all("Host")) != 1:
-            return HTTPStatus.BAD_REQUEST, "A request names one host.\n"
-        if path != "/ws":
-            return HTTPStatus.NOT_FOUND, "The WebSocket endpoint is /ws.\n"
-        if self.draining:
-            self.stats.refuse_connection("shutting_down")
-            return HTTPStatus.SERVICE_UNAVAILABLE, CODES["shutting_down"].en + "\n"
-        if not self._origin_allowed(request):
-            self.stats.refuse_connection("forbidden")
-            return HTTPStatus.FORBIDDEN, "Pages of this origin may not connect; see the setting allowed_origins.\n"
-        key = limit_key(conn.address)
-        if self._joins.allow(key, steady_ms()):
-            self.stats.refuse_connection("too_many_requests")
-            return HTTPStatus.TOO_MANY_REQUESTS, CODES["too_many_requests"].en + "\n"
-        refused = self.limits.open(key)
-        if refused:
-            self.stats.refuse_connection("too_many_connections")
-            return HTTPStatus.SERVICE_UNAVAILABLE, CODES["too_many_connections"].en + "\n"
-        self.connections.add(conn)
-        return None
-
-    def _origin_allowed(self, request: Request) -> bool:
-        """A page of another site must not speak with its reader's rights. Programs that are no browsers send no Origin."""
-        try:
-            origin = request.headers.get("Origin")
-            if origin is None or "*" in self.settings.allowed_origins or origin in self.settings.allowed_origins:
-                return True
-            netloc = urlsplit(origin).netloc.lower()
-        except (MultipleValuesError, ValueError):
-            return False
-        return bool(netloc) and netloc in (request.headers["Host"].lower(), self._same_origin.lower())
+    def admit(self, conn: Connection, request: Request) -> Refused | None:
+        """May this request become a connection? Status and text of the refusal; None: it may."""
+        refused = self.admission.refused(request, conn.address)
+        if refused is None:
+            self.connections.add(conn)
+        return refused
 
     def opened(self, conn: Connection, target: str) -> None:
         """The handshake is done: say hello, sign in and join as the address asks."""
@@ -145,7 +106,7 @@ class Conversation:
         self.stats.connections_total += 1
         first_s = int(min(self.settings.ping_interval_s, self.settings.idle_timeout_s, self.settings.join_timeout_s))
         self._wheel.put(conn, random.randint(1, max(1, first_s)))  # noqa: S311 # spreads load
-        _, token, room = _target(target)
+        _, token, room = target_of(target)
         self._guard(conn, lambda: self._greet(conn, token, room))
 
     def _greet(self, conn: Connection, token: str, room: str) -> None:
@@ -289,7 +250,7 @@ class Conversation:
 
     def _join(self, conn: Connection, message: wire.Join) -> None:
         room = self._posting.find(message.room)
-        if self._joins.allow(limit_key(conn.address), steady_ms()):
+        if self.admission.hasty(conn.address):
             raise Refusal("too_many_requests")
         if room not in conn.rooms and len(conn.rooms) >= self.settings.rooms_per_connection:
             raise Refusal("too_many_rooms")
@@ -476,10 +437,3 @@ class Conversation:
 
 def _later(after_s: float, call: Callable[[], None]) -> asyncio.TimerHandle:
     return asyncio.get_running_loop().call_later(after_s, call)
-
-
-def _target(target: str) -> tuple[str, str, str]:
-    """Path, token and room of a request's address. Raises ValueError."""
-    parts = urlsplit(target)
-    query = parse_qs(parts.query, max_num_fields=8)
-    return parts.path, query.get("token", [""])[0], query.get("room", [""])[0]

@@ -224,7 +224,7 @@ def test_a_drain_tells_everybody_to_come_back(tmp_path: Path) -> None:
     with running(tmp_path, drain_s=1.0, **FREE) as server, contextlib.ExitStack() as stack:
         clients = [stack.enter_context(server.connect(account=f"a{number}")) for number in range(20)]
         threading.Thread(target=lambda: server.run(server.parts.drain())).start()
-        server.eventually(lambda: server.parts.conversation.draining)
+        server.eventually(lambda: server.parts.conversation.admission.draining)
         assert httpx.get(server.url + "/readyz").status_code == 503
         with RawClient(server.port) as late:
             late.send(request())
@@ -270,7 +270,7 @@ def test_what_was_taken_before_a_drain_is_committed_static_and_answered(tmp_path
         server.eventually(lambda: store.injected[Fault.SLOW])
         drain = threading.Thread(target=lambda: server.run(server.parts.drain()))
         drain.start()
-        server.eventually(lambda: server.parts.conversation.draining)
+        server.eventually(lambda: server.parts.conversation.admission.draining)
         assert author.silent()
         released.set()
         assert author.read_until("ack")["seq"] == 1

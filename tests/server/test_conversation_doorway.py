@@ -143,7 +143,7 @@ def test_newcomers_who_wait_while_the_server_is_stopped_are_told(tmp_path: Path)
                 waiting(server, 2)
                 drain = threading.Thread(target=lambda: server.run(server.parts.drain()))
                 drain.start()
-                server.eventually(lambda: server.parts.conversation.draining)
+                server.eventually(lambda: server.parts.conversation.admission.draining)
                 assert author.read_close()[0] == 1012
             drain.join(10)
             answer = newcomer.answer()
