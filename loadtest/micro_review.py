@@ -23,9 +23,10 @@ from typing import Any, Final, NamedTuple
 import httpx
 
 from server.accounts import sessions, staff
-from server.app import build, web_app
+from server.http.routes import web_app
 from server.moderation import queue, tables
 from server.moderation.book import Transaction
+from server.parts import build
 from server.settings import load
 from server.store.base import CommentDraft
 

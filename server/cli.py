@@ -141,9 +141,9 @@ async def operations(settings: Settings, create: bool = False) -> AsyncIterator[
         raise DataFolderError(
             f"there is no data folder {settings.data_dir}. Start a server first, or name its folder with --data."
         )
-    from server import app  # all parts: wanted by this path only
+    from server import parts  # all of them: wanted by this path only
 
-    async with app.build_offline(settings) as services:
+    async with parts.build_offline(settings) as services:
         yield LocalOperations(services, actor())
 
 

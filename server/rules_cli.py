@@ -35,7 +35,7 @@ async def _operations(settings: Settings, by: str) -> AsyncIterator[RuleOperatio
         async with RemoteOperations(server.url, Tokens.open(settings), by) as remote:
             yield remote
         return
-    from server.app import screening_config  # all parts: wanted by this path only
+    from server.parts import screening_config  # all parts: wanted by this path only
     from server.screening import Screening
 
     with DataLock(settings.data_dir):

@@ -1,4 +1,4 @@
-"""server/app.py: the composition root, the tasks that look after the server, draining, and the whole of a server's life."""
+"""server/app.py: the tasks that look after the server, draining, and the whole of a server's life."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ import httpx
 import pytest
 import structlog
 
-from server import app
+from server import app, parts
 from server.accounts.identity import Tokens
-from server.control import DataFolderBusy, DataLock, find_server
+from server.control import DataLock, find_server
 from server.errors import ConfigError
 from server.settings import Settings, load
 from server.store.base import NoticeDraft
@@ -35,83 +35,11 @@ from server.store.memory import MemoryStore
 from server.store.sql import SqlStore
 from server.ws import Connection
 from static_mirror import MirrorError
-from tests.support.running import RULES, RunningServer, running
+from tests.support.running import RunningServer, running, settings_for
 from tests.support.server import ServerProcess
 from tests.support.wsclient import RawClient, close_frame, request, text
 
 FREE: dict[str, Any] = {"joins_per_s": 10_000, "joins_burst": 10_000, "frames_burst": 10_000}
-
-
-def settings_for(data: Path, **values: Any) -> Settings:
-    """Settings of a server over ``data`` on a free port, screened by the rules of tests."""
-    data.mkdir(parents=True, exist_ok=True)
-    rules = data / "rules.toml"
-    rules.write_text(RULES, encoding="utf-8")
-    return load({}, None, {"data_dir": str(data), "rules_file": str(rules), "port": 0, **values})
-
-
-# -- building ---------------------------------------------------------------------------------------------------------
-
-
-async def test_what_is_built_holds_the_rooms_and_their_pages(tmp_path: Path) -> None:
-    """All rooms are in memory with their heads and modes, and what is missing on disk is made again before anybody is served."""
-    settings = settings_for(tmp_path, demo=True)
-    async with app.build(settings) as parts:
-        await parts.ensure_demo_room()
-        await parts.ensure_demo_room()
-        assert [room.kind for room in parts.site.rooms()] == ["live"]
-        page = tmp_path / "pages" / "rooms" / "demo" / "comments" / "0.html"
-        assert page.exists()
-    page.unlink()
-    async with app.build(settings) as parts:
-        assert list(parts.infos) == ["demo"]
-        assert page.exists()
-
-
-async def test_the_demo_room_may_have_a_video(tmp_path: Path) -> None:
-    """With a video's address the demo room is one for a video."""
-    async with app.build(settings_for(tmp_path, demo_video_url="https://video.example/v.mp4")) as parts:
-        await parts.ensure_demo_room()
-        info = parts.infos["demo"]
-        assert (info.kind, info.video_url) == ("vod", "https://video.example/v.mp4")
-
-
-@pytest.mark.parametrize("content", [None, "no toml", 'format = 1\nname = "x"\nversion = "1"\n[[rule]]\n'])
-async def test_bad_rules_are_an_error_of_the_settings(tmp_path: Path, content: str | None) -> None:
-    """A server does not start with rules that cannot be read; the error names the file."""
-    settings = settings_for(tmp_path)
-    assert settings.rules_file is not None
-    if content is None:
-        settings.rules_file.unlink()
-    else:
-        settings.rules_file.write_text(content)
-    with pytest.raises(ConfigError, match=r"rules_file .*rules\.toml"):
-        async with app.build(settings):
-            pass
-
-
-async def test_without_a_server_the_services_work_on_the_folder(tmp_path: Path) -> None:
-    """Commands get the same services over the data folder, which nobody else may hold meanwhile; what they did is whole."""
-    settings = settings_for(tmp_path)
-    async with app.build_offline(settings) as site:
-        await site.create_room("demo", "Demo", "live")
-        with pytest.raises(DataFolderBusy):
-            DataLock(tmp_path, wait_s=0)
-    with DataLock(tmp_path, wait_s=0):
-        assert (tmp_path / "pages" / "rooms" / "demo" / "comments" / "0.html").exists()
-
-
-def test_the_screening_goes_by_the_settings() -> None:
-    """Rates per second become intervals, and each bound finds its place."""
-    config = app.screening_config(
-        Settings(
-            comment_max_chars=50, rate_account_per_s=2, rate_account_burst=3, rate_room_per_s=0.5, rate_room_burst=4,
-            rate_address_per_s=100, rate_address_burst=5,
-        )
-    )  # fmt: skip
-    assert (config.max_chars, config.account_interval_ms, config.account_burst) == (50, 500, 3)
-    assert (config.room_interval_ms, config.room_burst) == (2000, 4)
-    assert (config.address_interval_ms, config.address_burst) == (10, 5)
 
 
 # -- listening --------------------------------------------------------------------------------------------------------
@@ -151,7 +79,7 @@ def task_of(server: RunningServer, make: Callable[[], Any]) -> Iterator[asyncio.
 
 def test_once_a_second_the_server_looks_after_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Time goes on, viewers are told their number, and idle rings are emptied."""
-    monkeypatch.setattr(app, "_SWEEP_S", 0)
+    monkeypatch.setattr(parts, "_SWEEP_S", 0)
     with running(tmp_path, rooms=("demo", "idle"), viewer_count_interval_s=1, ring_idle_s=1, **FREE) as server:
         server.append(3, room="idle")
         server.parts.conversation.clock = time.monotonic
@@ -295,7 +223,7 @@ def test_a_drain_cuts_those_who_do_not_answer_and_records_their_end(tmp_path: Pa
 
 def test_a_drain_does_not_wait_for_ever_for_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages that cannot be written are left to the repair at the next start; rooms are waited for together, the operator is told."""
-    monkeypatch.setattr(app, "_SETTLE_S", 0.5)
+    monkeypatch.setattr(parts, "_SETTLE_S", 0.5)
     names = ("demo", "one", "two", "three")
     with running(tmp_path, rooms=names, drain_s=0) as server:
 

@@ -17,13 +17,13 @@ from sqlalchemy import select
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from server import app as composition
 from server.accounts import sessions, signup, staff, tables
 from server.accounts.book import Transaction
 from server.accounts.oidc import Providers
 from server.http import pages
 from server.http.account_privacy import _Asked
 from server.http.account_sign_in import Flow
+from server.http.routes import web_app
 from server.http.staff import RULES
 from server.settings import Settings
 from tests.support.accounts import Clock
@@ -170,7 +170,7 @@ async def site(folder: Path, monkeypatch: pytest.MonkeyPatch, **settings: Any) -
         book, vault = services.people.book, services.people.vault
         await book.write(everybody)
         await book.write(lambda tx: staff.add(tx, "eve", tuple(staff.ROLES), vault, actor="operator:root", role="operator"))
-        app = composition.web_app(services)  # type: ignore[arg-type] # routes know the protocol alone
+        app = web_app(services)
         async with browsing(app, "192.0.2.7", **{"Accept-Language": "en"}) as client:
             yield Site(services, app, client, phones)
     finally:

@@ -23,10 +23,11 @@ import uvloop
 
 from server.accounts.identity import Tokens
 from server.accounts.people import People
-from server.app import Parts, listen, screening_config, uvicorn_config
+from server.app import listen, uvicorn_config
 from server.core.room import Room
 from server.flush import Viewer
 from server.moderation.moderation import Moderation
+from server.parts import Parts, screening_config
 from server.posting import unix_ms
 from server.regions import Regions
 from server.screening import Screening
@@ -380,10 +381,7 @@ def running(
     with ``sql``, or memory. ``send_buffer`` is what the kernel holds for a client that does not read (bytes; 0: much). Anything
     else is a setting; the screening goes by :data:`RULES`.
     """
-    data.mkdir(parents=True, exist_ok=True)
-    rules = data / "rules.toml"
-    rules.write_text(RULES, encoding="utf-8")
-    effective = load({}, None, {"data_dir": str(data), "rules_file": str(rules), **settings})
+    effective = settings_for(data, **settings)
     if store is None:
         store = SqlStore.open(data / "barrage.db") if sql else MemoryStore()
     server = RunningServer(effective, store, rooms, send_buffer)
@@ -394,3 +392,11 @@ def running(
         finally:
             server.stop()
     assert not server.take_errors()
+
+
+def settings_for(data: Path, **values: Any) -> Settings:
+    """Settings of a server over ``data`` on a free port, screened by the rules of tests."""
+    data.mkdir(parents=True, exist_ok=True)
+    rules = data / "rules.toml"
+    rules.write_text(RULES, encoding="utf-8")
+    return load({}, None, {"data_dir": str(data), "rules_file": str(rules), "port": 0, **values})

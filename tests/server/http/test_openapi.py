@@ -10,11 +10,11 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from server import app as composition
 from server.errors import CODES
 from server.http import openapi
 from server.http.openapi import describe
 from server.http.operations_table import OPERATIONS, TAGS
+from server.http.routes import web_app
 from server.settings import Settings
 from tests.support.services import FakeServices
 from tests.support.web import application, browsing
@@ -24,7 +24,7 @@ from tests.support.web import application, browsing
 def web(tmp_path: Any) -> Iterator[Starlette]:
     """All routes of the server, over the services fake."""
     services = FakeServices(tmp_path)
-    yield composition.web_app(services)  # type: ignore[arg-type] # routes know the protocol alone
+    yield web_app(services)
     services.people.close()
 
 

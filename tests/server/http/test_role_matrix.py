@@ -23,9 +23,9 @@ from server.accounts import nicknames, sessions, tables
 from server.accounts import staff as members
 from server.accounts.book import Transaction
 from server.accounts.staff import ROLES, StaffRole
-from server.app import web_app
 from server.errors import CODES
 from server.http import staff
+from server.http.routes import web_app
 from server.http.staff import RULES
 from server.http.staff_door import Rule, route
 from tests.support.accounts import person
@@ -182,7 +182,7 @@ def methods_of(found: Any) -> Iterator[tuple[str, str]]:
 def test_every_route_has_a_rule_or_a_row(services: FakeServices) -> None:
     """Of the routes of the application each has one; and there is no row for what is no route, nor a rule that nobody reaches."""
     under = {(rule.method, rule.path) for rule in RULES}
-    there = [each for found in web_app(services).routes for each in methods_of(found)]  # type: ignore[arg-type] # a fake
+    there = [each for found in web_app(services).routes for each in methods_of(found)]
     assert len(set(there)) == len(there)
     assert set(there) - under == set(declared())
     assert under <= set(there)
@@ -196,7 +196,7 @@ async def test_every_route_lets_in_whom_it_is_for_and_nobody_else(
 ) -> None:
     """All routes as one role: nobody, a person, a platform's and an operator's token, each role of staff, a disabled member."""
     monkeypatch.setattr(staff, "routes", [route(rule._replace(handler=arrived)) for rule in RULES])
-    app = web_app(services)  # type: ignore[arg-type] # a fake
+    app = web_app(services)
     app.state.views = compiled_views()
     expected: dict[tuple[str, str], Audience | Rule] = {**declared(), **{(rule.method, rule.path): rule for rule in RULES}}
     wrong = []
@@ -213,6 +213,6 @@ async def test_every_route_lets_in_whom_it_is_for_and_nobody_else(
 
 async def test_metrics_are_for_the_networks_of_the_settings(services: FakeServices) -> None:
     """From elsewhere there are none; the table above is asked from the server's own machine."""
-    app = web_app(services)  # type: ignore[arg-type] # a fake
+    app = web_app(services)
     async with browsing(app, "203.0.113.9") as client:
         assert (await client.get("/metrics")).status_code == 404

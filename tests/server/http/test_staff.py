@@ -13,8 +13,8 @@ from starlette.responses import Response
 
 from server.accounts import sessions, staff, tables
 from server.accounts.staff import STEP_UP, STEP_UP_MS, Action, StaffRole
-from server.app import web_app
 from server.http import staff as staff_routes
+from server.http.routes import web_app
 from server.http.staff import RULES
 from server.http.staff_door import Rule, staff_path
 from server.http.staff_queue import ITEM_ACTIONS
@@ -77,7 +77,7 @@ async def test_a_sensitive_route_asks_for_a_fresh_factor(door: Desk, services: F
 
 def test_every_route_of_staff_has_a_rule(services: FakeServices) -> None:
     """A route under /staff that is made in another way fails here; each action has a rule."""
-    under = [route for route in web_app(services).routes if getattr(route, "path", "").startswith("/staff")]  # type: ignore[arg-type]
+    under = [route for route in web_app(services).routes if getattr(route, "path", "").startswith("/staff")]
     assert under == staff_routes.routes
     assert len({(rule.path, rule.method) for rule in RULES}) == len(RULES) == len(under)
     used = {rule.needs for rule in RULES} | set(staff.RUNG_ACTIONS.values()) | set(ITEM_ACTIONS.values())

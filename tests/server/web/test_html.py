@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from server.accounts import measures, sessions
-from server.app import web_app
+from server.http.routes import web_app
 from server.settings import Settings
 from server.store.base import Draft, NoticeDraft, RemovalDraft, RestorationDraft
 from tests.support import filled_desk
@@ -130,7 +130,7 @@ async def desk_files(tmp_path: Path) -> AsyncIterator[list[Path]]:
         await services.set_owner("demo", "a-1")
         own = await services.people.book.write(lambda tx: sessions.begin(tx, "a-1", services.people.session_policy))
         (measure,) = await services.people.book.read(lambda connection: measures.listed(connection, "a-1"))
-        app = web_app(services)  # type: ignore[arg-type] # a fake
+        app = web_app(services)
         app.state.views = compiled_views()
         async with browsing(app) as client:
             client.cookies.set("barrage_session", own)
