@@ -7,11 +7,9 @@ Used on hits only, over a few characters.
 from __future__ import annotations
 
 from functools import lru_cache
-from itertools import accumulate
 from typing import Final
 
 from filters import tables
-from filters.automata import Found, finder
 from filters.normalize import is_han
 
 # Costs are eighths of a bit. Characters that are in no word, by kind.
@@ -77,67 +75,64 @@ _RARITIES: Final = (
     + _SINGLES[_HAN:_HAN_END].translate(bytes(max(0, cost - NAME_CHAR) for cost in range(256)))
     + bytes(_PLANE - _HAN_END)
 )
-_WORDS: Final = [word for word in WORDS if 1 < len(word) <= LONGEST_WORD]
+# More than any piece of text costs.
+_NEVER: Final = 1 << 20
 
 
-def _single(char: str) -> int:
-    return WORDS.get(char) or char_cost(char)
+def _ends() -> dict[str, int]:
+    """Pairs of characters that words end with: four times the cost of the pair as a word, plus 1 or 2, or both, where words of three
+    or four characters end so as well. Most pairs of a text are none of these: one look, instead of three."""
+    found = {word: 4 * cost for word, cost in WORDS.items() if len(word) == 2}
+    for word in WORDS:
+        if 2 < len(word) <= LONGEST_WORD:
+            found[word[-2:]] = found.get(word[-2:], 4 * _NEVER) | (len(word) - 2)
+    once = {number: number for number in found.values()}
+    return {pair: once[number] for pair, number in found.items()}
 
 
-# What each word costs less than its characters one by one.
-_SAVED: Final = [sum(map(_single, word)) - WORDS[word] for word in _WORDS]
-_find_words: Final = finder(_WORDS)
-
-
-class Cut:
-    """The cheapest ways to cut a folded text, and any part of it, into words.
-
-    The words of the text are looked for once, and only when the first part is asked for.
-    """
-
-    __slots__ = ("_before", "_found", "_text")
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        # Per place, the cost of the characters before it one by one; and the words, in order of their ends.
-        self._before: list[int] = []
-        self._found: Found = []
-
-    def cost(self, start: int, end: int) -> int:
-        """The surprise of characters ``start`` to ``end`` by themselves, in eighths of a bit."""
-        before = self._before
-        if not before:
-            codes = map(ord, self._text)
-            singles = [_SINGLES[code] if code < _PLANE else _single(chr(code)) for code in codes]
-            before = self._before = list(accumulate(singles, initial=0))
-            self._found = _find_words(self._text)
-        # Per place from ``start`` on, what words save at the most up to there.
-        saved = [0]
-        for first, last, number in self._found:
-            if first < start:
-                continue
-            if last > end:
-                break
-            saves = saved[min(first - start, len(saved) - 1)] + _SAVED[number]
-            missing = last - start - len(saved) + 1
-            if missing > 0:
-                saved += [saved[-1]] * missing
-            if saves > saved[-1]:
-                saved[-1] = saves
-        return before[end] - before[start] - saved[-1]
-
-    def added(self, start: int, end: int, context: int) -> int:
-        """What characters ``start`` to ``end`` add to the surprise of up to ``context`` characters on either side of them."""
-        first, last = max(0, start - context), min(len(self._text), end + context)
-        return self.cost(first, last) - self.cost(first, start) - self.cost(end, last)
+_ENDS: Final = _ends()
 
 
 @lru_cache(maxsize=32_768)
 def surprise(text: str) -> int:
     """Cost of a short folded text, cut in the cheapest way."""
-    return Cut(text).cost(0, len(text))
+    return _costs_up_to(text)[-1]
+
+
+def surprise_within(left: str, piece: str, right: str) -> int:
+    """What ``piece`` adds to the surprise of the text on either side of it."""
+    costs = _costs_up_to(left + piece + right)
+    return costs[-1] - costs[len(left)] - (_costs_up_to(right)[-1] if right else 0)
 
 
 def rarity(piece: str) -> int:
     """What the surprise of uncommon ideographs goes beyond what those of an ordinary name would show."""
     return sum([_RARITIES[code] if code < _PLANE else _rarity(chr(code)) for code in map(ord, piece)])
+
+
+def _costs_up_to(text: str) -> list[int]:
+    """For each place of a text, the cost of what stands before it."""
+    costs = [0]
+    least = 0
+    before = ""
+    for char in text:
+        code = ord(char)
+        least += _SINGLES[code] if code < _PLANE else WORDS.get(char) or char_cost(char)
+        ending = _ENDS.get(before + char)
+        if ending is not None:
+            cost = costs[-2] + (ending >> 2)
+            if cost < least:
+                least = cost
+            if ending & 3:
+                end = len(costs)
+                for size in _LONGER[ending & 3]:
+                    word = WORDS.get(text[end - size : end]) if size <= end else None
+                    if word is not None and costs[end - size] + word < least:
+                        least = costs[end - size] + word
+        costs.append(least)
+        before = char
+    return costs
+
+
+# By the two lowest bits of :func:`_ends`.
+_LONGER: Final = ((), (3,), (4,), (3, 4))

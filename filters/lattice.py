@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
@@ -199,16 +199,21 @@ def _alone(folded: str, marks: list[int], longest: int) -> bool:
     return all(folded[one] == folded[two] for one, two in near)
 
 
+# Whether some term of a pattern has, at a place of its (so many) syllables, something that a character looks like.
+MayStand = Callable[[int, int, int, str], bool]
+
+
 class Patterns(Trie):
     """The patterns to be spelled: of syllable codes and plain characters, at least two each."""
 
-    __slots__ = ("find", "neighbours")
+    __slots__ = ("find", "may_stand", "neighbours")
 
-    def __init__(self, spelled: Branches, around: Around, find: Finder) -> None:
-        """``find`` tells where which patterns are in a text of codes."""
+    def __init__(self, spelled: Branches, around: Around, find: Finder, may_stand: MayStand) -> None:
+        """``find`` tells where which patterns are in a text of codes; ``may_stand`` which of them a look-alike could belong to."""
         super().__init__(spelled)
         self.neighbours = Neighbours(around)
         self.find = find
+        self.may_stand = may_stand
 
 
 # The pieces that led to a node, the last one first: (those before, start, end, kind).
@@ -332,6 +337,8 @@ def _one(char: str, mark: int, spoken: str, patterns: Patterns) -> list[Candidat
         end -= line * stride
         if start <= at < end:
             odd = SECOND if fitting[line] < seconds else SHAPE if char in READINGS else PICTURE
+            if odd is SHAPE and not patterns.may_stand(number, at - start, end - start, char):
+                continue
             steps = tuple([Step(place, place + 1, odd if place == mark else PLAIN) for place in places[start:end]])
             found.append(Candidate(number, steps))
     return found
@@ -372,10 +379,23 @@ def _step(
         number = values[child]
         if number >= 0 and odd:
             found.append(Candidate(number, _steps(ahead)))
-        if end < size and firsts[child] < firsts[child + 1]:
+        if end < size and (end in longs or _goes_on(edges[end], letters, firsts[child], firsts[child + 1])):
             paths.append((end, child, odd, ahead))
     if trail is not _ROOT and position + 1 < size and position - trail[2] < MAX_GAP and _is_filler(edges[position][0][0]):
         paths.append((position + 1, node, evasive, trail))
+
+
+def _goes_on(edges: tuple[Edge, ...], letters: str, low: int, high: int) -> bool:
+    """Whether one of ``edges`` leads on from a node whose children are these, as far as that is told sooner than tried; or may be
+    skipped."""
+    if low == high or len(edges) > FEW:
+        return low < high
+    code = edges[0][0]
+    return (
+        letters.find(code, low, high) >= 0
+        or (len(edges) > 1 and letters.find(edges[1][0], low, high) >= 0)
+        or (not "\ue000" <= code <= "\uf8ff" and _is_filler(code))
+    )
 
 
 def _steps(trail: Trail) -> tuple[Step, ...]:

@@ -21,9 +21,9 @@ from filters.compiled import EVERY_RULE, HAS_LATIN, LONGEST_SOFT, Compiled, comp
 from filters.language import (
     ABBREVIATIONS,
     ENGLISH,
-    Cut,
     rarity,
     surprise,
+    surprise_within,
 )
 from filters.normalize import FOLD, GAP, NOISE, Offsets, is_han, syllables
 from filters.prices import GAP_PRICE, described, fits, price_of_name, price_of_steps
@@ -136,7 +136,7 @@ class Lexicon:
         self._begun = _Of(compiled.begun)
         self._initials = Trie(compiled.initials)
         self._initial_sizes = compiled.initial_sizes
-        self._patterns = lattice.Patterns(compiled.spelled, compiled.around, self._find_sounds)
+        self._patterns = lattice.Patterns(compiled.spelled, compiled.around, self._find_sounds, self._may_stand)
 
     def __len__(self) -> int:
         """Number of terms, without harmless phrases."""
@@ -163,22 +163,21 @@ class Lexicon:
             soft = self._shuffled(folded, written)
         if latin:
             exact = sorted([*exact, *((start, end, self._plain + number) for start, end, number in latin)], key=_place)
-        cut = Cut(folded)
         if heard:
-            soft = chain(self._sound_candidates(folded, spoken, heard, cut), soft)
+            soft = chain(self._sound_candidates(folded, spoken, heard), soft)
         if hinted:
-            soft = chain(soft, self._marked(folded, spoken, hinted.start(), cut, marks_only=letters is None))
+            soft = chain(soft, self._marked(folded, spoken, hinted.start(), marks_only=letters is None))
         found = list(islice(soft, MAX_SOFT))
-        return self._judge(text, folded, exact, found, cut) if exact or found else ()
+        return self._judge(text, folded, exact, found) if exact or found else ()
 
-    def _judge(self, text: str, folded: str, exact: Found, soft: list[_Soft], cut: Cut) -> tuple[Hit, ...]:
+    def _judge(self, text: str, folded: str, exact: Found, soft: list[_Soft]) -> tuple[Hit, ...]:
         offsets = _Places(text, folded)
         hits = list(self._exact_hits(text, folded, exact, offsets)) if exact else []
         if soft:
             # What is there as written explains the place; of several guesses at one place the best counts.
             taken = [(hit.start, hit.end) for hit in hits if not hit.cancelled]
             best: dict[tuple[int, int], Hit] = {}
-            for hit in self._weigh(soft, offsets, cut):
+            for hit in self._weigh(folded, soft, offsets):
                 place = (hit.start, hit.end)
                 if any(start < hit.end and hit.start < end for start, end in taken):
                     continue
@@ -239,7 +238,7 @@ class Lexicon:
     # -----------------------------------------------------------------------------------------------------------------
     # Soft
 
-    def _sound_candidates(self, folded: str, spoken: str, found: Found, cut: Cut) -> Iterator[_Soft]:
+    def _sound_candidates(self, folded: str, spoken: str, found: Found) -> Iterator[_Soft]:
         """``found`` in the syllables ``spoken`` without their gaps, or behind them in the second ones."""
         places = [place for place, code in enumerate(spoken) if code != GAP] if GAP in spoken else range(len(spoken))
         need = self._settings.sound
@@ -252,10 +251,10 @@ class Lexicon:
                 continue
             seen.add((start, number))
             first, last = places[start], places[end - 1] + 1
-            spare = cut.cost(first, last) - 8 * need
+            piece = folded[first:last]
+            spare = surprise(piece) - 8 * need
             if spare < self._cheapest[number]:
                 continue
-            piece = folded[first:last]
             gaps = last - first - (end - start)
             for term in self._heard[number]:
                 if spare < self._costs[term]:
@@ -285,19 +284,19 @@ class Lexicon:
                         need, price = self._settings.shuffle, price_of_order(size)
                         yield _Soft(term, first, first + size, price, need, "skeleton", "shuffled")
 
-    def _marked(self, folded: str, spoken: str, start: int, cut: Cut, *, marks_only: bool) -> Iterator[_Soft]:
+    def _marked(self, folded: str, spoken: str, start: int, *, marks_only: bool) -> Iterator[_Soft]:
         """Candidates of a text whose first letter or unusual character is at ``start``; ``marks_only``: it has no letter."""
         marks = lattice.marks_of(folded, start)
         if marks is not None:
-            yield from self._lattice_candidates(folded, spoken, marks, cut)
+            yield from self._lattice_candidates(folded, spoken, marks)
         if not marks_only and self._initial_sizes and _LETTERS_BESIDE_HAN.search(folded):
             yield from self._initial_candidates(folded)
 
-    def _lattice_candidates(self, folded: str, spoken: str, marks: list[int], cut: Cut) -> Iterator[_Soft]:
+    def _lattice_candidates(self, folded: str, spoken: str, marks: list[int]) -> Iterator[_Soft]:
         need = self._settings.lattice
         for number, steps in lattice.search(folded, spoken, marks, self._patterns):
             start, end = steps[0].start, steps[-1].end
-            spare = cut.cost(start, end) - 8 * need
+            spare = surprise(folded[start:end]) - 8 * need
             if spare < self._cheapest[number]:
                 continue
             for term in self._heard[number]:
@@ -307,6 +306,15 @@ class Lexicon:
                 price = price_of_steps(folded, steps) + price_of_name(folded, start, spelled)
                 view, detail = described(steps)
                 yield _Soft(term, start, end, price, need, view, detail)
+
+    def _may_stand(self, number: int, place: int, size: int, char: str) -> bool:
+        """Whether ``char`` looks like what some term of pattern ``number``, of ``size`` syllables, has at a place."""
+        for term in self._heard[number]:
+            spelled = self._folded[term]
+            # Where there is noise in the term, its places are others: that is looked into later.
+            if len(spelled) != size or lattice.alike(char, spelled[place]):
+                return True
+        return False
 
     def _initial_candidates(self, folded: str) -> Iterator[_Soft]:
         """Runs of letters that are, from end to end, initials of one term or of several."""
@@ -336,7 +344,7 @@ class Lexicon:
                     best[end] = [*before, (start, end, number)]
         return best[-1] or []
 
-    def _weigh(self, soft: list[_Soft], offsets: _Places, cut: Cut) -> Iterator[Hit]:
+    def _weigh(self, folded: str, soft: list[_Soft], offsets: _Places) -> Iterator[Hit]:
         seen: set[tuple[int, int, int]] = set()
         added: dict[tuple[int, int], int] = {}
         for one in soft:
@@ -354,11 +362,13 @@ class Lexicon:
                     yield Hit(rule, self._terms[one.term], one.view, first, last, evidence, one.detail)
                 continue
             need = 8 * one.need + one.price + self._costs[one.term]
-            if cut.cost(one.start, one.end) < need:
+            piece = folded[one.start : one.end]
+            if surprise(piece) < need:
                 continue
             place = (one.start, one.end)
             if place not in added:
-                added[place] = cut.added(one.start, one.end, CONTEXT)
+                left, right = folded[max(0, one.start - CONTEXT) : one.start], folded[one.end : one.end + CONTEXT]
+                added[place] = surprise_within(left, piece, right)
             evidence = added[place] - need
             if evidence >= 0:
                 first, last = offsets.span(one.start, one.end)

@@ -171,8 +171,9 @@ class Pipeline:
     def _rates(self, candidate: Candidate, clock_ms: int, weight: int) -> Verdict | None:
         """Take one comment from every rate of the author, or nothing from any when one of them is used up."""
         memory = self.memory
-        in_room = f"{candidate.room}\n{candidate.author}"
-        rule, wait_ms = "rate.account", memory.account.peek(candidate.author, clock_ms)
+        author = candidate.author
+        in_room = f"{candidate.room}\n{author}"
+        rule, wait_ms = "rate.account", memory.account.peek(author, clock_ms)
         if not wait_ms:
             rule, wait_ms = "rate.room", memory.room.peek(in_room, clock_ms)
         if not wait_ms and candidate.slow_ms:
@@ -181,7 +182,7 @@ class Pipeline:
             rule, wait_ms = "rate.address", memory.address.allow(candidate.address, clock_ms)
         if wait_ms:
             return self._single(candidate.text, Action.REFUSE, "too_fast", rule, retry_after_ms=wait_ms)
-        memory.account.allow(candidate.author, clock_ms, weight)
+        memory.account.allow(author, clock_ms, weight)
         memory.room.allow(in_room, clock_ms, weight)
         if candidate.slow_ms:
             memory.slow.allow(in_room, clock_ms, candidate.slow_ms)

@@ -7,7 +7,6 @@ thousands of people is what comments are for.
 from __future__ import annotations
 
 import re
-from itertools import groupby
 from typing import Final
 
 from filters.normalize import NOISE
@@ -20,10 +19,13 @@ HALF_LIFE_MS: Final = 5_000
 
 def gist(folded: str) -> str:
     """What two texts that differ in spaces, punctuation and stretched characters have in common."""
-    bare = _NOISE.sub("", folded)
-    if _RUN.search(bare):
-        bare = "".join([char for char, _ in groupby(bare)])
-    return bare or folded
+    # Noise is no letter and no digit.
+    bare = folded if folded.isalnum() else _NOISE.sub("", folded)
+    return _RUN.sub(_first, bare) or folded
+
+
+def _first(run: re.Match[str]) -> str:
+    return run[1]
 
 
 class Repeats:

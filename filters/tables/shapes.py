@@ -6,38 +6,49 @@
 from __future__ import annotations
 
 import lzma
+import math
 from pathlib import Path
 from typing import Final
 
 from filters import tables
-from filters.language import USUAL
+from filters.language import RANKS, USUAL, USUAL_RANK
 from filters.normalize import CODE_OF, READINGS
 
-# A part that more usual characters share than this says nothing about a look-alike; and how many of them are tried.
-SHARED_BY: Final = 60
-MAX_SHAPES: Final = 24
+# How many usual characters are tried for an unusual one.
+MAX_SHAPES: Final = 20
+# Of two that are as much alike, the more usual one is the likelier; the last rank that counts as usual counts half.
+_HALF: Final = 2 * USUAL_RANK
 
 
 def make() -> dict[str, str]:
-    """Unusual character to the syllable codes of the usual ones that look most like it, without its own, the nearest first."""
+    """Unusual character to the syllable codes of the usual ones that look most like it, without its own, the likeliest first.
+
+    Two characters are as much alike as the parts they share say of all that their parts say; a part says the more, the fewer usual
+    characters have it.
+    """
     parts = {char: sorted(set(found)) for char, found in tables.pairs("parts").items()}
+    usual = sorted(parts.keys() & USUAL & READINGS.keys())
     sharing: dict[str, list[str]] = {}
-    for char in sorted(parts.keys() & USUAL & READINGS.keys()):
+    for char in usual:
         for part in parts[char]:
-            sharing.setdefault(part, []).append(CODE_OF[READINGS[char][0]])
+            sharing.setdefault(part, []).append(char)
+    says = {part: math.log2(len(usual) / len(chars)) for part, chars in sharing.items()}
+    whole = {char: sum(says.get(part, 0.0) for part in found) for char, found in parts.items()}
     table = {}
     for char in sorted(parts.keys() - USUAL):
-        nearness: dict[str, int] = {}
+        shared: dict[str, float] = {}
         for part in parts[char]:
-            codes = sharing.get(part, [])
-            if len(codes) <= SHARED_BY:
-                for code in codes:
-                    # The fewer share a part, the more it says.
-                    nearness[code] = nearness.get(code, 0) + 1000 // len(codes)
+            for other in sharing.get(part, ()):
+                shared[other] = shared.get(other, 0.0) + says[part]
+        likely: dict[str, float] = {}
+        for other, common in shared.items():
+            code = CODE_OF[READINGS[other][0]]
+            alike = common / (whole[char] + whole[other] - common)
+            likely[code] = max(likely.get(code, 0.0), alike * (1 - RANKS.get(other, USUAL_RANK) / _HALF))
         for syllable in READINGS.get(char, ())[:1]:
-            nearness.pop(CODE_OF[syllable], None)
-        if nearness:
-            table[char] = "".join(sorted(nearness, key=nearness.__getitem__, reverse=True)[:MAX_SHAPES])
+            likely.pop(CODE_OF[syllable], None)
+        if likely:
+            table[char] = "".join(sorted(likely, key=likely.__getitem__, reverse=True)[:MAX_SHAPES])
     return table
 
 

@@ -9,11 +9,11 @@ from filters.language import (
     PICTURE,
     UNKNOWN_HAN,
     UNKNOWN_LETTER,
-    Cut,
     char_cost,
     is_face,
     rarity,
     surprise,
+    surprise_within,
 )
 
 
@@ -56,21 +56,10 @@ def test_long_words() -> None:
     assert surprise("图书馆") < surprise("图书") + surprise("馆")
 
 
-def test_parts_of_a_text() -> None:
-    """Any part of a text costs what it would cost alone."""
-    text = "在图书馆🐴看abc中国人民𠀀"
-    cut = Cut(text)
-    for start in range(len(text)):
-        for end in range(start, len(text) + 1):
-            assert cut.cost(start, end) == surprise(text[start:end])
-    assert Cut("").cost(0, 0) == 0
-
-
 def test_within() -> None:
     """A piece adds the less, the more it makes up words with what is beside it."""
-    assert Cut("七市").added(0, 2, 3) == surprise("七市")
-    assert Cut("中国人民").added(1, 3, 3) == surprise("中国人民") - surprise("中") - surprise("民")
-    assert Cut("中国人民").added(1, 3, 0) == surprise("国人")
+    assert surprise_within("", "七市", "") == surprise("七市")
+    assert surprise_within("中", "国人", "民") == surprise("中国人民") - surprise("中") - surprise("民")
 
 
 def test_rarity() -> None:
