@@ -24,6 +24,7 @@ RULES_MAX: Final = 20
 GROUPS_MAX: Final = 8
 MEMBERS_MAX: Final = 24
 _SLOT_MS: Final = 5 * 60_000
+_EVER_MS: Final = 2**52
 
 _d: Final = tables.decisions.c
 _i: Final = tables.items.c
@@ -90,13 +91,19 @@ class Standing(NamedTuple):
 def standings(connection: Connection, now_ms: int) -> dict[Queue, Standing]:
     """Each queue, now."""
     counts = queue.counts(connection, now_ms)
-    steps = [case((_i.at_ms > now_ms - bound, number)) for number, bound in enumerate(AGES_MS)]
-    age = func.coalesce(*steps, len(AGES_MS))
-    query = select(_i.queue, age, func.count()).where(queue.OPEN).group_by(_i.queue, age)
-    ages = {name: [0] * (len(AGES_MS) + 1) for name in counts}
-    for name, number, count in connection.execute(query):
-        ages[name][number] = count
-    return {name: Standing(count, ages[name]) for name, count in counts.items()}
+    return {name: Standing(count, _ages(connection, name, now_ms) if count.open else [0] * (len(AGES_MS) + 1))
+            for name, count in counts.items()}  # fmt: skip
+
+
+def _ages(connection: Connection, name: Queue, now_ms: int) -> list[int]:
+    """Open items of a queue by age, each number a part of an index: grouped in one pass they would cost ten times as much."""
+    latest = [now_ms + _EVER_MS, *(now_ms - bound for bound in AGES_MS)]
+    earliest = [*latest[1:], -_EVER_MS]
+    numbers = [
+        select(func.count()).where(_i.queue == name, queue.OPEN, _i.at_ms > after, _i.at_ms <= until).scalar_subquery()
+        for after, until in zip(earliest, latest, strict=True)
+    ]
+    return list(connection.execute(select(*numbers)).one())
 
 
 def hours(connection: Connection, now_ms: int, number: int = HOURS) -> list[Hour]:

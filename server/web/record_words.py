@@ -45,6 +45,23 @@ ROLES: Final = {
     "author": N_("the author"),
 }
 
+ACTS: Final = {
+    "inspection.ask": N_("inspection asked for"),
+    "inspection.approve": N_("inspection approved"),
+    "inspection.refuse": N_("inspection refused"),
+    "inspection.revoke": N_("inspection revoked"),
+    "finding.file": N_("finding filed"),
+    "finding.withdraw": N_("finding withdrawn"),
+    "case.open": N_("case opened"),
+    "case.close": N_("case closed"),
+    "feature.assess": N_("assessment entered"),
+    "feature.revoke": N_("assessment revoked"),
+    "training.publish": N_("training set published"),
+    "training.retire": N_("training set retired"),
+    "seats.change": N_("seats changed"),
+}
+"""What decisions of the kind ``record`` record, by the ``act`` of their details."""
+
 OUTCOMES: Final = {
     "upheld": N_("upheld"),
     "unfounded": N_("unfounded"),

@@ -117,7 +117,7 @@ items: Final = Table(
     Index(None, "room", "seq"),
     Index(None, "account", "id"),
     Index(None, "decided_ms"),
-    Index(None, "at_ms"),
+    Index(None, "at_ms", "queue"),
     sqlite_autoincrement=True,
     sqlite_strict=True,
 )

@@ -145,7 +145,7 @@ def _queue() -> None:
         sqlite_strict=True,
     )
     op.create_index(op.f("ix_items_account"), "items", ["account", "id"])
-    op.create_index(op.f("ix_items_at_ms"), "items", ["at_ms"])
+    op.create_index(op.f("ix_items_at_ms"), "items", ["at_ms", "queue"])
     op.create_index(op.f("ix_items_claimed"), "items", ["claimed_by", "lease_until_ms"], sqlite_where=sa.text("state = 'open'"))
     op.create_index(op.f("ix_items_decided_ms"), "items", ["decided_ms"])
     op.create_index(op.f("ix_items_digest"), "items", ["queue", "digest"], sqlite_where=sa.text("state = 'open'"))
