@@ -238,7 +238,10 @@ async def undo(request: Request, decisions: list[int]) -> list[Item]:
     if not 0 < len(decisions) <= queue.EQUAL_MAX + 1:
         raise Refusal("bad_message", "decisions")
     by = acting(request).by
-    return await services(request).moderation.write(lambda tx: [deciding.undo(tx, each, **by) for each in decisions])
+    chinese = services(request).settings.site_language == "zh-CN"
+    return await services(request).moderation.write(
+        lambda tx: [deciding.undo(tx, each, **by, chinese=chinese) for each in decisions]
+    )
 
 
 def item_number(request: Request) -> int:

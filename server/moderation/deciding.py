@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import Connection, select, update
 
 from server.errors import Refusal
-from server.moderation import queue, second, tables
+from server.moderation import queue, second, tables, wording
 from server.moderation.book import Decision, Transaction, decision_of, effect_key, find_decision
 from server.moderation.queue import Item, Queue
 from server.reasons import REMOVAL_CODES
@@ -32,7 +32,7 @@ VERDICTS: Final[dict[Queue, tuple[Verdict, ...]]] = {
 UNDO_MS: Final = 10 * 60_000
 """For so long who decided can take it back by :func:`undo`."""
 MALICIOUS: Final = "K3"
-_UNDONE: Final = ("R1", "undone by who decided it")
+_UNDONE: Final = "R1"
 _MISTAKE: Final = "A1"
 
 _d: Final = tables.decisions.c
@@ -144,11 +144,11 @@ def notice(
 # Taking back
 
 
-def undo(tx: Transaction, decision: int, *, actor: str, role: str) -> Item:
+def undo(tx: Transaction, decision: int, *, actor: str, role: str, chinese: bool = False) -> Item:
     """Take back one's own decision on an item, a moment after it: the item waits again, claimed by the same person; what was
-    published is removed, what was removed is restored. Returns the item. Raises Refusal ``decision_not_found``, ``forbidden``
-    (somebody else's), ``too_late``, ``bad_step`` (it is no decision on an item, or it was taken back before), ``item_changed``,
-    ``storage_unavailable`` (what it does is not done yet)."""
+    published is removed, what was removed is restored; ``chinese``: the language of the basis. Returns the item. Raises Refusal
+    ``decision_not_found``, ``forbidden`` (somebody else's), ``too_late``, ``bad_step`` (it is no decision on an item, or it was taken
+    back before), ``item_changed``, ``storage_unavailable`` (what it does is not done yet)."""
     found = _there(tx, decision)
     if found.actor != actor:
         raise Refusal("forbidden", "only who decided can undo it")
@@ -159,20 +159,20 @@ def undo(tx: Transaction, decision: int, *, actor: str, role: str) -> Item:
         raise Refusal("bad_step", "it was taken back before")
     if tx.now_ms > found.at_ms + UNDO_MS:
         raise Refusal("too_late")
-    effect = _effect_of(tx, decision)
+    effect, words = _effect_of(tx, decision), wording.undone(chinese)
     about: dict[str, Any] = {
         "actor": actor, "role": role, "room": item.room, "item": item.id, "account": item.account, "rule": item.rule,
         "reverses": decision, "detail": {"undone": True},
     }  # fmt: skip
     if effect is None or effect.failure:
-        tx.decide("undo", *_UNDONE, seq=item.seq, **about)
+        tx.decide("undo", _UNDONE, words, seq=item.seq, **about)
         return _wait_again(tx, item, item.seq, actor)
     if found.what == "publish":
         code = item.code if item.code in REMOVAL_CODES else _MISTAKE
-        back = tx.decide("remove", code, _UNDONE[1], seq=effect.place, **about)
+        back = tx.decide("remove", code, words, seq=effect.place, **about)
         tx.effect(back, _removal(back))
     else:
-        back = tx.decide("restore", *_UNDONE, seq=effect.place, **about)
+        back = tx.decide("restore", _UNDONE, words, seq=effect.place, **about)
         tx.effect(back, _restoration(back))
     return _wait_again(tx, item, effect.place, actor)
 
@@ -351,7 +351,7 @@ def _removal(decision: Decision) -> RemovalDraft:
 
 
 def _restoration(decision: Decision) -> RestorationDraft:
-    code = decision.code if decision.code[0] == "R" else _UNDONE[0]
+    code = decision.code if decision.code[0] == "R" else _UNDONE
     return RestorationDraft(
         room=decision.room, author=decision.actor, key=effect_key(decision.id), at_ms=decision.at_ms, target=decision.seq,
         code=code, basis=decision.basis, role=decision.role,
