@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from server.bases import CHINESE
 from server.errors import Refusal
 
 BASIS_MAX_CHARS: Final = 300
@@ -67,8 +68,10 @@ OPERATION_CODES: Final = frozenset(code for code in REASONS if code[0] == "E")
 
 
 def basis_for(code: str, basis: str, chinese: bool) -> str:
-    """A recorded basis as somebody reads it: where it is no more than the code's own name, the name in the reader's language. The
-    record stays as it was written; the code says the same in every language."""
+    """A recorded basis as somebody reads it: where it is no more than the code's own name, or that of a rule of the starter pack, in
+    the reader's language. The record stays as it was written; the code says the same in every language."""
+    if chinese and basis in CHINESE:
+        return CHINESE[basis]
     reason = REASONS.get(code)
     if reason is None or basis not in (reason.en, reason.zh):
         return basis

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from filters import STARTER_PACK
+from filters.rules import load
+from server.bases import CHINESE
 from server.errors import Refusal
 from server.reasons import (
     BASIS_MAX_CHARS,
@@ -74,3 +79,13 @@ def test_the_bare_name_of_a_code_is_read_in_ones_own_language() -> None:
     assert basis_for("L8", reason.zh, False) == reason.zh
     assert basis_for("X9", "S1", False) == "S1"
     assert basis_for("S1", "S1", False) == "S1"
+
+
+def test_the_bases_of_the_starter_pack_are_read_in_chinese() -> None:
+    """Each rule that comes with the program has its basis in both languages, and no translation is left over."""
+    bases = {rule.basis for rule in load(STARTER_PACK).rule if rule.basis}
+    assert bases == set(CHINESE)
+    for basis in bases:
+        assert basis_for("L1", basis, False) == basis
+        assert basis_for("L1", basis, True) == CHINESE[basis]
+        assert len(re.findall(r"\d+(?:-\d+)?", basis)) == CHINESE[basis].count("第"), "an article was left out"
