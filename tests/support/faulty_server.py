@@ -10,7 +10,7 @@ import asyncio
 import sys
 from typing import Any
 
-from server import app
+from server import parts
 from server.__main__ import main as barrage
 from server.core.room import Room
 from server.flush import Flusher, Viewer
@@ -57,9 +57,9 @@ def main() -> None:
     """Run ``barrage`` with the fault that the first argument names."""
     fault = sys.argv.pop(1)
     if fault == "live-first":
-        vars(app).update(Flusher=LiveFirst)
+        vars(parts).update(Flusher=LiveFirst)
     elif fault == "ack-first":
-        vars(app).update(Publisher=AckFirst)
+        vars(parts).update(Publisher=AckFirst)
     else:
         sys.exit(f"no such fault: {fault}")
     barrage(prog_name="faulty_server")
