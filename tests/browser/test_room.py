@@ -63,6 +63,21 @@ def test_what_one_sends_flies_in_the_other_and_stands_in_both_lists(site: Site, 
     expect(other.locator("#rows .recall")).to_have_count(0)
 
 
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_room_without_comments_says_so(site: Site, visit: Visitor, sender: Callable[..., Sender], *, scripts: bool) -> None:
+    """Nothing said yet: a sentence in place of the list and no way to older ones; after the first comment it is otherwise."""
+    room = site.new_room()
+    page = visit(f"/rooms/{room}", java_script_enabled=scripts)
+    expect(page.locator(".comments .empty")).to_be_visible()
+    expect(page.locator("#older")).to_be_hidden()
+    sender(room).say(words())
+    if not scripts:
+        page.reload()
+    expect(page.locator("#rows article")).to_have_count(1)
+    expect(page.locator(".comments .empty")).to_be_hidden()
+    expect(page.locator("#older")).to_be_visible()
+
+
 def test_without_scripts_the_page_shows_what_is_live(site: Site, visit: Visitor, sender: Callable[..., Sender]) -> None:
     """With scripts off: newest rows, older pages and a report link for each; a hint instead of controls that would be dead."""
     room = site.new_room()
