@@ -396,6 +396,8 @@ class Connection(asyncio.Protocol):
         if core.state is OPEN:
             self.deflate = bool(core.extensions)
             self.conversation.opened(self, request.path)
+        # The core's parser holds the request for as long as the connection lasts: two kilobytes that nobody reads again.
+        request.headers.clear()
 
     # -- writing ------------------------------------------------------------------------------------------------------
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from http import HTTPStatus
 
 import pytest
+from websockets.datastructures import Headers
 
 from tests.support.running import RunningServer, running
 from tests.support.wsclient import KEY, TEXT, RawClient, frame, request
@@ -53,6 +55,16 @@ def test_a_handshake_is_accepted(server: RunningServer) -> None:
         answer = client.handshake()
         assert {name for name, _ in answer.headers} == {"date", "upgrade", "connection", "sec-websocket-accept"}
         assert client.read()["op"] == "hello"
+
+
+def test_what_a_request_said_is_not_kept(server: RunningServer) -> None:
+    """Headers, a browser's cookies among them, do not stay in memory for as long as their connection lasts."""
+    with RawClient(server.port) as client:
+        client.send(request(headers=[("Cookie", "secret=s3cr3t")]))
+        assert client.answer().status == 101
+        assert client.read()["op"] == "hello"
+        kept = [each for each in gc.get_objects() if type(each) is Headers and "s3cr3t" in each.get("Cookie", "")]
+        assert kept == []
 
 
 @pytest.mark.parametrize(
