@@ -16,24 +16,26 @@ LETTERS: Final = re.compile(r"[a-z]{2,48}")
 HAS_LETTERS: Final = re.compile("[a-z]").search
 
 
+def _reached(run: str) -> list[bool]:
+    """At which places of a run (0 to its length) syllables from its beginning may end."""
+    reached = [True] + [False] * len(run)
+    for end in range(1, len(run) + 1):
+        reached[end] = any(reached[start] and run[start:end] in _SYLLABLES for start in range(max(0, end - 6), end))
+    return reached
+
+
 @lru_cache(maxsize=20_000)
 def is_pinyin(run: str) -> bool:
     """Whether a run of letters can be cut into syllables from end to end. A single letter drawn out (aaaa) is a cry, no pinyin."""
     if len(set(run)) == 1:
         return False
-    reached = [True] + [False] * len(run)
-    for end in range(1, len(run) + 1):
-        reached[end] = any(reached[start] and run[start:end] in _SYLLABLES for start in range(max(0, end - 6), end))
-    return reached[-1]
+    return _reached(run)[-1]
 
 
 @lru_cache(maxsize=4_096)
 def syllables_in(run: str) -> tuple[tuple[int, int, str], ...]:
     """Where which syllable codes may stand in a run of letters that syllables make up from end to end."""
-    size = len(run)
-    reached = [True] + [False] * size
-    for end in range(1, size + 1):
-        reached[end] = any(reached[start] and run[start:end] in _SYLLABLES for start in range(max(0, end - 6), end))
+    size, reached = len(run), _reached(run)
     leads = [False] * size + [True]
     found: list[tuple[int, int, str]] = []
     for start in range(size - 1, -1, -1):

@@ -49,15 +49,16 @@ class Admission:
         if not self._origin_allowed(request):
             self._stats.refuse_connection("forbidden")
             return HTTPStatus.FORBIDDEN, "Pages of this origin may not connect; see the setting allowed_origins.\n"
-        if self.hasty(address):
+        key = limit_key(address)
+        if self.hasty(key):
             return self._refuse("too_many_requests", HTTPStatus.TOO_MANY_REQUESTS)
-        if self.limits.open(limit_key(address)):
+        if self.limits.open(key):
             return self._refuse("too_many_connections", HTTPStatus.SERVICE_UNAVAILABLE)
         return None
 
-    def hasty(self, address: str) -> bool:
-        """Do handshakes and joins come from this address faster than they may? Each question counts as one of them."""
-        return bool(self._joins.allow(limit_key(address), steady_ms()))
+    def hasty(self, key: str) -> bool:
+        """Do handshakes and joins from an address, by its ``limit_key``, come faster than they may? Each question counts as one."""
+        return bool(self._joins.allow(key, steady_ms()))
 
     def _refuse(self, code: str, status: HTTPStatus) -> Refused:
         self._stats.refuse_connection(code)

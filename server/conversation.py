@@ -250,7 +250,7 @@ class Conversation:
 
     def _join(self, conn: Connection, message: wire.Join) -> None:
         room = self._posting.find(message.room)
-        if self.admission.hasty(conn.address):
+        if self.admission.hasty(limit_key(conn.address)):
             raise Refusal("too_many_requests")
         if room not in conn.rooms and len(conn.rooms) >= self.settings.rooms_per_connection:
             raise Refusal("too_many_rooms")

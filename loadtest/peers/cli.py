@@ -19,6 +19,7 @@ from rich.console import Console
 
 from loadtest import report
 from loadtest.frames import HandshakeError, ProtocolError
+from loadtest.launch import collect_rarely
 from loadtest.local import UNBOUND, LocalServer
 from loadtest.peers import table
 from loadtest.peers.catalogue import BARRAGE, PEERS, Launch, MissingError
@@ -186,7 +187,7 @@ def peers(
     pinned = {server_cpu, cpu} <= cores
     if pinned:
         os.sched_setaffinity(0, {cpu})
-    gc.set_threshold(100_000, 50, 100)  # thousands of clients live through a cell
+    collect_rarely()
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that the server under test is ended too
     # Before the first server starts: the tree, or its ranking, may change while the run goes on.
     started, load = datetime.now(UTC).isoformat(timespec="seconds"), os.getloadavg()[0]

@@ -6,6 +6,7 @@ what it costs in the company of others. It would wait for the next commit anyway
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -41,26 +42,26 @@ class Inbox(Generic[C]):
         self._waiting: list[tuple[C, bytes]] = []
         self._bytes = 0
         self._last: C | None = None  # who spoke last
-        self._crowd_s = self._served_s = float("-inf")  # when somebody else spoke; when messages were last looked at
+        self._crowd_s = self._served_s = -math.inf  # when somebody else spoke; when messages were last looked at
         self._timer: _Timer | None = None
 
     def put(self, who: C, data: bytes) -> None:
         """Something came."""
         now_s = self._clock()
         if who is not self._last:
-            self._crowd_s = now_s if self._last is not None else self._crowd_s
+            if self._last is not None:
+                self._crowd_s = now_s
             self._last = who
         self._waiting.append((who, data))
         self._bytes += len(data)
-        if self._timer is not None:
-            if len(self._waiting) >= FULL or self._bytes >= FULL_BYTES:
-                self.drain()
-            return
-        wait_s = self._served_s + self._beat_s - now_s
-        if wait_s <= 0 or now_s - self._crowd_s > self._beat_s or self._bytes >= FULL_BYTES:
+        if len(self._waiting) >= FULL or self._bytes >= FULL_BYTES:
             self.drain()
-        else:
-            self._timer = self._later(wait_s, self.drain)
+        elif self._timer is None:
+            wait_s = self._served_s + self._beat_s - now_s
+            if wait_s <= 0 or now_s - self._crowd_s > self._beat_s:
+                self.drain()
+            else:
+                self._timer = self._later(wait_s, self.drain)
 
     def drain(self) -> None:
         """Look at all that waits now: the beat is over, or somebody leaves."""

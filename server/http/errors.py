@@ -106,7 +106,7 @@ class Guard:
             log.exception("request failed", incident=incident, method=scope.get("method"), path=scope.get("path"))
             if started:
                 raise  # too late for an answer: uvicorn cuts the connection, so that nobody takes half for the whole
-            await problem(CODES["internal_error"], f"incident {incident}")(scope, receive, send)
+            await problem(CODES["internal_error"], f"incident {incident}")(scope, receive, watched)
 
 
 class ClientAddress:

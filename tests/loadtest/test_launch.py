@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterator
 
 import click
 import pytest
@@ -12,15 +11,6 @@ import pytest
 from loadtest.launch import collect_rarely, finish, pin, settings_of
 from loadtest.local import UNBOUND
 from loadtest.readback import ReadbackError
-
-
-@pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
-    """Pinning and the pace of the garbage collector are for the process of a measurement, not for the tests."""
-    cores, pace = os.sched_getaffinity(0), gc.get_threshold()
-    yield
-    os.sched_setaffinity(0, cores)
-    gc.set_threshold(*pace)
 
 
 def test_settings() -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -17,15 +15,6 @@ from tests.loadtest.test_replay import ROWS, write
 from tests.support.fake_barrage import Faults
 
 SMALL = ["--viewers", "4", "--senders", "2", "--seconds", "0.2", "--warmup-s", "0", "--drain-s", "2", "--rate", "50"]
-
-
-@pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
-    """Pinning and the pace of the garbage collector are for the process of a measurement, not for the tests."""
-    cores, pace = os.sched_getaffinity(0), gc.get_threshold()
-    yield
-    os.sched_setaffinity(0, cores)
-    gc.set_threshold(*pace)
 
 
 def run(*arguments: str) -> Result:

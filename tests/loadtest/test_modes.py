@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
 import math
-import os
 import re
-from collections.abc import Iterator
 
 import pytest
 from click.testing import CliRunner
@@ -19,15 +16,6 @@ from loadtest.modes import Changes
 
 STATE = b'{"op":"state","mode":"slow","slow_ms":1000}'
 NOTICE = b'{"kind":"notice","room_mode":"slow","slow_ms":1000,"code":"E1"}'
-
-
-@pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
-    """Pinning and the pace of the garbage collector are for the process of a measurement, not for the tests."""
-    cores, pace = os.sched_getaffinity(0), gc.get_threshold()
-    yield
-    os.sched_setaffinity(0, cores)
-    gc.set_threshold(*pace)
 
 
 @given(cuts=st.lists(st.integers(1, 400), max_size=8))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import io
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -48,15 +46,6 @@ loss = 0
 removal_failures = 0
 page_error_share = 0
 """
-
-
-@pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
-    """Pinning and the pace of the garbage collector are for the process of a measurement, not for the tests."""
-    cores, pace = os.sched_getaffinity(0), gc.get_threshold()
-    yield
-    os.sched_setaffinity(0, cores)
-    gc.set_threshold(*pace)
 
 
 def run(*arguments: str) -> Result:

@@ -126,6 +126,7 @@ async def test_an_unexpected_error_shows_its_id_and_nothing_else(tmp_path: Path,
         async with browsing(app) as client:
             answer = await client.get("/x?token=canary-token")
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+    assert answer.headers["x-content-type-options"] == "nosniff"
     assert "canary" not in answer.text
     assert "Traceback" not in answer.text
     (line,) = logs
