@@ -6,22 +6,41 @@ allowed while that moment lies no further ahead of now than the burst permits, a
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from itertools import islice
+from typing import Final, Literal, TypeVar
 
 Overflow = Literal["forget_oldest", "refuse_new"]
+_V = TypeVar("_V")
+
+STEP: Final = 64
+"""New keys between two looks at the oldest ones; one for each 256 that there are room for is added."""
+
+
+def drop_first(held: dict[str, _V], most: int, spent: Callable[[_V], bool]) -> None:
+    """Drop what was put first, up to the first value that is not ``spent``; at most so many.
+
+    Of many, never one by one: each look at the first key of a dictionary goes over the holes that dropped ones left before it,
+    which would make a pause of seconds of 200,000 keys.
+    """
+    for key, value in list(islice(held.items(), most)):
+        if not spent(value):
+            break
+        del held[key]
 
 
 class Gcra:
     """A bounded number of keys, each with ``burst`` requests at once and one more every ``interval_ms``.
 
     When ``max_keys`` keys hold a timestamp that still matters, ``overflow`` says what happens to a key that is not among them:
-    ``forget_oldest`` drops the key that was allowed longest ago (which then starts afresh: fails open), ``refuse_new`` refuses
-    the new key until an old one expires (fails closed). Keys whose allowance is whole again are dropped first: nothing is lost.
+    ``forget_oldest`` drops the keys that were allowed longest ago, one for each 256 that there are room for, and one at least
+    (which then start afresh: fails open), ``refuse_new`` refuses the new key until an old one expires (fails closed). Keys whose
+    allowance is whole again are dropped first: nothing is lost. They are in any case after some time, so that few are held.
 
     Not safe for use by several threads at once. A ``now_ms`` earlier than the last one makes waits longer, never shorter.
     """
 
-    __slots__ = ("_arrival_ms", "_interval_ms", "_max_keys", "_overflow", "_tolerance_ms")
+    __slots__ = ("_arrival_ms", "_fresh", "_interval_ms", "_max_keys", "_overflow", "_step", "_tolerance_ms")
 
     def __init__(self, interval_ms: int, burst: int, max_keys: int, overflow: Overflow = "forget_oldest") -> None:
         """``interval_ms`` 0 allows everything. Raises ValueError on a negative interval, or a burst or key bound below 1."""
@@ -35,6 +54,9 @@ class Gcra:
         self._overflow = overflow
         # In the order in which keys were last allowed, so that the first entry is the one to drop.
         self._arrival_ms: dict[str, int] = {}
+        # New keys since the oldest were looked at.
+        self._fresh = 0
+        self._step = STEP + max_keys // 256
 
     def __len__(self) -> int:
         """Number of keys held; never more than ``max_keys``."""
@@ -43,39 +65,39 @@ class Gcra:
     def peek(self, key: str, now_ms: int) -> int:
         """0: :meth:`allow` would allow this key now; else milliseconds after which it would. Changes nothing."""
         wait_ms = self._arrival_ms.get(key, 0) - self._tolerance_ms - now_ms
-        return max(0, wait_ms)
+        return wait_ms if wait_ms > 0 else 0
 
     def allow(self, key: str, now_ms: int, weight: int = 1) -> int:
         """Take one request of ``key``: 0 when it is allowed, else milliseconds after which to try again (nothing is taken).
 
         ``weight`` is what the request costs, in intervals: 2 halves the rate for an account of low credit.
         """
-        if self._interval_ms == 0:
+        interval_ms = self._interval_ms
+        if interval_ms == 0:
             return 0
         held = self._arrival_ms
-        arrival_ms = held.get(key, 0)
+        arrival_ms = held.get(key)
+        if arrival_ms is None:
+            self._fresh += 1
+            if (self._fresh >= self._step or len(held) >= self._max_keys) and (wait_ms := self._make_room(now_ms)):
+                return wait_ms
+            held[key] = now_ms + interval_ms * weight
+            return 0
         wait_ms = arrival_ms - self._tolerance_ms - now_ms
         if wait_ms > 0:
             return wait_ms
-        if arrival_ms:
-            del held[key]
-        elif len(held) >= self._max_keys:
-            wait_ms = self._make_room(now_ms)
-            if wait_ms > 0:
-                return wait_ms
-        held[key] = max(now_ms, arrival_ms) + self._interval_ms * weight
+        del held[key]
+        held[key] = (arrival_ms if arrival_ms > now_ms else now_ms) + interval_ms * weight
         return 0
 
     def _make_room(self, now_ms: int) -> int:
-        """Drop expired keys from the front (each key is dropped once: constant time per request); 0 when there is room."""
+        """Drop the oldest keys: 0 when there is room for one more, else milliseconds until there is. Twice as many as came since the
+        last time, so that expired ones never pile up: constant time per request."""
         held = self._arrival_ms
-        while held:
-            oldest = next(iter(held))
-            wait_ms = held[oldest] - now_ms
-            if wait_ms > 0:
-                if self._overflow == "refuse_new":
-                    return wait_ms if len(held) >= self._max_keys else 0
-                if len(held) < self._max_keys:
-                    return 0
-            del held[oldest]
+        self._fresh = 0
+        drop_first(held, 2 * self._step, lambda arrival_ms: arrival_ms <= now_ms)
+        if len(held) >= self._max_keys:
+            if self._overflow == "refuse_new":
+                return next(iter(held.values())) - now_ms
+            drop_first(held, max(1, self._max_keys // 256), lambda _: True)
         return 0

@@ -10,11 +10,13 @@ import re
 from typing import Final
 
 from filters.normalize import NOISE
-from filters.rate import Gcra
+from filters.rate import STEP, Gcra, drop_first
 
 _NOISE: Final = re.compile("[" + "".join(map(re.escape, sorted(NOISE))) + "]+")
 _RUN: Final = re.compile(r"(.)\1+")
 HALF_LIFE_MS: Final = 5_000
+SILENT_MS: Final = 24 * HALF_LIFE_MS
+"""What nobody said for so long counts as never said: of a million sayings less than a tenth of one would be left."""
 
 
 def gist(folded: str) -> str:
@@ -42,6 +44,9 @@ class Repeats:
         self._max_keys = max_keys
         # (decayed count, time of the last one), in the order in which they were last heard.
         self._heard: dict[str, tuple[float, int]] = {}
+        # New gists since the oldest were looked at.
+        self._fresh = 0
+        self._step = STEP + max_keys // 256
 
     def allow(self, author: str, room: str, said: str, now_ms: int) -> int:
         """Count one saying against the account's allowance: 0, or (nothing is counted) milliseconds to wait."""
@@ -49,13 +54,27 @@ class Repeats:
 
     def crowd(self, room: str, said: str, now_ms: int) -> int:
         """Count one saying in the room; the decayed number of them when it is a crowd's, else 0."""
+        heard = self._heard
         key = f"{room}\n{said}"
-        count, last_ms = self._heard.pop(key, (0.0, now_ms))
-        count = count * 0.5 ** (max(0, now_ms - last_ms) / HALF_LIFE_MS) + 1
-        if len(self._heard) >= self._max_keys:
-            del self._heard[next(iter(self._heard))]
-        self._heard[key] = (count, now_ms)
+        before = heard.get(key)
+        if before is None:
+            self._fresh += 1
+            if self._fresh >= self._step or len(heard) >= self._max_keys:
+                self._make_room(now_ms)
+            heard[key] = (1.0, now_ms)
+            return 1 if self._crowd <= 1 else 0
+        del heard[key]
+        count = before[0] * 0.5 ** (max(0, now_ms - before[1]) / HALF_LIFE_MS) + 1
+        heard[key] = (count, now_ms)
         return round(count) if count >= self._crowd else 0
+
+    def _make_room(self, now_ms: int) -> None:
+        """Forget the gists that were silent for long, and where there are too many, those heard longest ago."""
+        heard = self._heard
+        self._fresh = 0
+        drop_first(heard, 2 * self._step, lambda last: last[1] <= now_ms - SILENT_MS)
+        if len(heard) >= self._max_keys:
+            drop_first(heard, max(1, self._max_keys // 256), lambda _: True)
 
     def __len__(self) -> int:
         """Number of gists remembered for rooms."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filters.rate import Gcra
+from filters.rate import STEP, Gcra, drop_first
 
 
 def test_burst_then_one_per_interval() -> None:
@@ -61,6 +61,44 @@ def test_overflow_forgets_the_oldest() -> None:
     assert len(rate) == 2
     assert rate.allow("c", 3) == 999
     assert rate.allow("a", 3) == 0
+
+
+def test_expired_keys_do_not_pile_up() -> None:
+    """Keys that are used once are dropped soon after their time, whatever there is room for."""
+    rate = Gcra(1000, 1, 256)
+    assert all(rate.allow(str(number), number) == 0 for number in range(0, 100_000, 100))
+    assert len(rate) <= 10 + STEP + 1
+
+
+def test_dropping_takes_short_steps() -> None:
+    """When thousands of keys expire at once, no request pays for all of them."""
+    rate = Gcra(1000, 1, 10_000)
+    for number in range(5_000):
+        rate.allow(str(number), 0)
+    left = [len(rate)]
+    for number in range(20_000):
+        rate.allow(f"late {number}", 5_000 + number)
+        left.append(len(rate))
+    assert max(before - after for before, after in zip(left, left[1:], strict=False)) <= 2 * (STEP + 10_000 // 256)
+    assert left[-1] < 1_500
+
+
+def test_overflow_of_many_keys() -> None:
+    """Of many keys those allowed longest ago are dropped some at a time, and never too many."""
+    rate = Gcra(1000, 1, 1_024)
+    for number in range(1_025):
+        assert rate.allow(str(number), 0) == 0
+    assert len(rate) == 1_021
+    assert [rate.peek(str(number), 0) for number in (3, 4, 1_024)] == [0, 1000, 1000]
+
+
+def test_what_was_put_first_is_dropped() -> None:
+    """No more than asked for, and nothing from the first value on that is still wanted."""
+    held = {"a": 1, "b": 2, "c": 9, "d": 3}
+    drop_first(held, 1, lambda value: value < 5)
+    assert list(held) == ["b", "c", "d"]
+    drop_first(held, 3, lambda value: value < 5)
+    assert list(held) == ["c", "d"]
 
 
 @pytest.mark.parametrize("bad", [(-1, 1, 1), (1, 0, 1), (1, 1, 0)])

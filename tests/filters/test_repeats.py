@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from filters.normalize import fold
-from filters.repeats import HALF_LIFE_MS, Repeats, gist
+from filters.rate import STEP
+from filters.repeats import HALF_LIFE_MS, SILENT_MS, Repeats, gist
 
 
 def test_gist() -> None:
@@ -36,3 +37,17 @@ def test_memory_is_bounded() -> None:
     assert len(repeats) == 2
     assert repeats.crowd("r", "x", 1) == 3
     assert repeats.crowd("r", "y", 1) == 0
+
+
+def test_silence_is_forgotten() -> None:
+    """Gists that nobody says any more make room by themselves, a few at a time; one that is said stays."""
+    repeats = Repeats(0, 1, 3, 256)
+    for number in range(200):
+        repeats.crowd("r", str(number), 0)
+        repeats.crowd("r", "x", 0)
+    assert len(repeats) == 201
+    assert repeats.crowd("r", "x", SILENT_MS) == 0
+    for number in range(2 * STEP):
+        repeats.crowd("r", f"late {number}", SILENT_MS)
+    assert len(repeats) < 2 * STEP + 10
+    assert [repeats.crowd("r", "x", SILENT_MS) for _ in range(2)] == [0, 3]
