@@ -65,7 +65,7 @@ class Gcra:
     def peek(self, key: str, now_ms: int) -> int:
         """0: :meth:`allow` would allow this key now; else milliseconds after which it would. Changes nothing."""
         wait_ms = self._arrival_ms.get(key, 0) - self._tolerance_ms - now_ms
-        return wait_ms if wait_ms > 0 else 0
+        return max(0, wait_ms)
 
     def allow(self, key: str, now_ms: int, weight: int = 1) -> int:
         """Take one request of ``key``: 0 when it is allowed, else milliseconds after which to try again (nothing is taken).
@@ -87,7 +87,7 @@ class Gcra:
         if wait_ms > 0:
             return wait_ms
         del held[key]
-        held[key] = (arrival_ms if arrival_ms > now_ms else now_ms) + interval_ms * weight
+        held[key] = max(now_ms, arrival_ms) + interval_ms * weight
         return 0
 
     def _make_room(self, now_ms: int) -> int:

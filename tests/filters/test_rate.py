@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,7 +81,7 @@ def test_dropping_takes_short_steps() -> None:
     for number in range(20_000):
         rate.allow(f"late {number}", 5_000 + number)
         left.append(len(rate))
-    assert max(before - after for before, after in zip(left, left[1:], strict=False)) <= 2 * (STEP + 10_000 // 256)
+    assert max(before - after for before, after in pairwise(left)) <= 2 * (STEP + 10_000 // 256)
     assert left[-1] < 1_500
 
 
