@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -22,10 +23,10 @@ from server.accounts.people import People
 from server.accounts.permit import Permit
 from server.accounts.public import label_of, refusal
 from server.accounts.standing import Standing
-from server.core import modes, session
+from server.core import session
 from server.core.address import limit_key
 from server.core.hub import Hub
-from server.core.modes import SHIELD_LEVEL
+from server.core.modes import DEMANDS, SHIELD_LEVEL, Demands
 from server.core.raids import Raids
 from server.core.recent import Recent
 from server.core.room import Room
@@ -35,7 +36,7 @@ from server.metrics import Stats
 from server.publish import Publisher, Sink
 from server.regions import Regions
 from server.settings import Settings
-from server.store.base import CommentDraft, ConnectionDraft, Draft, Outcome, RemovalDraft, RoomInfo, RoomMode, ScreenedDraft
+from server.store.base import CommentDraft, ConnectionDraft, Draft, Outcome, RemovalDraft, RoomInfo, ScreenedDraft
 from server.wire import Recall, Say
 
 _KEYS: Final = 200_000
@@ -67,6 +68,27 @@ class Speaker(Protocol):
 
     def origin(self) -> str:
         """The id of the record that tells where this comes from (:class:`ConnectionDraft`)."""
+
+
+class Voice(Permit):
+    """A speaker's permit, with what else stays the same from one of their comments to the next and is looked up once.
+
+    ``address`` is the key by which the speaker's address is counted, ``author_id`` and ``region`` are what is shown of account and
+    address. ``label`` and ``label_kind`` (empty: none) change with the standing, or at a moment at which the permit ends.
+    """
+
+    __slots__ = ("address", "author_id", "label", "label_kind", "region")
+
+    def __init__(
+        self, standing: Standing, identity: Identity, required: str, now_ms: int, address: str, author_id: str, region: str
+    ) -> None:
+        super().__init__(standing, identity, required, now_ms)
+        self.address: Final = limit_key(address)
+        self.author_id: Final = author_id
+        self.region: Final = region
+        label = label_of(standing, now_ms)
+        self.label: Final = label.text if label is not None else ""
+        self.label_kind: Final = label.kind if label is not None else ""
 
 
 class _NoSink:
@@ -114,17 +136,20 @@ class Posting:
             raise Refusal("room_not_found")
         return room
 
-    def permit(self, speaker: Speaker, now_ms: int) -> Permit:
+    def permit(self, speaker: Speaker, now_ms: int) -> Voice:
         """The speaker's permit, made anew when the old one holds no longer. Raises Refusal ``storage_unavailable`` while the
         standing cannot be read: posting fails closed."""
         required = self._people.required
         permit = speaker.permit
-        if permit is None or not permit.holds(required, now_ms):
-            assert speaker.identity is not None
-            if speaker.standing is None:
-                raise Refusal("storage_unavailable", "the account cannot be read", retry_after_ms=1000)
-            permit = speaker.permit = Permit(speaker.standing, speaker.identity, required, now_ms)
-        return permit
+        if type(permit) is Voice and permit.holds(required, now_ms):
+            return permit
+        identity, standing = speaker.identity, speaker.standing
+        assert identity is not None
+        if standing is None:
+            raise Refusal("storage_unavailable", "the account cannot be read", retry_after_ms=1000)
+        author_id, region = self._tokens.public_id(identity.subject), self._regions.of(speaker.address)
+        voice = speaker.permit = Voice(standing, identity, required, now_ms, speaker.address, author_id, region)
+        return voice
 
     def say(self, speaker: Speaker, say: Say, sink: Sink) -> None:
         """Check, screen and submit a comment. Raises Refusal for what is not published; ``sink`` is answered otherwise."""
@@ -132,69 +157,66 @@ class Posting:
         session.check_form(say)
         now_ms = unix_ms()
         identity = session.authorise(speaker.identity, now_ms)
-        permit = self.permit(speaker, now_ms)
-        permit.check(say)
+        voice = self.permit(speaker, now_ms)
+        voice.check(say)
         if speaker.standing is not None and speaker.standing.public:
             lapsed = refusal(speaker.standing, "post", "general", now_ms, self._people.provider)
             if lapsed:
                 raise Refusal(lapsed, "public accounts")
         mode = self._hub.intake(room, now_ms)
         session.check_mode(mode)
+        demands = DEMANDS[mode]
         info = self._rooms[say.room]
         pos_ms = session.position(say.pos_ms, info.kind == "live", info.started_ms, now_ms)
         self._publisher.check(say.room)
         passed = self._recent.find(identity.subject, say.key, say.room, say.text)
-        waits = _waits(info.news, mode, permit)
+        waits = _waits(info.news, demands, voice)
         # What passed while nothing waited, and was not written then, waits now.
         if passed is not None and not (waits and isinstance(passed, CommentDraft)):
             self._publisher.submit(msgspec.structs.replace(passed, at_ms=now_ms), sink)
             return
-        slow_ms = (room.slow_ms or round(self.settings.slow_mode_s * 1000)) if modes.paced(mode) else 0
+        slow_ms = (room.slow_ms or round(self.settings.slow_mode_s * 1000)) if demands.pace else 0
         candidate = Candidate(
-            text=say.text, room=say.room, author=identity.subject, address=limit_key(speaker.address), level=permit.level,
-            slow_ms=slow_ms, raided=modes.at_least(mode, "shield"),
+            text=say.text, room=say.room, author=identity.subject, address=voice.address, level=voice.level, slow_ms=slow_ms,
+            raided=demands.shield,
         )  # fmt: skip
-        verdict = self._screen(candidate, waits, now_ms)
-        self._hub.touch(room, int(time.monotonic()))
-        fields: dict[str, Any] = {
-            "room": say.room, "author": identity.subject, "key": say.key, "at_ms": now_ms, "pos_ms": pos_ms,
-            "text": verdict.text, "mode": say.mode, "color": say.color, "size": say.size,
-            "author_id": self._tokens.public_id(identity.subject), "author_name": identity.nickname, **self._about(speaker, now_ms),
-            "verdict": _record_of(verdict), "connection": speaker.origin(),
-        }  # fmt: skip
+        steady_s = time.monotonic()
+        self._hub.touch(room, int(steady_s))
+        verdict = self._screen(candidate, waits, now_ms, steady_s)
+        draft = CommentDraft(
+            room=say.room, author=identity.subject, key=say.key, at_ms=now_ms, pos_ms=pos_ms, text=verdict.text, mode=say.mode,
+            color=say.color, size=say.size, author_id=voice.author_id, author_name=identity.nickname, verdict=_record_of(verdict),
+            connection=speaker.origin(), region=voice.region, label=voice.label, label_kind=voice.label_kind,
+        )  # fmt: skip
         if verdict.action <= Action.MASK:
-            self._submit(say, CommentDraft(**fields), sink)
+            self._submit(say, draft, sink)
         else:
-            self._stop(say, verdict, fields, sink)
+            self._stop(say, verdict, draft, sink)
 
-    def _about(self, speaker: Speaker, now_ms: int) -> dict[str, str]:
-        """What the server says of the author beside the comment: of the address its region alone, of the account its label."""
-        about = {"region": self._regions.of(speaker.address)}
-        if speaker.standing is not None and (label := label_of(speaker.standing, now_ms)) is not None:
-            about["label"], about["label_kind"] = label.text, label.kind
-        return about
+    def _screen(self, candidate: Candidate, waits: Reason | None, now_ms: int, steady_s: float) -> Verdict:
+        """What the screening says; where comments wait for review whatever their text, this one does if it is not refused.
 
-    def _screen(self, candidate: Candidate, waits: Reason | None, now_ms: int) -> Verdict:
-        """What the screening says; where comments wait for review whatever their text, this one does if it is not refused."""
-        started = time.perf_counter()
-        verdict = self._pipeline().screen(candidate, now_ms, steady_ms())
-        self._stats.screen_s.observe(time.perf_counter() - started)
-        bad = verdict.action >= Action.HOLD or any(reason.rule == "repeat.crowd" for reason in verdict.reasons)
-        self.raids.note(candidate.room, candidate.author, candidate.level, bad, steady_ms())
+        ``steady_s`` is the present moment by a clock that nobody sets back: rates count by it.
+        """
+        clock_ms = int(steady_s * 1000)
+        verdict = self._pipeline().screen(candidate, now_ms, clock_ms)
+        self._stats.screen_s.observe(time.monotonic() - steady_s)
+        reasons = verdict.reasons
+        bad = verdict.action >= Action.HOLD or (bool(reasons) and any(reason.rule == "repeat.crowd" for reason in reasons))
+        self.raids.note(candidate.room, candidate.author, candidate.level, bad, clock_ms)
         if waits is not None and verdict.action <= Action.HOLD:
             # First of the reasons: it says which queue the comment is for.
-            verdict = msgspec.structs.replace(
-                verdict, action=Action.HOLD, text=candidate.text, reasons=(waits, *verdict.reasons)
-            )
+            verdict = msgspec.structs.replace(verdict, action=Action.HOLD, text=candidate.text, reasons=(waits, *reasons))
         return verdict
 
-    def _stop(self, say: Say, verdict: Verdict, fields: dict[str, Any], sink: Sink) -> None:
-        """Hold or refuse what was screened. Raises the Refusal of what is refused."""
+    def _stop(self, say: Say, verdict: Verdict, comment: CommentDraft, sink: Sink) -> None:
+        """Hold or refuse what was screened; ``comment`` is what it would have been. Raises the Refusal of what is refused."""
         most = 4 * self.settings.comment_max_chars
-        fields["text"] = say.text if len(say.text) <= most else say.text[:most] + "…"
         held = verdict.action is Action.HOLD
         decisive = next(reason for reason in verdict.reasons if reason.action is verdict.action and not reason.observer)
         code = decisive.code
+        fields: dict[str, Any] = msgspec.structs.asdict(comment)
+        fields["text"] = say.text if len(say.text) <= most else say.text[:most] + "…"
         draft = ScreenedDraft(action="held" if held else "refused", code=code, **fields)
         if held:
             self._submit(say, draft, sink)
@@ -269,13 +291,13 @@ class FormSpeaker:
         return self._id
 
 
-def _waits(news: bool, mode: RoomMode, permit: Permit) -> Reason | None:
+def _waits(news: bool, demands: Demands, permit: Permit) -> Reason | None:
     """Why the author's comments wait for review in this room, whatever they say; None: they do not."""
     if news:
         return _NEWS
-    if modes.at_least(mode, "review"):
+    if demands.review:
         return _REVIEWED
-    if modes.at_least(mode, "shield") and permit.level < SHIELD_LEVEL:
+    if demands.shield and permit.level < SHIELD_LEVEL:
         return _SHIELDED
     return _LEVEL if permit.rule.reviewed else None
 
@@ -292,7 +314,21 @@ def steady_ms() -> int:
 
 def _record_of(verdict: Verdict) -> bytes:
     """The verdict as it is recorded: everything but the text, which stands beside it."""
-    record: dict[str, Any] = {"rules": verdict.rules, "action": verdict.action.name.lower()}
-    if verdict.reasons:
-        record["reasons"] = verdict.reasons
+    return (
+        _record(verdict.rules, verdict.action, verdict.reasons)
+        if verdict.reasons
+        else _bare_record(verdict.rules, verdict.action)
+    )
+
+
+def _record(rules: str, action: Action, reasons: tuple[Reason, ...]) -> bytes:
+    record: dict[str, Any] = {"rules": rules, "action": action.name.lower()}
+    if reasons:
+        record["reasons"] = reasons
     return msgspec.json.encode(record)
+
+
+@lru_cache(maxsize=16)
+def _bare_record(rules: str, action: Action) -> bytes:
+    """That of nearly every comment: it is the same for all that nothing was found in, as long as the rules are."""
+    return _record(rules, action, ())

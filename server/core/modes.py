@@ -50,6 +50,19 @@ def paced(mode: RoomMode) -> bool:
     return _RANK[mode] >= _PACED
 
 
+class Demands(NamedTuple):
+    """What a mode asks for: a pace of each author, that comments of low levels wait for review, that all do."""
+
+    pace: bool
+    shield: bool
+    review: bool
+
+
+DEMANDS: Final[dict[RoomMode, Demands]] = {
+    mode: Demands(paced(mode), at_least(mode, "shield"), at_least(mode, "review")) for mode in ORDER
+}
+
+
 class Term(NamedTuple):
     """A mode until a moment (Unix milliseconds; 0: for good), and the mode that it falls back to."""
 

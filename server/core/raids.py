@@ -81,14 +81,15 @@ class Raids:
             watched.authors.add(author)
         if level >= SHIELD_LEVEL:
             return
-        if len(watched.newcomers) < MAX_AUTHORS:
-            watched.newcomers.add(author)
+        newcomers = watched.newcomers
+        if len(newcomers) < MAX_AUTHORS:
+            newcomers.add(author)
         watched.said += 1
         watched.bad += bad
-        if len(watched.newcomers) >= LEAST and now_ms - watched.told_ms >= self._quiet_ms and _raided(watched):
+        if len(newcomers) >= LEAST and _raided(watched) and now_ms - watched.told_ms >= self._quiet_ms:
             watched.told_ms = now_ms
             share = watched.bad / watched.said
-            self._noticed.append(Raid(room, now_ms, len(watched.newcomers), len(watched.authors), round(share, 2)))
+            self._noticed.append(Raid(room, now_ms, len(newcomers), len(watched.authors), round(share, 2)))
 
     def _turn(self, watched: _Watched, now_ms: int) -> None:
         """A window ended; windows in which nobody spoke count as well."""
@@ -105,10 +106,11 @@ class Raids:
 
 
 def _raided(watched: _Watched) -> bool:
+    if watched.bad < BAD * watched.said:  # so it is of nearly all rooms, and quick to tell
+        return False
     newcomers = len(watched.newcomers)
     return (
         newcomers >= LEAST
         and newcomers >= SHARE * len(watched.authors)
         and newcomers >= TIMES * max(watched.usual, _USUAL_LEAST)
-        and watched.bad >= BAD * watched.said
     )

@@ -10,7 +10,6 @@ from server.store.base import RoomMode
 from server.wire import MAX_KEY, MAX_POSITION_MS, SIZES, Say
 
 _COLOR: Final = re.compile(r"#[0-9a-fA-F]{6}\Z", re.ASCII)
-_KEY: Final = re.compile(r"[\x21-\x7e]+\Z")
 _LATEST_MS: Final = 10_000
 """How far a live comment's position may run ahead of the room's own clock (a viewer's clock is never exact)."""
 
@@ -49,7 +48,7 @@ def check_mode(room_mode: RoomMode) -> None:
 
 def check_key(key: str) -> None:
     """A key is 1 to 64 visible ASCII characters. Raises Refusal ``bad_message``."""
-    if not key or len(key) > MAX_KEY or _KEY.match(key) is None:
+    if not 0 < len(key) <= MAX_KEY or not (key.isascii() and key.isprintable()) or " " in key:
         raise Refusal("bad_message", f"key: 1 to {MAX_KEY} visible ASCII characters")
 
 

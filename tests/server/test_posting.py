@@ -16,9 +16,10 @@ from server.accounts.book import Transaction
 from server.accounts.events import Counted, Measured
 from server.accounts.identity import Identity
 from server.accounts.permit import LEVELS
+from server.accounts.standing import Held, Standing
 from server.core.modes import SHIELD_LEVEL, Term
 from server.errors import Refusal
-from server.posting import unix_ms
+from server.posting import Voice, unix_ms
 from server.store.base import Committed, NoticeDraft, Outcome, Recorded, RoomMode
 from server.store.memory import MemoryStore
 from server.wire import Say
@@ -141,6 +142,23 @@ def test_a_form_waits_for_nothing_that_cannot_be_read(server: RunningServer, acc
         assert refused(server, account) == "storage_unavailable"
     finally:
         del people.standing
+
+
+def test_what_is_said_of_a_speaker_holds_no_longer_than_it_is_true() -> None:
+    """The label rests on a licence: the voice that has it ends when that does, and one that is made then has none."""
+    held = Held("L-1", ("news",), 1_000, 5_000)
+    standing = Standing(account="a", public="active", category="news_unit", label="日报", licences=(held,))
+    identity = Identity(subject="a", nickname="日报", verified=True, role="", expires_ms=0)
+
+    def voice(now_ms: int) -> Voice:
+        return Voice(standing, identity, "", now_ms, "2001:db8:1:2:3::9", "public-id", "广东")
+
+    assert [(voice(ms).label, voice(ms).label_kind) for ms in (999, 1_000, 4_999, 5_000)] == [
+        ("", ""), ("日报", "news_unit"), ("日报", "news_unit"), ("", ""),
+    ]  # fmt: skip
+    assert [voice(1_000).holds("", ms) for ms in (1_000, 4_999, 5_000)] == [True, True, False]
+    assert not voice(0).holds("", 1_000)
+    assert voice(0).address == "2001:db8:1:2::"
 
 
 # -- who, in which room -------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from itertools import permutations, product
 
 import pytest
 
-from server.core.modes import ORDER, Term, at_least, paced, strictest
+from server.core.modes import DEMANDS, ORDER, Term, at_least, paced, strictest
 from server.store.base import RoomMode
 
 
@@ -47,3 +47,11 @@ def test_a_mode_without_an_end_holds() -> None:
     assert term.at(10**15) == "slow"
     assert not term.over(10**15)
     assert Term() == ("open", 0, "open")
+
+
+def test_each_mode_demands_what_those_before_it_do() -> None:
+    """The table says of each mode what the module's text does."""
+    assert tuple(DEMANDS) == ORDER
+    assert list(DEMANDS.values()) == [
+        (False, False, False), (True, False, False), (True, True, False), *3 * [(True, True, True)],
+    ]  # fmt: skip

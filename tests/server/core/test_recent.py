@@ -29,3 +29,12 @@ def test_the_oldest_is_forgotten_first() -> None:
         recent.put("ann", f"k{number}", "demo", "hello", number)
     assert len(recent) == 2
     assert [recent.find("ann", f"k{number}", "demo", "hello") for number in range(3)] == [None, 1, 2]
+
+
+def test_of_many_some_are_forgotten_at_once() -> None:
+    """A 256th part of a large memory goes in one step, and never more are kept than there is room for."""
+    recent: Recent[int] = Recent(512)
+    for number in range(513):
+        recent.put("ann", f"k{number}", "demo", "hello", number)
+    assert len(recent) == 510
+    assert [recent.find("ann", f"k{number}", "demo", "hello") for number in (2, 3, 512)] == [None, 3, 512]
