@@ -1,8 +1,8 @@
 """The WebSocket edge: handshake, frames, UTF-8, closing, and the transport's back pressure.
 
-One :class:`Connection` per socket, made by uvicorn's ``ws=`` hook; no task and no queue stands behind it. The Sans-I/O core of
-websockets parses frames and keeps the closing handshake. What it leaves to us is done here, to the letter of RFC 6455 and 7692:
-text is checked as UTF-8 frame by frame, also inside fragmented and compressed messages (1007); the number of fragments is
+One :class:`Connection` per socket, made by uvicorn's ``ws=`` hook; no task and no queue stands behind it. The Sans-I/O core
+(:mod:`server.ws_core`) parses frames and keeps the closing handshake. What it leaves to us is done here, to the letter of RFC 6455
+and 7692: text is checked as UTF-8 frame by frame, also inside fragmented and compressed messages (1007); the number of fragments is
 bounded (1009) and so is the rate of frames (4002); an unknown version gets 426 with ``Sec-WebSocket-Version``; nothing is sent before
 the 101. Inflating is bounded by the core (it never yields more than ``frame_max_bytes``).
 
@@ -17,27 +17,23 @@ from __future__ import annotations
 
 import asyncio
 import codecs
-import logging
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import structlog
-from websockets.exceptions import InvalidHeader, InvalidMessage, NegotiationError
-from websockets.extensions import Extension
-from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
+from websockets.exceptions import InvalidHeader, InvalidMessage
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.protocol import CONNECTING, OPEN
-from websockets.server import ServerProtocol
-from websockets.typing import ExtensionParameter
 
 from server.core import frames
 from server.core.address import client_address
 from server.errors import CLOSES
+from server.ws_core import Core
 
 if TYPE_CHECKING:
     from server.accounts.identity import Identity
@@ -53,43 +49,10 @@ _CLOSE_WAIT_S: Final = 5
 _FAILING: Final = frozenset({"protocol_error", "invalid_utf8", "too_big", "too_many_frames", "internal_error"})
 """Closes after which the peer is not listened to any more; see the module's text."""
 _CLOSE_NAMES: Final = {close.code: close.name for close in CLOSES.values()}
-_CONTROL_MAX: Final = 125
 _SLICE: Final = 2048
 """Bytes parsed at once. A large read may hold 40,000 empty frames; most of them must not cost more than their bytes."""
 
 log = structlog.get_logger("ws")
-_quiet = logging.getLogger("server.ws.core")
-_quiet.setLevel(logging.ERROR)  # the core logs each opening and closing; our metrics count them
-
-
-class _SharedDeflate(ServerPerMessageDeflateFactory):
-    """Agrees to the one form of permessage-deflate that shared frames have: no context takeover, windows of 32 KiB.
-
-    An offer that demands a smaller window of the server is declined (RFC 7692, 7.1.2.1); the client's next offer, or plain frames,
-    serve as well. A client's hint at its own window is not taken up (7.1.2.2): it may use any, since ours for inflating is full.
-    """
-
-    def process_request_params(
-        self, params: Sequence[ExtensionParameter], accepted_extensions: Sequence[Extension]
-    ) -> tuple[list[ExtensionParameter], PerMessageDeflate]:
-        window = str(frames.WINDOW_BITS)
-        if any(name == "server_max_window_bits" and value != window for name, value in params):
-            raise NegotiationError(f"server_max_window_bits: {window} only")
-        agreed, _ = super().process_request_params(params, accepted_extensions)
-        agreed = [(name, value) for name, value in agreed if name != "client_max_window_bits"]
-        return agreed, PerMessageDeflate(True, True, frames.WINDOW_BITS, frames.WINDOW_BITS)
-
-
-_DEFLATE: Final = [_SharedDeflate(server_no_context_takeover=True, client_no_context_takeover=True)]
-
-
-class _Core(ServerProtocol):
-    """The core, but for one thing: a closing frame between the fragments of a message is legal (RFC 6455, 5.4) and ends both."""
-
-    def recv_frame(self, frame: Frame) -> None:
-        if frame.opcode is Opcode.CLOSE:
-            self.current_size = None
-        super().recv_frame(frame)
 
 
 class Connection(asyncio.Protocol):
@@ -130,7 +93,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, conversation: Conversation) -> None:
         self.conversation = conversation
-        self._core: _Core | None = None
+        self._core: Core | None = None
         self._fragments = 0
         self._utf8: codecs.IncrementalDecoder | None = None
         self._text: list[bytes] | None = None
@@ -165,12 +128,7 @@ class Connection(asyncio.Protocol):
         settings = self.conversation.settings
         self.transport.set_write_buffer_limits(high=settings.write_high_bytes, low=settings.write_low_bytes)
         self._bound_kernel_buffer(settings.write_low_bytes)
-        # The core counts the control frames inside a fragmented message for its size; the room for one is given on top, and
-        # _on_fragment keeps the exact bound.
-        size = settings.frame_max_bytes
-        self._core = _Core(
-            extensions=_DEFLATE if settings.deflate else None, max_size=(size + _CONTROL_MAX, size), logger=_quiet
-        )
+        self._core = Core(settings.frame_max_bytes, deflate=settings.deflate)
 
     def _bound_kernel_buffer(self, unsent_bytes: int) -> None:
         """Without it the kernel would hold megabytes for each viewer that stopped reading, and deliver them stale."""
@@ -237,7 +195,7 @@ class Connection(asyncio.Protocol):
             log.exception("a connection could not be served", connection=self.id)
             self.fault()
 
-    def _receive_slices(self, core: ServerProtocol, data: bytes) -> None:
+    def _receive_slices(self, core: Core, data: bytes) -> None:
         for start in range(0, len(data), _SLICE):
             if self._waiting is not None:
                 self._waiting.append(data[start:])
@@ -245,8 +203,11 @@ class Connection(asyncio.Protocol):
             if self._core is not None:
                 self._receive(core, data[start : start + _SLICE])
 
-    def _receive(self, core: ServerProtocol, data: bytes) -> None:
+    def _receive(self, core: Core, data: bytes) -> None:
         self.seen_s = self.conversation.now_s
+        if not self.closing and (text := core.whole_text(data)) is not None:
+            self._on_whole_text(text)
+            return
         core.receive_data(data)
         frames = cast("list[Frame]", core.events_received())
         for number, frame in enumerate(frames, 1):
@@ -293,20 +254,23 @@ class Connection(asyncio.Protocol):
         """The id of the record of this sign-in; see :class:`server.posting.Speaker`."""
         return f"{self.id}-{self.session_ms}"
 
-    def _on_frame(self, frame: Frame) -> None:
-        if self.closing:
-            self._bound_closing()
-            return
+    def _on_whole_text(self, data: bytes) -> None:
+        """A message in one frame; nothing is being closed."""
         if not self._admit():
             self.close("too_many_frames")
-            return
+        elif data.isascii() or _is_utf8(data):
+            self.conversation.on_message(self, data)
+        else:
+            self.close("invalid_utf8")
+
+    def _on_frame(self, frame: Frame) -> None:
         opcode = frame.opcode
-        if opcode is Opcode.TEXT and frame.fin:
-            data = bytes(frame.data)
-            if data.isascii() or _is_utf8(data):
-                self.conversation.on_message(self, data)
-            else:
-                self.close("invalid_utf8")
+        if self.closing:
+            self._bound_closing()
+        elif opcode is Opcode.TEXT and frame.fin:
+            self._on_whole_text(bytes(frame.data))
+        elif not self._admit():
+            self.close("too_many_frames")
         elif opcode is Opcode.TEXT or opcode is Opcode.BINARY:
             if frame.fin:
                 self.conversation.on_error(self, "binary_unsupported")
@@ -363,7 +327,7 @@ class Connection(asyncio.Protocol):
 
     # -- handshake ----------------------------------------------------------------------------------------------------
 
-    def _on_head(self, core: ServerProtocol, head: bytes) -> None:
+    def _on_head(self, core: Core, head: bytes) -> None:
         core.receive_data(head)
         events = core.events_received()
         if events:
@@ -374,7 +338,7 @@ class Connection(asyncio.Protocol):
             self.write(core.reject(HTTPStatus.BAD_REQUEST, "This is not a request for a WebSocket.\n").serialize())
         self._flush_core()
 
-    def _on_request(self, core: ServerProtocol, request: Request) -> None:
+    def _on_request(self, core: Core, request: Request) -> None:
         peer = self.transport.get_extra_info("peername") or ("", 0)
         forwarded = request.headers.get_all("X-Forwarded-For")
         self.address, self.port = client_address(peer[0], peer[1], forwarded, self.conversation.trusted_proxies)
