@@ -19,13 +19,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Collection, Coroutine, Iterable
 from concurrent.futures import Executor
 from typing import Protocol, TypeVar
 
 import structlog
 
-from server.core.batch import Tick
+from server.core.batch import Pace, Tick
 from server.core.frames import text_frame
 from server.core.hub import Frames
 from server.core.room import Entry, Room
@@ -70,11 +70,27 @@ class Pages(Protocol):
 class _State:
     """Where a room stands with its flushing."""
 
-    __slots__ = ("bucket", "busy", "doubt", "free", "last_ms", "lock", "sealing", "timer", "to_seal", "unsealed", "waiters")
+    __slots__ = (
+        "bucket",
+        "busy",
+        "doubt",
+        "free",
+        "left_out",
+        "lock",
+        "pace",
+        "sealing",
+        "timer",
+        "to_seal",
+        "unsealed",
+        "waiters",
+    )
 
     def __init__(self) -> None:
         self.bucket = Bucket()
-        self.last_ms = -1e9
+        self.left_out: set[int] = (
+            set()
+        )  # visible comments that do not go live, until all viewers were sent what stands around them
+        self.pace = Pace()
         self.timer: asyncio.TimerHandle | None = None
         self.busy = False
         self.doubt = False
@@ -140,19 +156,22 @@ class Flusher:
         return room in self._troubles
 
     def due(self, room: Room[Viewer]) -> None:
-        """The room has pending events: flush it at once after a pause, else at the next tick."""
+        """The room has pending events, or viewers that were not sent all: flush it at once after a pause, else at the next tick."""
         state = self._state(room.name)
         if state.timer is not None or state.busy:
             return
-        delay = self._tick.delay_ms(state.last_ms, _now_ms())
+        delay = state.pace.delay_ms(self._tick.current_ms / room.parts, _now_ms())
         if delay <= 0:
             self._flush(room, state)
         else:
-            state.timer = asyncio.get_running_loop().call_later(delay / 1000, self._on_timer, room, state)
+            self._later(room, state, delay)
+
+    def _later(self, room: Room[Viewer], state: _State, delay_ms: float) -> None:
+        state.timer = asyncio.get_running_loop().call_later(delay_ms / 1000, self._on_timer, room, state)
 
     async def visible(self, room: Room[Viewer], seq: int) -> None:
-        """Return when event ``seq`` is on the page and was sent."""
-        while room.visible < seq:
+        """Return when event ``seq`` is on the page and was sent to everybody who gets live frames."""
+        while room.sent < seq:
             await asyncio.shield(self.next_flush(room))  # the future is that of others, too
 
     def next_flush(self, room: Room[Viewer]) -> asyncio.Future[None]:
@@ -234,83 +253,95 @@ class Flusher:
         self._flush(room, state)
 
     def _flush(self, room: Room[Viewer], state: _State) -> None:
-        if not room.pending or state.busy:
+        if state.busy or room.sent == room.head:
             return
-        started = _now_ms()
-        entries = room.batch()
-        last = room.head
-        state.last_ms = started  # the tick is a period: what a flush takes is part of it
-        changed = {event.target for event, _ in entries if event.target and event.target <= room.visible}
-        if changed or state.doubt:
-            self._start_rewrite(room, state, changed, last)
-            return
-        try:
-            full = self._mirror.append(room.name, [event for event, _ in entries])
-        except Exception as error:  # MirrorError, or a fault of our own: the page is in doubt after either
-            self._doubt(room, state, error)
-            self._start_rewrite(room, state, changed, last)
-            return
-        size = self._send(room, state, last)
+        started, period = _now_ms(), self._tick.current_ms / room.parts
+        state.pace.flushed(period, started)
+        full: Iterable[int] = ()
+        if room.pending:
+            entries = room.batch()
+            last = room.head
+            changed = {event.target for event, _ in entries if event.target and event.target <= room.visible}
+            if changed or state.doubt:
+                self._start_rewrite(room, state, changed, last)
+                return
+            try:
+                full = self._mirror.append(room.name, [event for event, _ in entries])
+            except Exception as error:  # MirrorError, or a fault of our own: the page is in doubt after either
+                self._doubt(room, state, error)
+                self._start_rewrite(room, state, changed, last)
+                return
+            self._publish(room, state, last)
+        size = self._send(room, state)
         if full:
             self._seal(room, state, full)
         spent_ms = _now_ms() - started
         self._tick.spent(spent_ms, size)
         self._stats.flush_s.observe(spent_ms / 1000)
+        if room.sent < room.visible and state.timer is None:
+            self._later(room, state, max(0.0, period - spent_ms))
 
-    def _send(self, room: Room[Viewer], state: _State, last: int) -> int:
-        """The rows up to ``last`` are static: make them visible and send them, one write per viewer; returns the frame's bytes."""
+    def _publish(self, room: Room[Viewer], state: _State, last: int) -> None:
+        """The rows up to ``last`` are static: make them visible, and choose what does not go live of them."""
         # Read from the ring again: a comment removed since the rows were taken must not go out with its text.
         entries = room.batch()[: last - room.visible]
         room.published(last)
-        hot = tuple(
-            room.hot
-        )  # a write may pause a viewer, which takes it out of the set; what is missing begins after this frame
         surplus = self._sampler.too_many(len(entries), state.bucket, self._tick.share, _now_ms())
-        left_out = self._choose(entries, surplus) if surplus else frozenset()
-        if left_out:
-            payload = self._sampled(room.name, hot, entries, left_out)
+        if surplus:
+            chosen = self._sampler.leave_out([event.seq for event, _ in entries if event.kind == "comment"], surplus)
+            state.left_out |= chosen
+            self._stats.left_out += len(chosen)
+        self._stats.page_lag_s.observe(max(0.0, time.time() - entries[0].event.at_ms / 1000))
+
+    def _send(self, room: Room[Viewer], state: _State) -> int:
+        """Send what is visible to those whose turn it is, one write per viewer; returns the bytes of the largest frame."""
+        size = 0
+        self._stats.flushes += 1
+        for entries, viewers in room.turns():
+            if entries:
+                size = max(size, self._write(room.name, entries, viewers, state.left_out))
+        if state.left_out and room.sent == room.visible:
+            state.left_out.clear()
+        state.wake()
+        return size
+
+    def _write(self, room: str, entries: list[Entry], viewers: Collection[Viewer], left_out: set[int]) -> int:
+        # A write may pause a viewer, which takes it out of its cohort; what is missing begins after this frame.
+        if left_out and any(event.seq in left_out for event, _ in entries):
+            payload, live = self._sampled(room, viewers, entries, left_out)
         else:
-            payload = encode_events(room.name, [data for _, data in entries])
+            payload, live = encode_events(room, [data for _, data in entries]), len(entries)
         frames = Frames(payload, self._deflate_min, self._deflate_level)
         plain = frames.plain
         deflated = None
-        for viewer in hot:
+        for viewer in viewers:
             if viewer.deflate:
                 if deflated is None:
                     deflated = frames.deflated
                 viewer.write(deflated)
             else:
                 viewer.write(plain)
-        self._count(entries, len(entries) - len(left_out), len(hot), len(plain))
-        state.wake()
+        self._stats.deliveries += live * len(viewers)
+        self._stats.bytes_out += len(plain) * len(viewers)
         return len(plain if deflated is None else deflated)
 
-    def _choose(self, entries: list[Entry], surplus: int) -> frozenset[int]:
-        comments = [position for position, (event, _) in enumerate(entries) if event.kind == "comment"]
-        return self._sampler.leave_out(comments, surplus)
-
-    def _sampled(self, room: str, hot: Iterable[Viewer], entries: list[Entry], left_out: frozenset[int]) -> bytes:
-        """The payload without those; their authors get them beforehand, so that each reader still takes its events in order."""
+    def _sampled(self, room: str, viewers: Iterable[Viewer], entries: list[Entry], left_out: set[int]) -> tuple[bytes, int]:
+        """The payload without those, and how many it has; their authors get them beforehand, so that each reader still takes its
+        events in order."""
         own: dict[str, list[bytes]] = {}
-        for position in sorted(left_out):
-            event, data = entries[position]
-            own.setdefault(event.author_id, []).append(data)
+        kept: list[bytes] = []
+        for event, data in entries:
+            if event.seq in left_out:
+                own.setdefault(event.author_id, []).append(data)
+            else:
+                kept.append(data)
         own.pop("", None)  # a tombstone has no author
-        for viewer in hot:
+        for viewer in viewers:
             echoes = own.get(viewer.author_id)
             if echoes is not None:
                 viewer.write(text_frame(encode_echo(room, echoes)))
-        self._stats.left_out += len(left_out)
-        kept = [data for position, (_, data) in enumerate(entries) if position not in left_out]
-        return encode_sampled(room, entries[0].event.seq, entries[-1].event.seq, len(left_out), kept)
-
-    def _count(self, entries: list[Entry], live: int, viewers: int, size: int) -> None:
-        """``live``: events of the frame; ``size``: its bytes before compression."""
-        stats = self._stats
-        stats.flushes += 1
-        stats.deliveries += live * viewers
-        stats.bytes_out += size * viewers
-        stats.page_lag_s.observe(max(0.0, time.time() - entries[0].event.at_ms / 1000))
+        payload = encode_sampled(room, entries[0].event.seq, entries[-1].event.seq, len(entries) - len(kept), kept)
+        return payload, len(kept)
 
     # -- the slow path ------------------------------------------------------------------------------------------------
 
@@ -349,7 +380,8 @@ class Flusher:
             log.info("static pages can be written again", room=room.name)
         state.doubt = False
         self._release(state)
-        self._send(room, state, last)
+        self._publish(room, state, last)
+        self._send(room, state)
         self.due(room)
 
     def _seal(self, room: Room[Viewer], state: _State, numbers: Iterable[int]) -> None:

@@ -92,7 +92,7 @@ class Parts:
         )  # fmt: skip
         self.publisher = Publisher(
             store, self.hub, self.flusher, self.writer, self.stats,
-            queue_max=settings.queue_max, batch_max=settings.batch_max, admit_ms=settings.admit_ms, commit_ms=settings.commit_ms,
+            queue_max=settings.queue_max, batch_max=settings.batch_max, admit_ms=settings.admit_ms,
             on_mode=self._on_mode, after_batch=lambda: self.conversation.after_batch(),
             on_decision=self._on_decision, on_record=lambda: self.moderation.recorded(),
         )  # fmt: skip
@@ -240,7 +240,7 @@ class Parts:
         """Wait for pages that are behind: for all rooms together at most ``drain_s`` and a little more."""
         wait_s = self.settings.drain_s + _SETTLE_S
         deadline = time.monotonic() + wait_s
-        rooms = [room for room in self.hub.rooms.values() if room.pending]
+        rooms = [room for room in self.hub.rooms.values() if room.sent < room.head]
         waits = {asyncio.ensure_future(self.flusher.visible(room, room.head)): room.name for room in rooms}
         if waits:
             _, late = await asyncio.wait(waits, timeout=wait_s)

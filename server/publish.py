@@ -27,7 +27,6 @@ readiness comes back without traffic, which no balancer sends to a process that 
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -62,8 +61,6 @@ _UNKNOWN_DELAYS_S = (0.05, 0.2, 0.5, 1.0, 2.0)
 _FAULT_PAUSE_S = 5.0
 _PROBE_S = 0.5
 _RECONCILE_ROWS = 1000
-_ENOUGH = 64
-_SLACK_S = 0.002  # not worth a timer
 
 log = structlog.get_logger("publish")
 
@@ -80,8 +77,8 @@ class Publisher:
     the log, ``on_record`` that held comments or reports were recorded; ``after_batch`` runs once after all answers of a batch.
 
     Bounds: ``queue_max`` drafts wait in each lane (overflow: Refusal ``overloaded``); a batch has at most ``batch_max``; a comment
-    that would wait longer than ``admit_ms`` is not taken. A commit costs about the same for one draft as for fifty, so commits
-    begin ``commit_ms`` apart while there is a crowd, sooner when ``_ENOUGH`` wait or what an operator does.
+    that would wait longer than ``admit_ms`` is not taken. A commit costs about the same for one draft as for fifty: what comes
+    during one shares the next, and what many say at about the same time comes together (:mod:`server.core.inbox`).
     """
 
     def __init__(
@@ -95,7 +92,6 @@ class Publisher:
         queue_max: int,
         batch_max: int,
         admit_ms: float,
-        commit_ms: float = 0,
         on_mode: Callable[[str, RoomMode], None],
         after_batch: Callable[[], None],
         on_decision: Callable[[str, Event], None] = lambda room, event: None,
@@ -109,10 +105,6 @@ class Publisher:
         self._queue_max = queue_max
         self._batch_max = batch_max
         self._admit_s = admit_ms / 1000
-        self._apart_s = commit_ms / 1000
-        self._began_s = -math.inf  # the newest commit, by the loop's clock
-        self._batched = 0  # drafts in it
-        self._gathering: asyncio.Future[None] | None = None  # the commit loop waits for more to come; done: for no longer
         self._on_mode = on_mode
         self._on_decision = on_decision
         self._on_record = on_record
@@ -174,8 +166,6 @@ class Publisher:
         if isinstance(draft, NoticeDraft) and (coming := self._coming(draft)) is not None:
             coming.append(draft.room_mode)  # type: ignore[arg-type] # a mode's notice names one
         self._queue.put((draft, sink), time.monotonic(), urgent=urgent)
-        if urgent or len(self._queue) >= _ENOUGH:
-            self._hurry()
         self._start()
 
     def _coming(self, draft: NoticeDraft) -> list[RoomMode] | None:
@@ -206,7 +196,6 @@ class Publisher:
     async def drain(self) -> None:
         """Take no more drafts; return when all that were taken are answered."""
         self._draining = True
-        self._hurry()
         while self._running is not None:
             await asyncio.wait([self._running])
 
@@ -226,9 +215,7 @@ class Publisher:
             if not self._queue:
                 await self._recover()
                 continue
-            await self._gather()
             batch = self._queue.take(self._batch_max)
-            self._batched = len(batch)
             try:
                 await self._commit(batch)
             except BaseException as error:
@@ -238,26 +225,6 @@ class Publisher:
                 if not isinstance(error, Exception):
                     raise
                 log.error("a commit failed", exc_info=error)
-
-    async def _gather(self) -> None:
-        """Give others the time to join the next commit, when one has begun just now; who writes alone does not wait."""
-        loop = asyncio.get_running_loop()
-        wait_s = self._began_s + self._apart_s - loop.time()
-        crowd = max(self._batched, len(self._queue)) > 1
-        if crowd and wait_s > _SLACK_S and len(self._queue) < _ENOUGH and not self._queue.urgent and not self._draining:
-            self._gathering = loop.create_future()
-            timer = loop.call_later(wait_s, self._hurry)
-            try:
-                await self._gathering
-            finally:
-                timer.cancel()
-                self._gathering = None
-        self._began_s = loop.time()
-
-    def _hurry(self) -> None:
-        """Commit what waits now."""
-        if self._gathering is not None and not self._gathering.done():
-            self._gathering.set_result(None)
 
     async def _recover(self) -> None:
         """Nobody waits for a commit: read rooms in doubt again, and see whether the store takes commits; once more in a while."""

@@ -140,8 +140,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         "removals are not.", "ms", ge=10, le=60_000)] = 500
     batch_max: Annotated[int, _recording("Drafts of one commit.", ge=1, le=50_000)] = 2000
     commit_ms: Annotated[float, _recording(
-        "Least time between two commits while many write, and between two readings of what they sent; 64 at once, a removal, or who "
-        "writes alone wait for nothing.", "ms", ge=0, le=1000)] = 20.0
+        "While many write, what they send is read and committed together this far apart; 64 messages, and who writes alone, wait "
+        "for nothing. About a tick is best: what is committed goes live at once then.", "ms", ge=0, le=1000)] = 50.0
     records_max: Annotated[int, _recording(
         "Records beside the log (refused comments, connections) that may wait for a commit.", ge=1)] = 20_000
 

@@ -1,20 +1,42 @@
 """When a room is flushed: at once after a pause, else once per tick; the tick grows under load and shrinks again.
 
+A flush may come early when the one after it comes later for that. Commits come in a beat of about the same length; so each
+flush soon follows its commit at once, wherever in a tick that beat began, and nobody waits for the rest of a tick.
+
 When the longest tick does not help, what is left is to send less: the rooms' budgets of live comments shrink
 (:mod:`server.core.sampling`). They recover before the tick does.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
-_GROW_ABOVE: Final = 0.5
-_SHRINK_BELOW: Final = 0.25
-_STEP: Final = 1.5
+_GROW_ABOVE: Final = 0.7
+_AIM: Final = 0.6
+_SHRINK_BELOW: Final = 0.35
+_SHRINK_STEP: Final = 1.5
 _SHARE_LEAST: Final = 1 / 64
 _SHARE_STEP: Final = 2.0
 _LARGE_BYTES: Final = 16_384
 """Up to about this size a write costs the same, whatever it carries: to leave something out of smaller frames would win nothing."""
+
+
+class Pace:
+    """When the next flush of a room is due. On the average there is one in a period; one may come a whole period early."""
+
+    __slots__ = ("_due_ms",)
+
+    def __init__(self) -> None:
+        self._due_ms = -math.inf
+
+    def delay_ms(self, period_ms: float, now_ms: float) -> float:
+        """How long to wait from now on; 0: no longer."""
+        return max(0.0, self._due_ms - period_ms - now_ms)
+
+    def flushed(self, period_ms: float, now_ms: float) -> None:
+        """A flush begins. The period is that from beginning to beginning: what a flush takes is part of it."""
+        self._due_ms = max(self._due_ms, now_ms) + period_ms
 
 
 class Tick:
@@ -39,31 +61,30 @@ class Tick:
         """The process has more to send than it can at its usual pace: what is least needed can wait."""
         return self.current_ms > self._min_ms or self.share < 1
 
-    def delay_ms(self, last_flush_ms: float, now_ms: float) -> float:
-        """How long a room that was flushed at ``last_flush_ms`` has to wait from now on; 0 after a pause."""
-        return max(0.0, self.current_ms - (now_ms - last_flush_ms))
-
     def spent(self, busy_ms: float, frame_bytes: int = 0) -> None:
         """A flush took ``busy_ms`` of the loop's time, for a frame of ``frame_bytes``."""
         self._busy_ms += busy_ms
         self._largest = max(self._largest, frame_bytes)
 
     def adapt(self, now_ms: float) -> None:
-        """Called about once a second: a loop that spends over half its time on flushing gets a longer tick, then smaller frames."""
+        """Called about once a second: a loop that spends most of its time on flushing gets a longer tick, then smaller frames.
+
+        A flush takes as long in a longer tick, so that the tick which leaves enough time for all else is known at once.
+        """
         elapsed = now_ms - self._since_ms
         if elapsed <= 0:
             return
         busy = self._busy_ms / elapsed
         if busy > _GROW_ABOVE:
             if self.current_ms < self._max_ms:
-                self.current_ms = min(self._max_ms, self.current_ms * _STEP)
+                self.current_ms = min(self._max_ms, self.current_ms * busy / _AIM)
             elif self._largest > _LARGE_BYTES:
                 self.share = max(_SHARE_LEAST, self.share / _SHARE_STEP)
         elif busy < _SHRINK_BELOW:
             if self.share < 1:
                 self.share = min(1.0, self.share * _SHARE_STEP)
             else:
-                self.current_ms = max(self._min_ms, self.current_ms / _STEP)
+                self.current_ms = max(self._min_ms, self.current_ms / _SHRINK_STEP)
         self._busy_ms = 0.0
         self._largest = 0
         self._since_ms = now_ms

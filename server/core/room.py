@@ -9,19 +9,20 @@ Theory of operation. Three numbers tell how far the room's log has come::
 handed out (live, resume, history) ends at ``visible``: nobody receives what is not static. The ring is a cache of the log:
 :meth:`forget` empties it and :meth:`warm` fills it again from the store, at the start of a room as after any doubt.
 
-Viewers stand in ``hot`` (they get every frame) or in ``cold`` (their transport is full): ``cold`` maps a viewer to the first number
-that it misses. A viewer is in at most one of them.
+Who watches stands in :mod:`server.core.audience`: large rooms are sent in turns, so that some viewers are behind ``visible`` for a
+moment. The ring keeps what they were not sent yet.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Generic, NamedTuple, TypeVar
 
 from msgspec import structs
 
+from server.core.audience import COHORT, Audience
 from server.core.modes import Term
 from server.store.base import RoomMode
 from server.wire import SAID, Event, encode_event
@@ -52,11 +53,11 @@ class Room(Generic[V]):
     """
 
     __slots__ = (
-        "_ring", "_ring_events", "changes", "cold", "coming", "epoch", "head", "hot", "mode", "name", "slow_ms", "standing",
+        "_audience", "_ring", "_ring_events", "changes", "coming", "epoch", "head", "mode", "name", "slow_ms", "standing",
         "until_ms", "visible",
     )  # fmt: skip
 
-    def __init__(self, name: str, epoch: str, head: int, mode: RoomMode, ring_events: int) -> None:
+    def __init__(self, name: str, epoch: str, head: int, mode: RoomMode, ring_events: int, cohort: int = COHORT) -> None:
         self.name = name
         self.epoch = epoch
         self.head = head
@@ -69,18 +70,12 @@ class Room(Generic[V]):
         self.changes = 0
         self._ring: deque[Entry] = deque()
         self._ring_events = ring_events
-        self.hot: set[V] = set()
-        self.cold: dict[V, int] = {}
+        self._audience: Audience[V] = Audience(head, cohort)
 
     @property
     def first(self) -> int:
         """The oldest number in the ring; ``head + 1`` when the ring is empty."""
         return self.head - len(self._ring) + 1
-
-    @property
-    def viewers(self) -> int:
-        """Connections that watch this room."""
-        return len(self.hot) + len(self.cold)
 
     @property
     def pending(self) -> int:
@@ -130,7 +125,11 @@ class Room(Generic[V]):
     def published(self, last: int) -> None:
         """Events up to ``last`` are on the page: they become visible, and the ring drops what is over its size."""
         self.visible = last
-        surplus = len(self._ring) - self.pending - self._ring_events
+        self._audience.moved(last)
+        self._trim()
+
+    def _trim(self) -> None:
+        surplus = len(self._ring) - self.pending - max(self._ring_events, self.visible - self.sent)
         for _ in range(surplus):
             self._ring.popleft()
 
@@ -143,8 +142,8 @@ class Room(Generic[V]):
                 self._ring.appendleft(Entry(event, encode_event(event)))
 
     def forget(self) -> None:
-        """Empty the ring but for pending events."""
-        for _ in range(len(self._ring) - self.pending):
+        """Empty the ring but for pending events, and what some viewers were not sent yet."""
+        for _ in range(len(self._ring) - (self.head - self.sent)):
             self._ring.popleft()
 
     def slice(self, after: int, limit: int) -> list[Entry] | None:
@@ -174,26 +173,51 @@ class Room(Generic[V]):
 
     # -- who watches --------------------------------------------------------------------------------------------------
 
+    @property
+    def viewers(self) -> int:
+        """Connections that watch this room."""
+        return self._audience.viewers
+
+    @property
+    def hot(self) -> set[V]:
+        """Those who get every frame; not to be changed."""
+        return self._audience.hot
+
+    @property
+    def cold(self) -> Mapping[V, int]:
+        """Those whose transport is full, with the first number that each misses."""
+        return self._audience.cold
+
+    @property
+    def parts(self) -> int:
+        """In how many turns the viewers are sent something, evenly over a tick."""
+        return self._audience.parts
+
+    @property
+    def sent(self) -> int:
+        """Up to where all viewers were sent; what is visible after it waits for some of them to have their turn."""
+        return self._audience.sent
+
+    def turns(self) -> list[tuple[list[Entry], tuple[V, ...]]]:
+        """Whose turn it is, and what each of them is sent: who calls sends it at once."""
+        turns = [
+            (self.slice(turn.sent, self.visible - turn.sent) or [], turn.viewers) for turn in self._audience.turns(self.visible)
+        ]
+        self._trim()
+        return turns
+
     def enter(self, viewer: V) -> None:
-        """From the next flush on the viewer gets every frame."""
-        self.cold.pop(viewer, None)
-        self.hot.add(viewer)
+        """From now on the viewer gets every frame; it was handed out everything that is visible."""
+        self._audience.enter(viewer, self.visible)
 
     def exit(self, viewer: V) -> None:
         """The viewer is gone; nothing happens if it was not there."""
-        self.hot.discard(viewer)
-        self.cold.pop(viewer, None)
+        self._audience.leave(viewer)
 
     def cool(self, viewer: V) -> None:
-        """The viewer's transport is full: it gets no frames, and what it misses begins after what was sent last."""
-        if viewer in self.hot:
-            self.hot.discard(viewer)
-            self.cold[viewer] = self.visible + 1
+        """The viewer's transport is full: it gets no frames, and what it misses begins after what it was sent last."""
+        self._audience.cool(viewer)
 
     def thaw(self, viewer: V) -> tuple[int, int] | None:
         """The transport drained: back among the hot ones; returns the exact gap, None when nothing was missed."""
-        first = self.cold.pop(viewer, None)
-        if first is None:
-            return None
-        self.hot.add(viewer)
-        return (first, self.visible) if first <= self.visible else None
+        return self._audience.thaw(viewer, self.visible)

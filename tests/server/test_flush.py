@@ -161,8 +161,9 @@ def test_after_a_pause_a_flush_comes_at_once_and_then_once_per_tick(run: Callabl
             await world.settle()
             assert arrivals[0] - begin == pytest.approx(COMMIT_S)
             gaps = [later - earlier for earlier, later in pairwise(arrivals)]
-            assert len(arrivals) == 12
-            assert gaps == pytest.approx([TICK_S] * 11, abs=0.001)
+            assert len(arrivals) == 13
+            # The second comes with the next commit, and from then on there is one in a tick.
+            assert gaps == pytest.approx([COMMIT_S, TICK_S - COMMIT_S] + [TICK_S] * 10, abs=0.001)
         assert (viewer.received, viewer.faults) == (list(range(1, 201)), [])
 
     run(scenario, tick_ms=TICK_S * 1000, ring_events=500).assert_whole()
@@ -173,13 +174,33 @@ def test_rooms_have_their_own_pace(run: Callable[..., World]) -> None:
 
     async def scenario(world: World) -> None:
         busy, quiet = watch(world, "a"), watch(world, "b")
-        world.submit(comment("k0"))
+        for key in ("k0", "k1"):
+            world.submit(comment(key))
+            await asyncio.sleep(COMMIT_S * 1.5)
+        world.submit(comment("k2"), comment("k3", room="b"))
         await asyncio.sleep(COMMIT_S * 1.5)
-        world.submit(comment("k1"), comment("k2", room="b"))
-        await asyncio.sleep(COMMIT_S * 1.5)
-        assert (len(busy.frames), len(quiet.frames)) == (1, 1)
+        assert (len(busy.frames), len(quiet.frames)) == (2, 1)
         await asyncio.sleep(TICK_S)
-        assert (busy.received, quiet.received) == ([1, 2], [1])
+        assert (busy.received, quiet.received) == ([1, 2, 3], [1])
+
+
+def test_commits_that_come_a_tick_apart_are_live_as_they_are_durable(run: Callable[..., World]) -> None:
+    """Whatever the place in the tick at which such a beat begins: nobody waits for the rest of a tick."""
+
+    async def scenario(world: World) -> None:
+        viewer = watch(world)
+        for offset in range(10):
+            world.submit(comment(f"first {offset}"))
+            await asyncio.sleep(COMMIT_S + offset * TICK_S / 10)
+            for beat in range(5):
+                world.submit(comment(f"{offset} {beat}"))
+                await asyncio.sleep(COMMIT_S * 1.01)
+                assert viewer.position == world.room.head
+                await asyncio.sleep(TICK_S - COMMIT_S * 1.01)
+            await asyncio.sleep(1)
+        assert viewer.faults == []
+
+    run(scenario, tick_ms=TICK_S * 1000, ring_events=500).assert_whole()
 
     run(scenario, tick_ms=TICK_S * 1000)
 
@@ -200,10 +221,125 @@ def test_time_spent_on_flushing_is_told_to_the_tick(run: Callable[..., World]) -
         world.submit(comment("k0"))
         await asyncio.sleep(0.1)
         world.parts.tick.adapt(time.monotonic() * 1000)
-        assert world.parts.tick.current_ms == 15
+        assert 10 < world.parts.tick.current_ms < 20
         assert world.parts.stats.flush_s.total == pytest.approx(0.9)
 
     run(scenario, tick_ms=10, tick_max_ms=100)
+
+
+# -- rooms with many viewers ------------------------------------------------------------------------------------------------
+
+
+def test_many_viewers_are_sent_in_turns_evenly_over_a_tick(run: Callable[..., World]) -> None:
+    """Each has one frame in a tick, with all that came since its own last one; in between the process does other things."""
+
+    async def scenario(world: World) -> None:
+        viewers = [watch(world) for _ in range(6)]
+        times: list[list[float]] = []
+        for viewer in viewers:
+            arrivals: list[float] = []
+            times.append(arrivals)
+            viewer.look = lambda events, arrivals=arrivals: arrivals.append(time.monotonic())  # type: ignore[misc]
+        assert world.room.parts == 3
+        for index in range(100):
+            world.submit(comment(f"k{index}"))
+            await asyncio.sleep(0.005)
+        await world.settle()
+        for viewer, arrivals in zip(viewers, times, strict=True):
+            assert (viewer.received, viewer.faults) == (list(range(1, 101)), [])
+            gaps = [later - earlier for earlier, later in pairwise(arrivals)]
+            assert gaps[1:-1] == pytest.approx([TICK_S] * len(gaps[1:-1]), abs=0.001)
+        begins = [arrivals[5] for arrivals in times]
+        assert begins[0::2] == begins[1::2]
+        assert [later - earlier for earlier, later in pairwise(sorted(begins[::2]))] == pytest.approx(
+            [TICK_S / 3] * 2, abs=0.001
+        )
+
+    run(scenario, tick_ms=TICK_S * 1000, cohort=2, ring_events=64).assert_whole()
+
+
+def test_who_waits_for_an_event_waits_for_every_turn(run: Callable[..., World]) -> None:
+    """An operator hears of a removal, and a drain ends, when all viewers were sent it."""
+
+    async def scenario(world: World) -> None:
+        viewers = [watch(world) for _ in range(5)]
+        world.submit(*comments(3))
+        await world.parts.flusher.visible(world.room, 3)
+        assert [viewer.position for viewer in viewers] == [3] * 5
+
+    run(scenario, tick_ms=TICK_S * 1000, cohort=1).assert_whole()
+
+
+def test_a_comment_removed_between_two_turns_goes_out_without_its_text(run: Callable[..., World]) -> None:
+    """Whoever is sent later is sent what the log says then."""
+
+    async def scenario(world: World) -> None:
+        viewers = [watch(world) for _ in range(2)]
+        world.submit(comment("k0", text="canary"))
+        await asyncio.sleep(COMMIT_S * 1.1)
+        assert world.room.sent < world.room.visible
+        world.submit(removal(1))
+        await world.settle()
+        assert sorted("canary" in "".join(viewer.texts) for viewer in viewers) == [False, True]
+        assert [(viewer.received, viewer.faults) for viewer in viewers] == [([1, 2], [])] * 2
+
+    run(scenario, tick_ms=1000, cohort=1).assert_whole()
+
+
+def test_a_newcomer_between_two_turns_gets_nothing_twice(run: Callable[..., World]) -> None:
+    """It was handed out what some of the others still wait for."""
+
+    async def scenario(world: World) -> None:
+        viewers = [watch(world) for _ in range(3)]
+        world.submit(*comments(2))
+        await asyncio.sleep(COMMIT_S * 1.1)
+        assert world.room.sent < world.room.visible
+        viewers.append(watch(world))
+        world.submit(*comments(2, "later"))
+        await world.settle()
+        assert [(viewer.position, viewer.faults) for viewer in viewers] == [(4, [])] * 4
+
+    run(scenario, tick_ms=TICK_S * 1000, cohort=2).assert_whole()
+
+
+def test_small_cohorts_become_one(run: Callable[..., World]) -> None:
+    """When many have left, those who are there are sent everything at once again."""
+
+    async def scenario(world: World) -> None:
+        viewers = [watch(world) for _ in range(9)]
+        assert world.room.parts == 3
+        for viewer in viewers[1:8]:
+            viewer.leave()
+        for turn in range(3):
+            world.submit(*comments(2, f"{turn}"))
+            await world.settle()
+        assert world.room.parts == 1
+        assert [(viewer.position, viewer.faults) for viewer in (viewers[0], viewers[8])] == [(6, [])] * 2
+
+    run(scenario, tick_ms=TICK_S * 1000, cohort=3).assert_whole()
+
+
+def test_what_is_left_out_is_the_same_for_every_turn(run: Callable[..., World]) -> None:
+    """The choice is made once; each frame says what it leaves out itself, and who wrote it gets it in any turn."""
+
+    async def scenario(world: World) -> None:
+        world.submit(comment("k0", author="ann"))
+        await world.settle()
+        ann = world.log()[0].author_id
+        viewers = [watch(world, author_id=ann if number == 3 else "") for number in range(4)]
+        for beat in range(6):
+            for index in range(10):
+                world.submit(comment(f"{beat}-{index}", author="ann"))
+            await asyncio.sleep(0.013)
+        await world.settle()
+        assert {viewer.position for viewer in viewers} == {61}
+        assert [viewer.faults for viewer in viewers] == [[]] * 4
+        left_out = [sorted(viewer.left_out) for viewer in viewers]
+        assert left_out[0] == left_out[1] == left_out[2]
+        assert len(left_out[0]) == world.parts.stats.left_out > 0
+        assert left_out[3] == []
+
+    run(scenario, tick_ms=TICK_S * 1000, cohort=1, live_per_s=20, ring_events=64).assert_whole()
 
 
 # -- frames -----------------------------------------------------------------------------------------------------------------
@@ -967,15 +1103,16 @@ def test_a_tick_that_ends_during_exclusive_work_loses_nothing(run: Callable[...,
         viewer = watch(world)
         world.submit(comment("k0"))
         await asyncio.sleep(COMMIT_S * 1.1)
-        world.submit(comment("k1"))
-        await asyncio.sleep(COMMIT_S * 1.1)
+        for key in ("k1", "k2"):
+            world.submit(comment(key))
+            await asyncio.sleep(COMMIT_S * 1.1)
         world.workers.least_s = world.workers.most_s = TICK_S * 3
         work = asyncio.create_task(world.parts.flusher.exclusive(world.room, lambda last: None))
         await asyncio.sleep(TICK_S * 2)
-        assert (world.room.head, world.room.visible) == (2, 1)
+        assert (world.room.head, world.room.visible) == (3, 2)
         await work
         await asyncio.sleep(TICK_S * 1.1)
-        assert (viewer.received, viewer.faults) == ([1, 2], [])
+        assert (viewer.received, viewer.faults) == ([1, 2, 3], [])
 
     run(scenario, tick_ms=TICK_S * 1000).assert_whole()
 

@@ -30,7 +30,8 @@ class LiveFirst(Flusher):
         if not room.pending or state.busy:
             return
         events = [entry.event for entry in room.batch()]
-        self._send(room, state, room.head)
+        self._publish(room, state, room.head)
+        self._send(room, state)
         asyncio.get_running_loop().call_later(LATE_S, self._mirror.append, room.name, events)
 
 

@@ -9,6 +9,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, Final
 
+from server.core.audience import COHORT
 from server.core.batch import Tick
 from server.core.hub import Hub
 from server.core.room import Room
@@ -85,7 +86,7 @@ class Pipeline:
         queue_max: int = 1000,
         batch_max: int = 100,
         admit_ms: float = 60_000,
-        commit_ms: float = 0,
+        cohort: int = COHORT,
         live_per_s: float = 1e6,
         deflate_min: int = 300,
         wrap: Callable[[PageWork], Pages] = lambda pages: pages,
@@ -100,7 +101,7 @@ class Pipeline:
         self.infos: dict[str, RoomInfo] = {}
         self.modes: list[tuple[str, RoomMode]] = []
         self.batches = 0
-        self.hub: Hub[Viewer] = Hub(ring_events)
+        self.hub: Hub[Viewer] = Hub(ring_events, cohort)
         self.mirror = mirror(root)
         self.pages = PageWork(self.mirror, store, self.infos)
         self.tick = Tick(tick_ms, max(tick_ms, tick_max_ms), now_ms)
@@ -110,7 +111,7 @@ class Pipeline:
         )  # fmt: skip
         self.publisher = Publisher(
             store, self.hub, self.flusher, writer, self.stats, queue_max=queue_max, batch_max=batch_max, admit_ms=admit_ms,
-            commit_ms=commit_ms, on_mode=self._on_mode, after_batch=self._after_batch, on_record=on_record, on_decision=on_decision,
+            on_mode=self._on_mode, after_batch=self._after_batch, on_record=on_record, on_decision=on_decision,
         )  # fmt: skip
         self.history = History(store, self.hub, readers)
         self._mode_changed = on_mode

@@ -312,11 +312,12 @@ def test_cooling_twice_keeps_the_first_missing_number() -> None:
 class Watching(RuleBasedStateMachine):
     """A room under random commits, flushes, stalls, joins and cleanings, against a plain list as its log."""
 
+    cohort = 2
     viewers = Bundle("viewers")
 
     def __init__(self) -> None:
         super().__init__()
-        self.room: Room[int] = Room("r", "e", 0, "open", RING)
+        self.room: Room[int] = Room("r", "e", 0, "open", RING, self.cohort)
         self.log: list[Event] = []
         self.streams: dict[int, list[int]] = {}
         self.left: dict[int, int] = {}
@@ -363,11 +364,17 @@ class Watching(RuleBasedStateMachine):
     @precondition(lambda self: self.room.pending)
     @rule(data=st.data())
     def flush(self, data: st.DataObject) -> None:
-        last = data.draw(st.integers(self.room.visible + 1, self.room.head))
-        entries = self.room.batch()[: last - self.room.visible]
-        self.room.published(last)
-        for viewer in self.room.hot:
-            self.streams[viewer] += [entry.event.seq for entry in entries]
+        self.room.published(data.draw(st.integers(self.room.visible + 1, self.room.head)))
+        self.turn()
+
+    @precondition(lambda self: self.room.sent < self.room.visible)
+    @rule()
+    def turn(self) -> None:
+        turns = self.room.turns()
+        assert len({viewer for _, viewers in turns for viewer in viewers}) <= self.cohort
+        for entries, viewers in turns:
+            for viewer in viewers:
+                self.streams[viewer] += [entry.event.seq for entry in entries]
 
     @rule(target=viewers, after=st.none() | st.integers(0, 60), most=st.integers(0, 10))
     def join(self, after: int | None, most: int) -> int:
@@ -417,10 +424,10 @@ class Watching(RuleBasedStateMachine):
         room = self.room
         assert room.head == len(self.log)
         assert 1 <= room.first <= room.visible + 1 <= room.head + 1
-        assert room.visible - room.first + 1 <= RING
+        assert room.visible - room.first + 1 <= max(RING, room.visible - room.sent)
         held = self.log[room.first - 1 :]
-        assert [entry.event for entry in room.newest(RING) + room.batch()] == held
-        assert [entry.data for entry in room.newest(RING) + room.batch()] == [encode_event(event) for event in held]
+        assert [entry.event for entry in room.newest(len(held)) + room.batch()] == held
+        assert [entry.data for entry in room.newest(len(held)) + room.batch()] == [encode_event(event) for event in held]
 
     @invariant()
     def ranges_and_gaps_tile_the_log(self) -> None:
@@ -430,12 +437,19 @@ class Watching(RuleBasedStateMachine):
             begin = self.left[viewer]
             assert stream == list(range(begin + 1, begin + 1 + len(stream)))
             if viewer in self.room.hot:
-                assert begin + len(stream) == self.room.visible
+                assert self.room.sent <= begin + len(stream) <= self.room.visible
             elif viewer in self.room.cold:
                 assert begin + len(stream) + 1 == self.room.cold[viewer]
 
 
+class WatchingTogether(Watching):
+    """The same where all viewers are sent everything at once."""
+
+    cohort = 1000
+
+
 TestWatching = Watching.TestCase
+TestWatchingTogether = WatchingTogether.TestCase
 
 
 def test_a_notice_of_a_mode_is_the_rooms_own_mode() -> None:

@@ -1,0 +1,122 @@
+"""Who watches a room, and how far each of them was sent: viewers stand in cohorts, which take turns.
+
+A write costs 8 us, so one frame for 8,000 viewers keeps the process from everything else for 65 ms, and the last of them gets it
+that much later than the first. The viewers of a large room therefore stand in cohorts of a bounded size, flushed one after the other,
+evenly over a tick. Each gets all that came since its own last turn; a viewer has as many frames as before, and waits for its
+own cohort's writes alone::
+
+    cohorts[0] .................. cohorts[-1]
+    sent least far: it is next    was sent last; newcomers, who got all that is visible, stand there
+
+A viewer stands in one cohort (it gets every frame), or in ``cold`` (its transport is full), which maps it to the first number that
+it misses; never in both.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final, Generic, NamedTuple, TypeVar
+
+V = TypeVar("V")
+
+COHORT: Final = 2048
+"""Viewers of a cohort: about 17 ms of writing."""
+
+
+class Turn(NamedTuple, Generic[V]):
+    """These viewers have everything up to ``sent`` and get what is visible after it, now."""
+
+    sent: int
+    viewers: tuple[V, ...]
+
+
+class _Cohort(Generic[V]):
+    __slots__ = ("sent", "viewers")
+
+    def __init__(self, sent: int) -> None:
+        self.sent = sent
+        self.viewers: set[V] = set()
+
+
+class Audience(Generic[V]):
+    """See the module's text. ``visible`` is always the newest number that anybody may have; who moves it says so (:meth:`moved`)."""
+
+    __slots__ = ("_cohorts", "_size", "cold")
+
+    def __init__(self, visible: int, size: int = COHORT) -> None:
+        self._cohorts: deque[_Cohort[V]] = deque([_Cohort(visible)])
+        self._size = size
+        self.cold: dict[V, int] = {}
+
+    @property
+    def hot(self) -> set[V]:
+        """All who get frames; not to be changed."""
+        first, *others = self._cohorts
+        return first.viewers.union(*(cohort.viewers for cohort in others)) if others else first.viewers
+
+    @property
+    def viewers(self) -> int:
+        """How many watch."""
+        return sum(len(cohort.viewers) for cohort in self._cohorts) + len(self.cold)
+
+    @property
+    def parts(self) -> int:
+        """In how many turns all of them are sent something."""
+        return len(self._cohorts)
+
+    @property
+    def sent(self) -> int:
+        """What every hot viewer was sent."""
+        return self._cohorts[0].sent
+
+    def moved(self, visible: int) -> None:
+        """More is visible now: where nobody stands, nobody has to be sent it."""
+        if not all(cohort.viewers for cohort in self._cohorts):
+            self._cohorts = deque(cohort for cohort in self._cohorts if cohort.viewers) or deque([_Cohort(visible)])
+
+    def turns(self, visible: int) -> list[Turn[V]]:
+        """Whose turn it is; by the next call they were sent what is visible. Several, when cohorts are small enough to become one."""
+        cohort = self._cohorts.popleft()
+        turns = [Turn(cohort.sent, tuple(cohort.viewers))]
+        while self._cohorts and len(cohort.viewers) + len(self._cohorts[0].viewers) <= self._size:
+            other = self._cohorts.popleft()
+            turns.append(Turn(other.sent, tuple(other.viewers)))
+            cohort.viewers |= other.viewers
+        cohort.sent = visible
+        self._cohorts.append(cohort)
+        return [turn for turn in turns if turn.viewers]
+
+    def enter(self, viewer: V, visible: int) -> None:
+        """From now on the viewer gets every frame; it has everything that is visible."""
+        self.leave(viewer)
+        newest = self._cohorts[-1]
+        if newest.sent != visible or len(newest.viewers) >= self._size:
+            newest = _Cohort(visible)
+            self._cohorts.append(newest)
+        newest.viewers.add(viewer)
+
+    def leave(self, viewer: V) -> None:
+        """The viewer is gone; nothing happens if it was not there."""
+        self._take(viewer)
+        self.cold.pop(viewer, None)
+
+    def cool(self, viewer: V) -> None:
+        """The viewer's transport is full: it gets no frames, and what it misses begins after what it was sent last."""
+        cohort = self._take(viewer)
+        if cohort is not None:
+            self.cold[viewer] = cohort.sent + 1
+
+    def thaw(self, viewer: V, visible: int) -> tuple[int, int] | None:
+        """The transport drained: back among the hot ones; returns the exact gap, None when nothing was missed."""
+        first = self.cold.get(viewer)
+        if first is None:
+            return None
+        self.enter(viewer, visible)
+        return (first, visible) if first <= visible else None
+
+    def _take(self, viewer: V) -> _Cohort[V] | None:
+        for cohort in self._cohorts:
+            if viewer in cohort.viewers:
+                cohort.viewers.discard(viewer)
+                return cohort
+        return None
