@@ -73,6 +73,8 @@ class Hub(Generic[V]):
 
     def intake(self, room: Room[V], now_ms: int) -> RoomMode:
         """The mode by which comments for the room are taken."""
+        if not (room.coming or room.until_ms or self.site.until_ms):
+            return modes.strictest(room.mode, self.site.mode)  # nearly always, and asked for each comment
         return modes.strictest(room.term().at(now_ms), self.site.at(now_ms), *room.coming)
 
     def touch(self, room: Room[V], now_s: int) -> None:
