@@ -11,13 +11,14 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from static_mirror.files import read_tail, replace_file
 from static_mirror.labels import both
 from static_mirror.layout import BLOCK_PAGES, INDEX_NAME, PAGE_ROWS, block_name, block_of, first_seq, page_name
-from static_mirror.pages import SEAL_LIMIT, Renderer, RoomText, Span, read_seal
+from static_mirror.pages import SEAL_LIMIT, Renderer, RoomText, Span, joined, read_seal
 
 _MARK: Final = re.compile(
     rb"<!-- barrage-index v=1 room=([A-Za-z0-9_-]{1,64}) pages=(\d{1,12}) listed=(\d{1,4})"
@@ -25,6 +26,7 @@ _MARK: Final = re.compile(
 )
 _MARK_LIMIT: Final = 512  # no mark has more bytes
 _SPANS: Final = 8192  # remembered; the one remembered first is forgotten, and read again from its page
+_LINES: Final = 2048  # formatted pages kept: a page that is sealed adds one line to those that stand already
 
 Listed = tuple[int, Span]  # a page or block, and what it covers
 
@@ -37,20 +39,6 @@ class Mark(NamedTuple):
     pages: int
     listed: int
     span: Span
-
-
-def joined(spans: Sequence[Span]) -> Span:
-    """What these spans, in order, cover together."""
-    if not spans:
-        return Span(0, 0, 0, 0, None)
-    positions = [span.positions for span in spans if span.positions]
-    return Span(
-        spans[0].first,
-        spans[-1].last,
-        min(span.from_ms for span in spans),
-        max(span.to_ms for span in spans),
-        (min(low for low, _ in positions), max(high for _, high in positions)) if positions else None,
-    )
 
 
 def read_mark(tail: bytes) -> Mark | None:
@@ -93,10 +81,14 @@ def _range(block: int) -> str:
 
 
 def _pages(renderer: Renderer, pages: Sequence[Listed]) -> str:
-    return "".join(
+    return "".join([_page(renderer, page, span) for page, span in reversed(pages)])
+
+
+@lru_cache(_LINES)
+def _page(renderer: Renderer, page: int, span: Span) -> str:
+    return (
         f'<li id="p{page}"><a href="{page_name(page)}">{both(f"第 {page} 页", f"Page {page}")}</a>'
         f" <span>{renderer.span(span)}</span></li>\n"
-        for page, span in reversed(pages)
     )
 
 
@@ -119,19 +111,19 @@ def _document(renderer: Renderer, room: RoomText, name: str, what: str, body: st
 class IndexWriter:
     """Keeps the index files of all rooms up to date.
 
-    May be used by several threads at once, for different rooms. They share what pages and full blocks cover, by path: facts
-    that no later writing of the same log changes. A lock guards them.
+    May be used by several threads at once, for different rooms. They share what pages and full blocks cover, by room and file
+    name: facts that no later writing of the same log changes. A lock guards them.
     """
 
     def __init__(self, renderer: Renderer) -> None:
         self._renderer: Final = renderer
         self._lock: Final = threading.Lock()
-        self._spans: Final[OrderedDict[Path, Span]] = OrderedDict()
+        self._spans: Final[OrderedDict[tuple[str, str], Span]] = OrderedDict()
 
-    def remember(self, path: Path, span: Span) -> None:
-        """What the page or block at ``path`` covers, so that it need not be read for it."""
+    def remember(self, room: RoomText, name: str, span: Span) -> None:
+        """What the room's page or block of this file name covers, so that it need not be read for it."""
         with self._lock:
-            self._spans[path] = span
+            self._spans[room.name, name] = span
             if len(self._spans) > _SPANS:
                 self._spans.popitem(last=False)
 
@@ -145,13 +137,14 @@ class IndexWriter:
         path = folder / INDEX_NAME
         mark = read_mark(read_tail(path, _MARK_LIMIT)[0])
         if fresh or mark is None or (mark.room, mark.pages, mark.listed) != (room.name, newest, newest - start):
-            replace_file(path, index(self._renderer, room, newest, self._listed(folder, range(start, newest)), blocks))
+            replace_file(path, index(self._renderer, room, newest, self._listed(room, folder, range(start, newest)), blocks))
 
     def _block(self, room: RoomText, folder: Path, number: int, *, fresh: bool) -> Span:
         """What a full block covers; its file is written when it is missing or does not list all its pages."""
-        path = folder / block_name(number)
+        name = block_name(number)
+        path = folder / name
         if not fresh and path.exists():
-            span = self._recall(path)
+            span = self._recall(room, name)
             if span is not None:
                 return span
             mark = read_mark(read_tail(path, _MARK_LIMIT)[0])
@@ -160,30 +153,30 @@ class IndexWriter:
                 (number + 1) * BLOCK_PAGES,
                 BLOCK_PAGES,
             ):
-                self.remember(path, mark.span)
+                self.remember(room, name, mark.span)
                 return mark.span
-        pages = self._listed(folder, range(number * BLOCK_PAGES, (number + 1) * BLOCK_PAGES))
+        pages = self._listed(room, folder, range(number * BLOCK_PAGES, (number + 1) * BLOCK_PAGES))
         replace_file(path, block(self._renderer, room, number, pages))
         span = joined([span for _, span in pages])
         if len(pages) == BLOCK_PAGES:
-            self.remember(path, span)
+            self.remember(room, name, span)
         return span
 
-    def _listed(self, folder: Path, pages: range) -> list[Listed]:
+    def _listed(self, room: RoomText, folder: Path, pages: range) -> list[Listed]:
         """Those of the pages that are sealed, with what they cover."""
         listed = []
         for page in pages:
-            path = folder / page_name(page)
-            span = self._recall(path)
+            name = page_name(page)
+            span = self._recall(room, name)
             if span is None:
-                seal = read_seal(read_tail(path, SEAL_LIMIT)[0])
+                seal = read_seal(read_tail(folder / name, SEAL_LIMIT)[0])
                 if seal is None:
                     continue
                 span = seal.span
-                self.remember(path, span)
+                self.remember(room, name, span)
             listed.append((page, span))
         return listed
 
-    def _recall(self, path: Path) -> Span | None:
+    def _recall(self, room: RoomText, name: str) -> Span | None:
         with self._lock:
-            return self._spans.get(path)
+            return self._spans.get((room.name, name))

@@ -130,6 +130,20 @@ def span_of(rows: Sequence[PageEvent]) -> Span:
     return Span(rows[0].seq, rows[-1].seq, min(times), max(times), (min(positions), max(positions)) if positions else None)
 
 
+def joined(spans: Sequence[Span]) -> Span:
+    """What these spans, in order, cover together."""
+    if not spans:
+        return Span(0, 0, 0, 0, None)
+    positions = [span.positions for span in spans if span.positions]
+    return Span(
+        spans[0].first,
+        spans[-1].last,
+        min(span.from_ms for span in spans),
+        max(span.to_ms for span in spans),
+        (min(low for low, _ in positions), max(high for _, high in positions)) if positions else None,
+    )
+
+
 def read_seal(tail: bytes) -> Seal | None:
     """The seal at the end of a page's bytes; None when there is none."""
     match = _SEAL.search(tail, max(0, len(tail) - SEAL_LIMIT))
@@ -277,8 +291,10 @@ class Renderer:
 
     def sealed(self, room: RoomText, page: int, events: Sequence[PageEvent]) -> bytes:
         """A whole full page with its frame and its seal."""
-        rows = self.rows(room, events, first_seq(page))
-        span = span_of(events)
+        return self.seal(room, page, self.rows(room, events, first_seq(page)), span_of(events))
+
+    def seal(self, room: RoomText, page: int, rows: bytes, span: Span) -> bytes:
+        """The same from its rows as HTML, and what they cover."""
         before = page_name(page - 1) if page else ""
         begin = (
             self.head(room, f"第 {page} 页 Page {page}", page_name(page), before=before, after=page_name(page + 1))
@@ -289,15 +305,14 @@ class Renderer:
             + self.legend()
         )
         end = "</main>\n" + self._foot(page) + "</body>\n</html>\n"
-        body = begin.encode() + rows + end.encode()
+        body = b"".join((begin.encode(), rows, end.encode()))
         positions = f"{span.positions[0]}..{span.positions[1]}" if span.positions else "none"
-        return (
-            body
-            + (
-                f"<!-- barrage-seal v=1 room={room.name} page={page} rows={len(events)} from={span.from_ms} to={span.to_ms}"
-                f" pos={positions} bytes={len(body)} sha256={hashlib.sha256(body).hexdigest()} -->\n"
-            ).encode()
+        count = span.last - span.first + 1
+        mark = (
+            f"<!-- barrage-seal v=1 room={room.name} page={page} rows={count} from={span.from_ms} to={span.to_ms}"
+            f" pos={positions} bytes={len(body)} sha256={hashlib.sha256(body).hexdigest()} -->\n"
         )
+        return body + mark.encode()
 
     def head(self, room: RoomText, what: str, address: str, *, before: str = "", after: str = "") -> str:
         """Doctype to the end of ``<head>`` of a document in the room's folder; names of the neighbours or empty."""

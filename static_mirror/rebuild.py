@@ -41,11 +41,29 @@ def remake(mirror: Mirror, room: str, page: int, head: int, read: Read) -> Seque
 def seal(mirror: Mirror, room: str, pages: Iterable[int], read: Read) -> None:
     """Give full pages their final form and list them in the index. May run beside ``append`` of this room.
 
-    Raises MirrorError; the pages not sealed then stay valid and complete as they are, and ``repair`` seals them.
+    A page whose rows the mirror keeps is sealed from them, unless the log says that one of them is to change; any other is made
+    again from the log. Raises MirrorError; the pages not sealed then stay valid and complete as they are, and ``repair`` seals them.
     """
     for page in pages:
-        remake(mirror, room, page, (page + 1) * PAGE_ROWS, read)
+        with mirror.exclusive(room):
+            if mirror.keeps(room, page) and not _is_to_change(mirror, room, page, read):
+                mirror.seal(room, page)
+            else:
+                remake(mirror, room, page, (page + 1) * PAGE_ROWS, read)
     mirror.write_index(room)
+
+
+def _is_to_change(mirror: Mirror, room: str, page: int, read: Read) -> bool:
+    """Whether the log has decisions about rows of the page that were not carried out yet, or may have.
+
+    What was decided by an event whose row stands on a page was carried out before that row was appended; then the page was written
+    anew, and its rows are not kept. So it is enough to look at events that are on no page yet.
+    """
+    position = mirror.position(room)
+    if position is None:
+        return True
+    coming = read(position, PAGE_ROWS)
+    return len(coming) == PAGE_ROWS or any(row.target and layout.page_of(row.target) == page for row in coming)
 
 
 def repair(mirror: Mirror, room: str, title: str, head: int, read: Read, *, deep: bool = False) -> RebuildReport:

@@ -35,38 +35,49 @@ from typing import Final
 from static_mirror import layout
 from static_mirror.files import MirrorError, explain, make_folder, read_file, read_tail, replace_file
 from static_mirror.index import IndexWriter
+from static_mirror.kept import Kept
 from static_mirror.layout import PAGE_ROWS
-from static_mirror.pages import SEAL_LIMIT, Renderer, RoomText, read_seal, span_of
+from static_mirror.pages import SEAL_LIMIT, Renderer, RoomText, Span, read_seal, span_of
 from static_mirror.rows import PageEvent
 
 _STYLE: Final = resources.files("static_mirror").joinpath("assets", layout.STYLE_NAME).read_bytes()
 _TRUSTED: Final = 8  # sealed pages in a row that must be whole before a cheap check believes the older ones
+_WAITING: Final = 8  # full pages of a room whose rows are kept until they are sealed; further ones are sealed from the log
 
 
 class _Open:
-    """An open page as this process left it: what ``append`` must find before it adds to it."""
+    """An open page as this process left it: what ``append`` must find before it adds to it.
 
-    __slots__ = ("device", "inode", "page", "path", "position", "size")
+    ``kept`` are all of its rows; None when they are not kept: some were written by an earlier process, or there is no room.
+    """
 
-    def __init__(self, path: str, page: int, position: int, status: os.stat_result) -> None:
+    __slots__ = ("device", "inode", "kept", "page", "path", "position", "size")
+
+    def __init__(self, path: str, page: int, position: int, status: os.stat_result, kept: Kept | None = None) -> None:
         self.path = path
         self.page = page
         self.position = position  # number of the last row on it, or before it
         self.size = status.st_size
         self.device = status.st_dev
         self.inode = status.st_ino
+        self.kept = kept
 
 
 class _Room:
-    """``open`` is None while the open page is in doubt: unknown, or not as expected, or an append failed."""
+    """``open`` is None while the open page is in doubt: unknown, or not as expected, or an append failed.
 
-    __slots__ = ("folder", "lock", "open", "text")
+    ``full`` are the rows of full pages that wait for their seal. ``append`` adds to it; whoever writes such a page, from whatever
+    source, takes its rows out under the lock: so they never outlive a change of the page.
+    """
+
+    __slots__ = ("folder", "full", "lock", "open", "text")
 
     def __init__(self, folder: Path, text: RoomText) -> None:
         self.folder = folder
         self.text = text
         self.lock = threading.RLock()
         self.open: _Open | None = None
+        self.full: dict[int, Kept] = {}
 
 
 class Mirror:
@@ -138,11 +149,18 @@ class Mirror:
             while done < len(rows):
                 end = (current.page + 1) * PAGE_ROWS
                 chunk = rows[done : done + end - current.position]
-                self._write(known, current, self._renderer.rows(known.text, chunk, current.position + 1))
+                html = self._renderer.rows(known.text, chunk, current.position + 1)
+                self._write(known, current, html)
+                if current.position == current.page * PAGE_ROWS:
+                    current.kept = Kept(html, chunk)
+                elif current.kept is not None:
+                    current.kept.add(html, chunk)
                 current.position += len(chunk)
                 done += len(chunk)
                 if current.position == end:
                     full.append(current.page)
+                    if current.kept is not None and len(known.full) < _WAITING:
+                        known.full[current.page] = current.kept
                     current = self._begin(known, current.page + 1)
         except OSError as error:
             self._doubt(known)
@@ -206,7 +224,11 @@ class Mirror:
 
     def _keep(self, room: str, fd: int, inode: int) -> None:
         while len(self._descriptors) >= self._max_open:
-            self._release(next(iter(self._descriptors)))
+            oldest = next(iter(self._descriptors))
+            self._release(oldest)
+            current = self._rooms[oldest].open
+            if current is not None:
+                current.kept = None  # the bound of descriptors is that of kept rows, too
         self._descriptors[room] = fd, inode
 
     def _release(self, room: str) -> None:
@@ -223,12 +245,11 @@ class Mirror:
     def write_page(self, room: str, page: int, rows: Sequence[PageEvent]) -> None:
         """Put a whole page in place, durably: sealed when it has all its rows, else open. Raises MirrorError.
 
-        The one way in which pages are sealed, changed by removals, repaired and rebuilt. ``rows`` are all of the page's, in
-        order (ValueError when not). An open page is the room's newest one, and appending goes on from it; so it does from the
-        next page when the room's open page was written full.
+        The one way in which pages are changed by removals, repaired and rebuilt, and sealed unless :meth:`seal` can. ``rows`` are
+        all of the page's, in order (ValueError when not). An open page is the room's newest one, and appending goes on from it;
+        so it does from the next page when the room's open page was written full.
         """
         known = self._room(room)
-        path = known.folder / layout.page_name(page)
         with known.lock:
             if len(rows) > PAGE_ROWS:
                 raise ValueError(f"a page has {PAGE_ROWS} rows, not {len(rows)}")
@@ -236,19 +257,43 @@ class Mirror:
             current = known.open
             if not full and current is not None and page < current.page:
                 raise ValueError(f"page {page} of room {room} is full; it cannot be written with {len(rows)} rows")
-            render = self._renderer.sealed if full else self._renderer.open
-            data = render(known.text, page, rows)
+            html = self._renderer.rows(known.text, rows, layout.first_seq(page))
             touches_open = not full or (current is not None and current.page == page)
             if touches_open:
                 known.open = None
-            make_folder(known.folder)
-            status = replace_file(path, data)
+            known.full.pop(page, None)
             if full:
-                self._index.remember(path, span_of(rows))
+                self._put_sealed(known, page, html, span_of(rows))
                 if touches_open:
                     self.write_page(room, page + 1, ())
             else:
-                known.open = _Open(str(path), page, page * PAGE_ROWS + len(rows), status)
+                status = self._put(known, page, self._renderer.open_head(known.text, page) + html)
+                kept = Kept(html, rows) if rows and current is not None and current.kept is not None else None
+                path = str(known.folder / layout.page_name(page))
+                known.open = _Open(path, page, page * PAGE_ROWS + len(rows), status, kept)
+
+    def keeps(self, room: str, page: int) -> bool:
+        """The page is full, stands as ``append`` wrote it, and :meth:`seal` can be used for it."""
+        return page in self._room(room).full
+
+    def seal(self, room: str, page: int) -> None:
+        """Give a page that this mirror ``keeps`` its final form, durably, from the rows that were appended to it: a third of the
+        work of ``write_page``. Damage that was done to the file since is gone afterwards, as it is not read.
+
+        The caller holds ``exclusive`` since it saw in the log that none of the rows is to change. Raises MirrorError; then the
+        rows are kept no longer.
+        """
+        known = self._room(room)
+        kept = known.full.pop(page)
+        self._put_sealed(known, page, kept.html, kept.span)
+
+    def _put_sealed(self, known: _Room, page: int, html: bytes, span: Span) -> None:
+        self._put(known, page, self._renderer.seal(known.text, page, html, span))
+        self._index.remember(known.text, layout.page_name(page), span)
+
+    def _put(self, known: _Room, page: int, data: bytes) -> os.stat_result:
+        make_folder(known.folder)
+        return replace_file(known.folder / layout.page_name(page), data)
 
     def check(self, room: str, head: int, *, deep: bool = False) -> list[int]:
         """The pages that are not as they must be when ``head`` is the newest event: missing, cut, not sealed, beyond the head.
@@ -259,6 +304,7 @@ class Mirror:
         known = self._room(room)
         newest = layout.open_page(head)
         with known.lock:
+            known.full.clear()  # a page that waits for its seal is bad, and about to be made again
             present = {page for name in _names(known.folder) if (page := layout.page_number(name)) is not None}
             bad = {page for page in present if page > newest} | (set(range(newest)) - present)
             whole = 0

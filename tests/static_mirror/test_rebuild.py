@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,10 @@ from tests.static_mirror.logs import ROOM, TITLE, Log, catch_up, folder_of, page
 
 class Interrupted(Exception):
     """The process died here."""
+
+
+class Dead(BaseException):
+    """So did it here: nothing that the code does for errors is done any more."""
 
 
 class Reads:
@@ -228,6 +233,172 @@ def test_sealing_reads_the_log_as_it_is_now(tmp_path: Path) -> None:
     assert b"text 7<" not in page_path(tmp_path, 0).read_bytes()
     mirror.append(ROOM, log.events[256:])
     assert verify(folder_of(tmp_path)).problems == []
+
+
+def test_a_page_is_sealed_from_the_rows_that_were_appended(tmp_path: Path) -> None:
+    """Of the log only what is on no page yet is read, and the page is what the log makes of it, under the title of now."""
+    log = Log(100)
+    reads = Reads(log)
+    mirror = started(tmp_path)
+    for part in (log.events, [log.notice(text="News")], log.comment(154)):
+        assert mirror.append(ROOM, part) == []
+    assert mirror.append(ROOM, log.comment(10)) == [0]
+    mirror.add_room(ROOM, "Another title")
+    seal(mirror, ROOM, [0], reads)
+    assert reads.calls == [(265, 256)]
+    assert mirror.stands(ROOM, 0, log.read(0, 256))
+    assert b"<title>Another title" in page_path(tmp_path, 0).read_bytes()
+
+
+def test_rows_that_a_removal_changed_before_the_page_was_full_are_sealed_as_they_are(tmp_path: Path) -> None:
+    """A removal on the open page makes that again; the rows that follow are added to those, and all are sealed without the log."""
+    log = Log(100)
+    reads = Reads(log)
+    mirror = started(tmp_path)
+    mirror.append(ROOM, log.events)
+    log.remove(7)
+    remake(mirror, ROOM, 0, log.head, log.read)
+    seal(mirror, ROOM, mirror.append(ROOM, log.comment(160)), reads)
+    assert reads.calls == [(261, 256)]
+    assert mirror.stands(ROOM, 0, log.read(0, 256))
+    assert b"text 7<" not in page_path(tmp_path, 0).read_bytes()
+
+
+@pytest.mark.parametrize("when", ["before it is full", "after it was full"])
+def test_damage_to_an_open_page_is_not_sealed(tmp_path: Path, when: str) -> None:
+    """A byte that was changed in place is as it was after sealing, though nobody has noticed it."""
+    log = Log(250)
+    mirror = started(tmp_path)
+    mirror.append(ROOM, log.events)
+
+    def damage() -> None:
+        with page_path(tmp_path, 0).open("r+b") as file:
+            data = file.read()
+            file.seek(data.index(b"text 7<"))
+            file.write(b"TEXT")
+
+    if when == "before it is full":
+        damage()
+    full = mirror.append(ROOM, log.comment(6))
+    if when == "after it was full":
+        damage()
+    assert b"TEXT 7<" in page_path(tmp_path, 0).read_bytes()
+    seal(mirror, ROOM, full, log.read)
+    assert mirror.stands(ROOM, 0, log.read(0, 256))
+
+
+def test_a_comment_removed_while_its_page_waits_for_its_seal_stays_removed(tmp_path: Path) -> None:
+    """The page is made again and the removal's row stands on the next one before it is sealed: its first rows are not used."""
+    log = Log(256)
+    mirror = started(tmp_path)
+    full = mirror.append(ROOM, log.events)
+    removal = log.remove(7)
+    remake(mirror, ROOM, 0, log.head, log.read)
+    mirror.append(ROOM, [removal])
+    seal(mirror, ROOM, full, log.read)
+    assert all(b"text 7<" not in data for data in snapshot(tmp_path).values())
+    assert mirror.stands(ROOM, 0, log.read(0, 256))
+
+
+def test_a_removal_on_another_page_is_no_reason_to_read_this_one(tmp_path: Path) -> None:
+    """Only a decision about one of its own rows has a page sealed from the log."""
+    log = Log(512)
+    mirror = started(tmp_path)
+    full = mirror.append(ROOM, log.events)
+    log.remove(7)
+    reads = Reads(log)
+    seal(mirror, ROOM, full, reads)
+    assert reads.calls == [(512, 256), (0, 256), (512, 256)]
+    assert all(mirror.stands(ROOM, page, log.read(page * 256, 256)) for page in full)
+
+
+def _backlog(mirror: Mirror, log: Log) -> Mirror:
+    log.comment(256)
+    return mirror
+
+
+def _doubt(mirror: Mirror, log: Log) -> Mirror:
+    with pytest.raises(MirrorError):
+        mirror.append(ROOM, log.comment(2)[1:])
+    return mirror
+
+
+def _check(mirror: Mirror, log: Log) -> Mirror:
+    assert mirror.check(ROOM, 256) == [0]
+    return mirror
+
+
+def _restart(mirror: Mirror, log: Log) -> Mirror:
+    later = Mirror(mirror.root)
+    later.add_room(ROOM, TITLE)
+    later.check(ROOM, 256)
+    return later
+
+
+@pytest.mark.parametrize("cause", [_backlog, _doubt, _check, _restart])
+def test_a_page_is_sealed_from_the_log(tmp_path: Path, cause: Callable[[Mirror, Log], Mirror]) -> None:
+    """So many events wait that not all of them are looked at; the room is in doubt; its pages were checked; another process
+    appended the rows."""
+    log = Log(256)
+    first = started(tmp_path)
+    full = first.append(ROOM, log.events)
+    mirror = cause(first, log)
+    reads = Reads(log)
+    seal(mirror, ROOM, full, reads)
+    assert reads.calls[-1] == (0, 256)
+    assert mirror.stands(ROOM, 0, log.read(0, 256))
+
+
+def test_what_cannot_be_sealed_from_its_rows_is_sealed_from_the_log_next_time(tmp_path: Path) -> None:
+    """A seal that fails leaves the page open, complete and valid."""
+    log = Log(256)
+    mirror = started(tmp_path)
+    full = mirror.append(ROOM, log.events)
+    blocker = folder_of(tmp_path) / ".0.html.tmp"
+    blocker.mkdir()
+    with pytest.raises(MirrorError):
+        seal(mirror, ROOM, full, log.read)
+    assert verify(folder_of(tmp_path)).unsealed == 1
+    blocker.rmdir()
+    reads = Reads(log)
+    seal(mirror, ROOM, full, reads)
+    assert reads.calls == [(0, 256)]
+    assert mirror.check(ROOM, log.head, deep=True) == []
+
+
+@pytest.mark.parametrize("die_at", range(1, 10))
+def test_a_process_may_die_anywhere_while_it_seals(tmp_path: Path, die_at: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before and after each step on the disk: the next start finds and mends what is left."""
+    log = Log(300)
+    mirror = started(tmp_path)
+    full = mirror.append(ROOM, log.events)
+    steps = 0
+
+    def dying(name: str) -> Callable[..., object]:
+        real = getattr(os, name)
+
+        def step(*args: object) -> object:
+            nonlocal steps
+            steps += 1
+            if steps >= die_at:
+                raise Dead
+            return real(*args)
+
+        return step
+
+    for name in ("write", "fsync", "rename", "unlink"):
+        monkeypatch.setattr(os, name, dying(name))
+    try:
+        seal(mirror, ROOM, full, log.read)
+        assert steps < die_at
+    except Dead:
+        pass
+    monkeypatch.undo()
+    repair(Mirror(tmp_path), ROOM, TITLE, log.head, log.read)
+    again = tmp_path / "again"
+    rebuild(Mirror(again), ROOM, TITLE, log.head, log.read)
+    assert snapshot(folder_of(tmp_path)) == snapshot(folder_of(again))
+    assert die_at < 9 or steps == 8  # the last round goes through
 
 
 def test_a_restored_comment_stands_again(tmp_path: Path) -> None:

@@ -194,6 +194,31 @@ def _is_link(name: str) -> bool:
     return os.path.lexists(f"/proc/self/fd/{name}")
 
 
+def test_rows_are_kept_for_as_many_rooms_as_there_are_descriptors(tmp_path: Path) -> None:
+    """The page of the room that was written to least recently is sealed from its log; the room's next page is kept again."""
+    log = Log(512)
+    mirror = Mirror(tmp_path, max_open=2)
+    for room in ("a", "b", "c"):
+        repair(mirror, room, "", 0, log.read)
+        mirror.append(room, log.read(0, 200))
+    for room in ("c", "b", "a"):
+        assert mirror.append(room, log.read(200, 56)) == [0]
+    assert {room: mirror.keeps(room, 0) for room in ("a", "b", "c")} == {"a": False, "b": True, "c": True}
+    assert mirror.append("a", log.read(256, 256)) == [1]
+    assert mirror.keeps("a", 1)
+
+
+def test_the_rows_of_few_full_pages_are_kept(tmp_path: Path) -> None:
+    """Where sealing is left behind, memory does not grow with it."""
+    log = Log(256 * 11)
+    mirror = started(tmp_path)
+    full = mirror.append(ROOM, log.events)
+    assert [mirror.keeps(ROOM, page) for page in full] == [True] * 8 + [False] * 3
+    seal(mirror, ROOM, full, log.read)
+    assert not any(mirror.keeps(ROOM, page) for page in full)
+    assert mirror.check(ROOM, log.head, deep=True) == []
+
+
 def test_appending_goes_on_after_an_open_page_was_rewritten(tmp_path: Path) -> None:
     """A removal within the open page rewrites it, with the removal's own row, and later rows follow in the new file."""
     log = Log(10)
