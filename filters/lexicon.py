@@ -25,7 +25,7 @@ from filters.language import (
     surprise,
     surprise_within,
 )
-from filters.normalize import FOLD, GAP, NOISE, Offsets, is_han, syllables
+from filters.normalize import FOLD, GAP, NOISE, Offsets, has_second, is_han, syllables
 from filters.prices import GAP_PRICE, described, fits, price_of_name, price_of_steps
 from filters.rules import Rule, RuleSet
 from filters.shuffles import price as price_of_order
@@ -142,13 +142,15 @@ class Lexicon:
         """Number of terms, without harmless phrases."""
         return self._harmless
 
-    def find(self, text: str, folded: str) -> tuple[Hit, ...]:
-        """Every term found in ``text`` (``folded`` is its folded form), cancelled ones included, at most MAX_HITS."""
+    def find(self, text: str, folded: str, spoken: str = "") -> tuple[Hit, ...]:
+        """Every term found in ``text``, cancelled ones included, at most MAX_HITS.
+
+        ``folded`` is its folded form, ``spoken`` the syllables of that (empty: they are found here).
+        """
         written = self._find_written(folded)
-        spoken = syllables(folded)
-        second = syllables(folded, second=True)
-        # One look for both: no key goes on over the end of a line.
-        lines = spoken if second == spoken else f"{spoken}\n{second}"
+        spoken = spoken or syllables(folded)
+        # One look for both readings: no key goes on over the end of a line.
+        lines = f"{spoken}\n{syllables(folded, second=True)}" if has_second(folded) else spoken
         heard = self._find_sounds(lines.replace(GAP, ""))
         letters = HAS_LATIN(folded)
         latin = self._find_latin(folded) if letters else ()

@@ -81,6 +81,12 @@ _SOUNDS: Final = _compact(SOUNDS)
 _SECOND_SOUNDS: Final = _compact(SECOND_SOUNDS)
 
 
+# Tells whether second readings differ at all: of most texts they do not.
+has_second: Final = re.compile(
+    "[" + "".join(re.escape(char) for char, found in READINGS.items() if len(found) > 1 and ord(char) < 0x10000) + "]"
+).search
+
+
 def syllables(folded: str, *, second: bool = False) -> str:
     """A folded text by its syllables, character by character, with ``GAP`` for noise. ``second``: by the second readings, where
     there are such. Without the gaps this is what translating with ``SOUNDS`` (``SECOND_SOUNDS``) gives."""

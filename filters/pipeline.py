@@ -18,12 +18,13 @@ from filters.characters import forbidden
 from filters.classifier import Classifier
 from filters.config import ScreeningConfig
 from filters.lexicon import Hit, Lexicon
-from filters.normalize import FOLD, Offsets, fold
+from filters.normalize import FOLD, Offsets, fold, syllables
 from filters.rate import Gcra
 from filters.repeats import Repeats, gist
 from filters.rules import ACTIONS, Check, Rule, RuleSet
 from filters.swarm import Swarm
 from filters.verdict import Action, Candidate, Reason, Verdict
+from filters.versions import Said, said_of
 
 CODE_OF: Final = {Action.MASK: "banned_content", Action.HOLD: "held_for_review", Action.REFUSE: "banned_content"}
 MASK_CHAR: Final = "*"
@@ -57,11 +58,12 @@ class Memory:
 class _Reading(msgspec.Struct, frozen=True, gc=False):
     """What a text says by itself, whoever says it, wherever and whenever.
 
-    ``unfit`` refuses it for its form; else ``findings`` are the rules that found something, ``gist`` tells repeats, and
-    ``accepted`` is the verdict when nothing speaks against the comment.
+    ``unfit`` refuses it for its form; else ``findings`` are the rules that found something, ``gist`` tells repeats, ``said`` swarms,
+    and ``accepted`` is the verdict when nothing speaks against the comment.
     """
 
     gist: str
+    said: Said
     unfit: Verdict | None
     findings: tuple[tuple[Rule, Reason], ...]
     accepted: Verdict
@@ -160,7 +162,7 @@ class Pipeline:
             )
         rule = self._swarm
         if rule is not None and _applies(rule, room, now_ms):
-            evidence = self.memory.swarm.post(candidate.author, room, reading.gist, clock_ms)
+            evidence = self.memory.swarm.post(candidate.author, room, reading.said, clock_ms)
             if evidence is not None:
                 reasons.append(_of_rule(rule, detail=evidence.words(), score=float(len(evidence.peers))))
         return self._decide(reading, reasons) if reasons else reading.accepted
@@ -216,14 +218,16 @@ class Pipeline:
     def _look_at(self, text: str) -> _Reading:
         folded = fold(text[: self.config.max_chars])
         unfit = self._unfit(text, folded)
-        findings = () if unfit is not None else tuple(self._findings(text, folded))
-        return _Reading(gist(folded), unfit, findings, Verdict(action=Action.ACCEPT, text=text, rules=self.hash))
+        spoken = syllables(folded)
+        findings = () if unfit is not None else tuple(self._findings(text, folded, spoken))
+        accepted = Verdict(action=Action.ACCEPT, text=text, rules=self.hash)
+        return _Reading(gist(folded), said_of(spoken), unfit, findings, accepted)
 
-    def _findings(self, text: str, folded: str) -> Iterator[tuple[Rule, Reason]]:
-        for hit in self.lexicon.find(text, folded):
+    def _findings(self, text: str, folded: str, spoken: str) -> Iterator[tuple[Rule, Reason]]:
+        for hit in self.lexicon.find(text, folded, spoken):
             yield hit.rule, reason_of(hit)
         if self._overlay is not None:
-            for hit in self._overlay.find(text, folded):
+            for hit in self._overlay.find(text, folded, spoken):
                 yield hit.rule, reason_of(hit)
         checks = self._checks
         rule = checks.get("contact")

@@ -141,29 +141,33 @@ class Swarm:
         self._second = self._weighed = 0
         self._little = 5.0
         # Comments to be weighed, in order: account, room, text, moment.
-        self._waiting: deque[tuple[str, str, str, int]] = deque()
+        self._waiting: deque[tuple[str, str, Said, int]] = deque()
         self._urgent_second = self._urgent = 0
 
     def __len__(self) -> int:
         """Number of accounts remembered."""
         return len(self._accounts)
 
-    def post(self, account: str, room: str, folded: str, now_ms: int) -> Evidence | None:
-        """Put a comment down to be weighed; evidence when its account is known to belong to a group by now."""
+    def post(self, account: str, room: str, words: str | Said, now_ms: int) -> Evidence | None:
+        """Put a comment down to be weighed; evidence when its account is known to belong to a group by now.
+
+        ``words`` are its folded text, or what that comes down to.
+        """
+        what = words if isinstance(words, Said) else said(words)
         waiting = self._waiting
         if waiting and (waiting[0][3] < now_ms - LAG_MS or len(waiting) >= MAX_WAITING):
             self.settle(2)
         known = self._known
-        is_known = bool(known) and any(known.get(mark, 0) > now_ms for mark in said(folded).marks)
+        is_known = bool(known) and any(known.get(mark, 0) > now_ms for mark in what.marks)
         if is_known:
             before = self._named.get(account)
             if before is not None and now_ms < before.at_ms + KNOWN_MS:
-                waiting.append((account, room, folded, now_ms))
+                waiting.append((account, room, what, now_ms))
                 return before
         record = self._accounts.get(account)
         if record is not None and (is_known or record.little_own) and self._may_be_urgent(now_ms):
-            return self._note(account, room, said(folded), now_ms)
-        waiting.append((account, room, folded, now_ms))
+            return self._note(account, room, what, now_ms)
+        waiting.append((account, room, what, now_ms))
         return None
 
     def take(self) -> list[Evidence]:
@@ -176,8 +180,7 @@ class Swarm:
         """Weigh at most so many of the comments that wait for it; whether others are left."""
         waiting = self._waiting
         for _ in range(min(most, len(waiting))):
-            account, room, folded, at_ms = waiting.popleft()
-            self._note(account, room, said(folded), at_ms)
+            self._note(*waiting.popleft())
         return bool(waiting)
 
     def _may_be_urgent(self, now_ms: int) -> bool:
@@ -262,11 +265,8 @@ class Swarm:
                 heard[mark] = (account, room, now_ms)
                 return False
             saying = heard[mark] = _Saying({saying[0]: saying[2]}, {saying[1]: saying[2]})
-        for names, name, most in ((saying.speakers, account, MAX_SPEAKERS), (saying.rooms, room, MAX_ROOMS)):
-            names.pop(name, None)
-            names[name] = now_ms
-            while len(names) > most or next(iter(names.values())) < now_ms - WINDOW_MS:
-                del names[next(iter(names))]
+        _note_last(saying.speakers, account, MAX_SPEAKERS, now_ms)
+        _note_last(saying.rooms, room, MAX_ROOMS, now_ms)
         return _is_shared(mark, saying)
 
     # -----------------------------------------------------------------------------------------------------------------
@@ -398,6 +398,17 @@ class Swarm:
             self._known.popitem(last=False)
         while len(named) > MAX_KNOWN:
             named.popitem(last=False)
+
+
+def _note_last(names: dict[str, int], name: str, most: int, now_ms: int) -> None:
+    """Put a name and its moment at the end; let go what is older than a window, and the oldest of too many."""
+    if len(names) > 1 or name not in names:  # else it is the only one: so it is of most texts' rooms
+        names.pop(name, None)
+        names[name] = now_ms
+        while len(names) > most or next(iter(names.values())) < now_ms - WINDOW_MS:
+            del names[next(iter(names))]
+    else:
+        names[name] = now_ms
 
 
 def _is_shared(mark: str, saying: _Saying) -> bool:

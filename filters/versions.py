@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from filters.normalize import SOUNDS, SYLLABLE_OF
+from filters.normalize import SYLLABLE_OF, syllables
 
 MIN_LENGTH: Final = 4
 EDGE: Final = 5
@@ -20,11 +20,8 @@ EDGE: Final = 5
 SAME: Final = 0.4
 MAX_SPOKEN: Final = 64
 
-# Keeps syllables and letters, and nothing else. A list, because a missing key would cost an exception for each character.
-_SPOKEN: Final[list[str | None]] = [
-    chr(code) if ord("a") <= code <= ord("z") else sound if (sound := SOUNDS.get(code)) in SYLLABLE_OF else None
-    for code in range(0x20000)
-]
+# What is no syllable and no letter; ideographs that have no syllable stay.
+_SILENT: Final = re.compile(f"[^a-z{min(SYLLABLE_OF)}-{max(SYLLABLE_OF)}\U00020000-\U0010ffff]+")
 _RUN: Final = re.compile(r"(.)\1+")
 
 
@@ -35,14 +32,18 @@ class Said(msgspec.Struct, frozen=True):
     marks: tuple[str, ...]
 
 
-@lru_cache(maxsize=4_096)
 def said(folded: str) -> Said:
-    """What a folded text comes down to.
+    """What a folded text comes down to."""
+    return said_of(syllables(folded))
+
+
+def said_of(spoken: str) -> Said:
+    """What a text of these syllables (:func:`filters.normalize.syllables`) comes down to.
 
     The pieces are the beginning, the end, and what follows the first syllable in the order of the alphabet (of a short text, the
     whole): a character changed, added or left out spares one of the first two, words put in front and behind mostly the last.
     """
-    spoken = folded.translate(_SPOKEN)
+    spoken = _SILENT.sub("", spoken)
     if _RUN.search(spoken):
         spoken = _RUN.sub(r"\1", spoken)
     if len(spoken) < MIN_LENGTH:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from filters.versions import said, same, triples_of
+from filters.normalize import fold, syllables
+from filters.repeats import gist
+from filters.versions import said, said_of, same, triples_of
 
 
 def test_pieces() -> None:
@@ -12,6 +14,14 @@ def test_pieces() -> None:
     assert whole & set(said("这个产品真的很用推荐给大家").marks)
     assert whole & set(said("姐妹们这个产品真的好用推荐给大家哈哈").marks)
     assert said("哈哈哈哈哈").marks == ()
+
+
+def test_noise_and_drawn_out_sounds_do_not_count() -> None:
+    """A text comes down to the same with and without them, whether told from its characters, its gist or its syllables."""
+    plain = said("这个产品真的好用推荐给大家")
+    folded = fold("这这个、产品——真的 1 好用!!推荐\ue000给😂大家家家")
+    assert said(folded) == said(gist(folded)) == said_of(syllables(folded)) == plain
+    assert said("𠀀𠀁𠀂𠀃").spoken == "𠀀𠀁𠀂𠀃"
 
 
 def test_versions_have_syllables_in_common() -> None:
