@@ -198,23 +198,26 @@ class Conversation:
         self.stats.bytes_in += len(data)
         try:
             message = wire.decode(data)
-        except Refusal as refusal:
-            self.stats.error(refusal.code.name)
-            conn.send(wire.encode_error(refusal.code.name, refusal.detail))
-            return
-        if type(message) is wire.Say:
-            self._guard(conn, lambda: self._say(conn, message))
-        else:
-            self._guard(conn, lambda: self._other(conn, message))
+            if type(message) is wire.Say:
+                self._say(conn, message)
+            else:
+                self._other(conn, message)
+        except Exception as error:
+            self._failed(conn, error)
 
     def _guard(self, conn: Connection, handler: Callable[[], None]) -> None:
         try:
             handler()
-        except Refusal as refusal:
-            self.stats.error(refusal.code.name)
-            conn.send(wire.encode_error(refusal.code.name, refusal.detail))
-        except Exception:
-            log.exception("a message could not be served", connection=conn.id)
+        except Exception as error:
+            self._failed(conn, error)
+
+    def _failed(self, conn: Connection, error: Exception) -> None:
+        """Answer a message that could not be served."""
+        if isinstance(error, Refusal):
+            self.stats.error(error.code.name)
+            conn.send(wire.encode_error(error.code.name, error.detail))
+        else:
+            log.error("a message could not be served", connection=conn.id, exc_info=error)
             conn.send(wire.encode_error("internal_error"))
 
     def _other(self, conn: Connection, message: wire.ClientMessage) -> None:
@@ -347,30 +350,36 @@ class Conversation:
 
     def on_outcome(self, conn: Connection, draft: Draft, outcome: Outcome | Refusal) -> None:
         """A draft of this connection has its fate; answers of one batch are written together by :meth:`after_batch`."""
+        if type(outcome) is Committed and type(draft) is CommentDraft:  # what nearly all are
+            if outcome.fresh:
+                self.stats.comment("accepted")
+                self.stats.acks += 1
+                self.stats.ack_s.observe((unix_ms() - draft.at_ms) / 1000)
+            payload = wire.encode_ack(draft.room, draft.key, outcome.event.seq)
+        else:
+            payload = self._told_of(draft, outcome)
+        if not conn.answers:
+            self._dirty.append(conn)
+        conn.collect(payload)
+
+    def _told_of(self, draft: Draft, outcome: Outcome | Refusal) -> bytes:
+        """The answer where it is not the acknowledgement of a comment."""
         key: str = getattr(draft, "key", "")
         room: str = getattr(draft, "room", "")
         if isinstance(draft, RemovalDraft):
             key = key.removeprefix(f" {room} ")
         if isinstance(outcome, Committed):
-            if outcome.fresh and isinstance(draft, CommentDraft):
-                self.stats.comment("accepted")
-                self.stats.acks += 1
-                self.stats.ack_s.observe((unix_ms() - draft.at_ms) / 1000)
-            payload = wire.encode_ack(room, key, outcome.event.seq)
-        elif isinstance(outcome, Recorded):
+            return wire.encode_ack(room, key, outcome.event.seq)
+        if isinstance(outcome, Recorded):
             # What was recorded first counts: a retry of a held comment hears that it is held, of a refused one that it is refused.
             held = outcome.action == "held"
             self.stats.comment("held" if held else "refused", outcome.code)
-            payload = wire.encode_refused("held" if held else "refused", room, key, outcome.code)
-        elif isinstance(outcome, Refusal):
+            return wire.encode_refused("held" if held else "refused", room, key, outcome.code)
+        if isinstance(outcome, Refusal):
             self.stats.comment("refused", outcome.code.name)
-            payload = wire.encode_refused("refused", room, key, outcome.code.name, outcome.detail, outcome.retry_after_ms)
-        else:
-            self.stats.comment("refused", outcome.code)
-            payload = wire.encode_refused("refused", room, key, outcome.code)
-        if not conn.answers:
-            self._dirty.append(conn)
-        conn.collect(payload)
+            return wire.encode_refused("refused", room, key, outcome.code.name, outcome.detail, outcome.retry_after_ms)
+        self.stats.comment("refused", outcome.code)
+        return wire.encode_refused("refused", room, key, outcome.code)
 
     def after_batch(self) -> None:
         """All answers of a batch are collected: one write for each connection."""
