@@ -160,8 +160,7 @@ class Client(asyncio.BufferedProtocol):
         """Take the frames of ``data[pos:end]``. The hot path: a known batch is compared, not parsed."""
         stream, expected = self.stream, self.feed.expected
         while pos < end:
-            batch = expected.get(stream.next)
-            if batch is not None and self._fragments is None:
+            for batch in expected.get(stream.next, ()) if self._fragments is None else ():
                 if pos + batch.size <= end:
                     if data.startswith(batch.frame, pos):
                         pos += batch.size
@@ -169,15 +168,16 @@ class Client(asyncio.BufferedProtocol):
                         if batch.left_out:
                             stream.missed(batch.left_out)
                         batch.arrivals[self.group].append(now_s)
-                        continue
+                        break
                 elif data.startswith(batch.view[: end - pos], pos):
                     self._batch, self._matched = batch, end - pos
                     return
-            size = self._take_frame(data, pos, end, now_s)
-            if not size:
-                self._carry = bytes(data[pos:end])
-                return
-            pos += size
+            else:
+                size = self._take_frame(data, pos, end, now_s)
+                if not size:
+                    self._carry = bytes(data[pos:end])
+                    return
+                pos += size
 
     def _take_frame(self, data: bytes | bytearray, pos: int, end: int, now_s: float) -> int:
         """Take the frame at ``pos``; returns its size, 0 when it is not complete. Raises ProtocolError, ValueError."""

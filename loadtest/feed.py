@@ -1,8 +1,9 @@
 """What a room sends to all of its viewers, kept once: this is what makes a viewer cheap and the check of its stream exact.
 
-A server sends one and the same frame to every viewer of an encoding. The first viewer that gets a frame parses it and
-registers its bytes under the number of its first event; every other viewer compares what it receives with the frame that must
-come next (one ``memcmp``). Equal bytes are equal events, so that nothing is taken on trust, and nothing is parsed twice.
+A server sends one and the same frame to many viewers of an encoding. The first viewer that gets a frame parses it and registers
+its bytes under the number of its first event; every other viewer compares what it receives with the frames that may come next (one
+``memcmp``; there are several where a server sends to parts of its viewers in turn). Equal bytes are equal events, so that nothing
+is taken on trust, and nothing is parsed twice.
 Frames that do not match are parsed by whoever gets them.
 """
 
@@ -20,6 +21,8 @@ from loadtest.truth import Contents
 FRAMES_MAX_BYTES: Final = 128 * 1024 * 1024
 """Bytes of frames kept for comparison; viewers that are further behind parse by themselves."""
 _MEMO_MAX: Final = 32
+_VARIANTS_MAX: Final = 16
+"""Frames that begin with the same number; more are parsed by whoever gets them."""
 
 
 class Batch:
@@ -71,14 +74,14 @@ class Feed:
     """One room in one encoding, as seen by all clients of this process.
 
     ``groups`` divides the viewers whose arrivals are kept apart. ``expected`` maps the number that a viewer needs next to the
-    batch whose frame begins with it. ``contents`` may be shared by several feeds of a room.
+    batches whose frames begin with it. ``contents`` may be shared by several feeds of a room.
     """
 
     def __init__(self, room: str, contents: Contents | None = None, groups: int = 1) -> None:
         self.room = room
         self.groups = groups
         self.contents = contents if contents is not None else Contents()
-        self.expected: dict[int, Batch] = {}
+        self.expected: dict[int, list[Batch]] = {}
         self.batches: list[Batch] = []
         self.parsed = 0
         """Frames with events that were parsed, not recognised."""
@@ -113,21 +116,26 @@ class Feed:
         elif len(runs) != 1:
             return [self._register(Batch(first, last, b"", self.groups)) for first, last in runs]
         first, last = runs[0]
-        known = self.expected.get(first)
-        if known is not None and known.frame == frame:
-            return [known]
+        for known in self.expected.get(first, ()):
+            if known.frame == frame:
+                return [known]
         return [self._register(Batch(first, last, frame, self.groups, left_out))]
 
     def _register(self, batch: Batch) -> Batch:
         self.batches.append(batch)
-        if batch.frame and batch.first not in self.expected:
-            self.expected[batch.first] = batch
+        variants = self.expected.setdefault(batch.first, []) if batch.frame else []
+        if len(variants) >= _VARIANTS_MAX:
+            batch.keep(b"")
+        elif batch.frame:
+            variants.append(batch)
             self._kept.append(batch)
             self._kept_bytes += batch.size
             while self._kept_bytes > FRAMES_MAX_BYTES:
                 oldest = self._kept.popleft()
                 self._kept_bytes -= oldest.size
-                del self.expected[oldest.first]
+                self.expected[oldest.first].remove(oldest)
+                if not self.expected[oldest.first]:
+                    del self.expected[oldest.first]
                 oldest.keep(b"")
         return batch
 

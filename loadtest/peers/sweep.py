@@ -121,11 +121,18 @@ def _take(client: Client, size: int, runs: dict[tuple[int, int], Run]) -> None:
         return
     batches: list[Batch] = []
     number = first
-    while number < stream.next and (batch := client.feed.expected.get(number)) is not None:
+    at = 0
+    while number < stream.next and (batch := _beginning(client, number, data, at)) is not None:
         batches.append(batch)
+        at += batch.size
         number = batch.last + 1
-    if batches and number == stream.next and b"".join(batch.frame for batch in batches) == data:
+    if batches and number == stream.next and at == size:
         runs[first, size] = Run(data, batches, array("d"))
+
+
+def _beginning(client: Client, number: int, data: bytes, at: int) -> Batch | None:
+    """The batch whose frame begins with event ``number``, and is what stands at this place of ``data``."""
+    return next((each for each in client.feed.expected.get(number, ()) if data.startswith(each.frame, at)), None)
 
 
 def _between_frames(client: Client) -> bool:

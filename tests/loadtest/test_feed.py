@@ -25,18 +25,29 @@ def test_a_frame_is_registered_once() -> None:
     [batch] = feed.batch(message, frame)
     assert (batch.first, batch.last, batch.count, batch.size, batch.frame) == (1, 3, 3, len(frame), frame)
     assert feed.batch(message, frame) == [batch]
-    assert feed.expected == {1: batch}
+    assert feed.expected == {1: [batch]}
     assert (feed.batches, feed.parsed) == ([batch], 2)
     assert feed.contents.events[2].text == "t2"
 
 
 def test_another_frame_from_the_same_number_on() -> None:
-    """A frame that begins alike and is not the same is a batch of its own; the first one stays expected."""
+    """A frame that begins alike and is not the same is a batch of its own; any of them may be what a viewer gets."""
     feed = Feed("demo")
-    [first] = feed.batch(Events("demo", [comment(1)]), b"one")
-    [second] = feed.batch(Events("demo", [comment(1), comment(2)]), b"two")
-    assert feed.expected == {1: first}
+    messages = [(Events("demo", [comment(1)]), b"one"), (Events("demo", [comment(1), comment(2)]), b"two")]
+    [first], [second] = (feed.batch(*each) for each in messages)
+    assert feed.expected == {1: [first, second]}
+    assert [feed.batch(*each) for each in messages] == [[first], [second]]
     assert feed.batches == [first, second]
+
+
+def test_frames_that_begin_alike_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the bound they are batches that nobody recognises."""
+    monkeypatch.setattr(feed_module, "_VARIANTS_MAX", 2)
+    feed = Feed("demo")
+    for number in range(4):
+        feed.batch(Events("demo", [comment(1)]), b"%d" % number)
+    assert [batch.frame for batch in feed.expected[1]] == [b"0", b"1"]
+    assert len(feed.batches) == 4
 
 
 def test_a_frame_with_a_hole_is_no_frame_to_expect() -> None:
