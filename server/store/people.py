@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Integer, Select, bindparam, delete, literal_c
 
 from server.store.base import ConnectionRecord, OwnComment
 from server.store.schema import connections, events, reports, rooms, screened
-from server.store.sqlite import as_objects
+from server.store.sqlite import Query, as_objects
 
 _ROW: Final = literal_column("events.rowid", Integer)
 """The order of writing over all rooms: rows of the log are never deleted, so it only grows."""
@@ -41,17 +41,18 @@ class _OwnComment(msgspec.Struct, frozen=True):
     removed: int
 
 
-COMMENTS: Final = as_objects(_comments().limit(bindparam("limit")))
-DECODE_COMMENTS: Final = msgspec.json.Decoder(list[_OwnComment])
+COMMENTS: Final = Query(as_objects(_comments().limit(bindparam("limit"))), _OwnComment)
 
 _c = connections.c
-CONNECTIONS: Final = as_objects(
-    select(_c.id, _c.address, _c.port, _c.opened_ms, _c.closed_ms)
-    .where(_c.author == bindparam("author"))
-    .order_by(_c.opened_ms.desc(), _c.id)
-    .limit(bindparam("limit"))
+CONNECTIONS: Final = Query(
+    as_objects(
+        select(_c.id, _c.address, _c.port, _c.opened_ms, _c.closed_ms)
+        .where(_c.author == bindparam("author"))
+        .order_by(_c.opened_ms.desc(), _c.id)
+        .limit(bindparam("limit"))
+    ),
+    ConnectionRecord,
 )
-DECODE_CONNECTIONS: Final = msgspec.json.Decoder(list[ConnectionRecord])
 
 
 def own_comment(row: _OwnComment) -> OwnComment:

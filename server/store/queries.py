@@ -10,7 +10,7 @@ from sqlalchemy import Select, and_, bindparam, case, func, or_, select, update
 from server.store import plan
 from server.store.base import ReportRecord, RoomInfo, ScreenedRecord
 from server.store.schema import connections, events, keys, reports, rooms, screened
-from server.store.sqlite import BulkInsert, as_arrays, as_objects, json_rows, json_values
+from server.store.sqlite import BulkInsert, Query, as_arrays, as_objects, json_rows, json_values
 from server.wire import SAID, Event, Mode
 
 INSERT_COMMENTS: Final = BulkInsert(events, plan.COMMENT_COLUMNS)
@@ -81,10 +81,8 @@ def _events() -> Select[Any]:
     )
 
 
-ROOMS: Final = as_objects(_rooms())
-DECODE_ROOMS: Final = msgspec.json.Decoder(list[RoomInfo], strict=False)  # SQLite has no truth values
-EVENTS: Final = as_objects(_events())
-DECODE_EVENTS: Final = msgspec.json.Decoder(list[Event])
+ROOMS: Final = Query(as_objects(_rooms()), RoomInfo, strict=False)  # SQLite has no truth values
+EVENTS: Final = Query(as_objects(_events()), Event)
 
 
 def _author() -> Select[Any]:
@@ -94,9 +92,8 @@ def _author() -> Select[Any]:
     )
 
 
-ACTOR: Final = as_arrays(_author())
-AUTHOR: Final = as_arrays(_author().where(events.c.kind == "comment"))
-DECODE_AUTHOR: Final = msgspec.json.Decoder(list[tuple[str]])
+ACTOR: Final = Query(as_arrays(_author()), tuple[str])
+AUTHOR: Final = Query(as_arrays(_author().where(events.c.kind == "comment")), tuple[str])
 
 
 # What screened() and reports() tell.
@@ -171,10 +168,8 @@ def _reports() -> Select[Any]:
     )
 
 
-SCREENED: Final = as_arrays(_screened())
-DECODE_SCREENED: Final = msgspec.json.Decoder(list[_Screened])
-REPORTS: Final = as_objects(_reports())
-DECODE_REPORTS: Final = msgspec.json.Decoder(list[ReportRecord])
+SCREENED: Final = Query(as_arrays(_screened()), _Screened)
+REPORTS: Final = Query(as_objects(_reports()), ReportRecord)
 
 
 # What a batch refers to. ``given`` is a JSON array: of names, or of arrays of the values named in each comment.
@@ -183,44 +178,49 @@ _names, (_name,) = json_values(bindparam("given"))
 _pairs, (_one, _two) = json_rows(bindparam("given"), 2)
 _changes, (_room_id, _seq, _removed_by) = json_rows(bindparam("given"), 3)
 
-HEADS: Final = as_arrays(
-    select(rooms.c.name, rooms.c.id, _head(), rooms.c.news).select_from(_names.join(rooms, rooms.c.name == _name))
+HEADS: Final = Query(
+    as_arrays(select(rooms.c.name, rooms.c.id, _head(), rooms.c.news).select_from(_names.join(rooms, rooms.c.name == _name))),
+    tuple[str, int, int, int],
 )
-DECODE_HEADS: Final = msgspec.json.Decoder(list[tuple[str, int, int, int]])
 
 # (author, key)
-KEYS: Final = as_arrays(
-    select(keys.c.author, keys.c.key, keys.c.room_id, keys.c.seq).select_from(
-        _pairs.join(keys, and_(keys.c.key == _two, keys.c.author == _one))
-    )
+KEYS: Final = Query(
+    as_arrays(
+        select(keys.c.author, keys.c.key, keys.c.room_id, keys.c.seq).select_from(
+            _pairs.join(keys, and_(keys.c.key == _two, keys.c.author == _one))
+        )
+    ),
+    tuple[str, str, int, int | None],
 )
-DECODE_KEYS: Final = msgspec.json.Decoder(list[tuple[str, str, int, int | None]])
 
 # (author, key)
-FIRST_SCREENED: Final = as_arrays(
-    select(
-        screened.c.author, screened.c.key, screened.c.room_id, screened.c.text, screened.c.action, screened.c.code
-    ).select_from(_pairs.join(screened, and_(screened.c.key == _two, screened.c.author == _one)))
+FIRST_SCREENED: Final = Query(
+    as_arrays(
+        select(
+            screened.c.author, screened.c.key, screened.c.room_id, screened.c.text, screened.c.action, screened.c.code
+        ).select_from(_pairs.join(screened, and_(screened.c.key == _two, screened.c.author == _one)))
+    ),
+    plan.FirstScreened,
 )
-DECODE_FIRST_SCREENED: Final = msgspec.json.Decoder(list[plan.FirstScreened])
 
 # (room_id, seq)
-ROWS: Final = as_arrays(
+ROWS: Final = Query(as_arrays(
     select(*(func.coalesce(events.c[n], 0) if n in ("target", "removed_by") else events.c[n] for n in plan.Row.__struct_fields__))
     .select_from(_pairs.join(events, and_(events.c.room_id == _one, events.c.seq == _two)))
-)  # fmt: skip
-DECODE_ROWS: Final = msgspec.json.Decoder(list[plan.Row])
+), plan.Row)  # fmt: skip
 
-RECEIPTS: Final = as_arrays(select(reports.c.receipt).select_from(_names.join(reports, reports.c.receipt == _name)))
-DECODE_RECEIPTS: Final = msgspec.json.Decoder(list[tuple[str]])
-
-CONNECTIONS: Final = as_arrays(
-    select(connections.c.id, connections.c.closed_ms).select_from(_names.join(connections, connections.c.id == _name))
+RECEIPTS: Final = Query(
+    as_arrays(select(reports.c.receipt).select_from(_names.join(reports, reports.c.receipt == _name))), tuple[str]
 )
-DECODE_CONNECTIONS: Final = msgspec.json.Decoder(list[tuple[str, int]])
 
-ROOM_EXISTS: Final = as_arrays(select(rooms.c.id).where(rooms.c.name == bindparam("room")))
-DECODE_ROOM_EXISTS: Final = msgspec.json.Decoder(list[tuple[int]])
+CONNECTIONS: Final = Query(
+    as_arrays(
+        select(connections.c.id, connections.c.closed_ms).select_from(_names.join(connections, connections.c.id == _name))
+    ),
+    tuple[str, int],
+)
+
+ROOM_EXISTS: Final = Query(as_arrays(select(rooms.c.id).where(rooms.c.name == bindparam("room"))), tuple[int])
 
 # (room_id, seq, removed_by or null)
 SET_REMOVED: Final = (

@@ -15,11 +15,11 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 import orjson
-from sqlalchemy import Connection, Select, exists, insert, select, update
+from sqlalchemy import Connection, exists, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -103,44 +103,42 @@ class SqlStore:
 
     def rooms(self) -> list[RoomInfo]:
         """All rooms with their heads, by name."""
-        return self._read(queries.ROOMS, {}, queries.DECODE_ROOMS)
+        return self._read(queries.ROOMS)
 
     def read(self, room: str, after: int, limit: int) -> list[Event]:
         """Events after ``after`` as they are now. Raises Refusal ``room_not_found``."""
-        found = self._read(queries.EVENTS, {"room": room, "after": after, "limit": max(limit, 0)}, queries.DECODE_EVENTS)
-        if not found and not self._read(queries.ROOM_EXISTS, {"room": room}, queries.DECODE_ROOM_EXISTS):
+        found = self._read(queries.EVENTS, room=room, after=after, limit=max(limit, 0))
+        if not found and not self._read(queries.ROOM_EXISTS, room=room):
             raise Refusal("room_not_found", room)
         return found
 
     def actor(self, room: str, seq: int) -> str:
         """The account that wrote an event; empty: no such event."""
-        found = self._read(queries.ACTOR, {"room": room, "seq": seq}, queries.DECODE_AUTHOR)
+        found = self._read(queries.ACTOR, room=room, seq=seq)
         return found[0][0] if found else ""
 
     def author(self, room: str, seq: int) -> str:
         """The account behind a comment; empty: no such comment."""
-        found = self._read(queries.AUTHOR, {"room": room, "seq": seq}, queries.DECODE_AUTHOR)
+        found = self._read(queries.AUTHOR, room=room, seq=seq)
         return found[0][0] if found else ""
 
     def screened(self, after: int, limit: int, action: str = "") -> list[ScreenedRecord]:
         """Held and refused comments after ``after``."""
-        found = self._read(
-            queries.SCREENED, {"after": after, "limit": max(limit, 0), "action": action}, queries.DECODE_SCREENED
-        )
+        found = self._read(queries.SCREENED, after=after, limit=max(limit, 0), action=action)
         return [queries.screened_record(row) for row in found]
 
     def reports(self, after: int, limit: int) -> list[ReportRecord]:
         """Reports after ``after``."""
-        return self._read(queries.REPORTS, {"after": after, "limit": max(limit, 0)}, queries.DECODE_REPORTS)
+        return self._read(queries.REPORTS, after=after, limit=max(limit, 0))
 
     def comments_of(self, author: str, after: int, limit: int) -> list[OwnComment]:
         """Comments of an account after ``after``, in the order of writing."""
-        values = {"author": author, "after": after, "limit": max(limit, 0)}
-        return [people.own_comment(row) for row in self._read(people.COMMENTS, values, people.DECODE_COMMENTS)]
+        found = self._read(people.COMMENTS, author=author, after=after, limit=max(limit, 0))
+        return [people.own_comment(row) for row in found]
 
     def connections_of(self, author: str, limit: int) -> list[ConnectionRecord]:
         """The newest connections of an account, newest first."""
-        return self._read(people.CONNECTIONS, {"author": author, "limit": max(limit, 0)}, people.DECODE_CONNECTIONS)
+        return self._read(people.CONNECTIONS, author=author, limit=max(limit, 0))
 
     def search(self, wanted: Search, limit: int) -> Found:
         """Comments as staff look for them, newest first."""
@@ -150,9 +148,9 @@ class SqlStore:
         """Events of a time, counted."""
         return self._on_reader(lambda connection: tally.count(connection, since_ms, until_ms))
 
-    def _read(self, query: Select[str], values: dict[str, Any], decoder: msgspec.json.Decoder[T]) -> T:
+    def _read(self, query: sqlite.Query[T], **values: str | int) -> list[T]:
         """Run one statement, which sees one state of the database, on a connection of the pool."""
-        return self._on_reader(lambda connection: sqlite.decode(decoder, connection.execute(query, values).scalar_one()))
+        return self._on_reader(lambda connection: query.run(connection, values))
 
     def _on_reader(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` on a connection of the pool. Raises StoreUnavailable."""
@@ -259,13 +257,13 @@ class SqlStore:
             if room is not None and 0 < decision.target <= room.base:
                 places.add((room.id, decision.target))
         if screened:
-            for row in _rows(connection, queries.FIRST_SCREENED, screened, queries.DECODE_FIRST_SCREENED):
+            for row in queries.FIRST_SCREENED.join(connection, screened):
                 known.first[row.author, row.key] = row
         self._events(connection, known, places)
         if receipts:
-            known.receipts.update(row[0] for row in _rows(connection, queries.RECEIPTS, receipts, queries.DECODE_RECEIPTS))
+            known.receipts.update(row[0] for row in queries.RECEIPTS.join(connection, receipts))
         if connections:
-            rows = _rows(connection, queries.CONNECTIONS, connections, queries.DECODE_CONNECTIONS)
+            rows = queries.CONNECTIONS.join(connection, connections)
             known.connections = dict(rows)
         return known
 
@@ -274,7 +272,7 @@ class SqlStore:
         found = self._heads
         if missing:
             found = dict(self._heads)
-            for name, room_id, head, news in _rows(connection, queries.HEADS, missing, queries.DECODE_HEADS):
+            for name, room_id, head, news in queries.HEADS.join(connection, missing):
                 found[name] = (room_id, head, bool(news))
         return {name: Room(id_, head, head, news) for name in names if name in found for id_, head, news in (found[name],)}
 
@@ -285,7 +283,7 @@ class SqlStore:
         screened: list[tuple[str, str]] = []
         places: set[Place] = set()
         if keys:
-            for author, key, room_id, seq in _rows(connection, queries.KEYS, keys, queries.DECODE_KEYS):
+            for author, key, room_id, seq in queries.KEYS.join(connection, keys):
                 if seq is None:
                     screened.append((author, key))
                 else:
@@ -296,7 +294,7 @@ class SqlStore:
     def _events(self, connection: Connection, known: Known, places: set[Place]) -> None:
         """Load events and, in at most three more rounds, those that they refer to."""
         while places:
-            rows = _rows(connection, queries.ROWS, sorted(places), queries.DECODE_ROWS)
+            rows = queries.ROWS.join(connection, sorted(places))
             known.events.update({(row.room_id, row.seq): row for row in rows})
             linked = {(row.room_id, seq) for row in rows for seq in (row.target, row.removed_by) if seq}
             places = linked - known.events.keys()
@@ -394,19 +392,6 @@ class SqlStore:
                 writer.invalidate()
             with suppress(Exception):
                 writer.close()
-
-
-def _rows(connection: Connection, query: Select[str], given: Sequence[Any], decoder: msgspec.json.Decoder[T]) -> T:
-    """Run a statement that takes rows as JSON and gives rows as JSON: one step either way."""
-    text = orjson.dumps(given)
-    if b"\\u0000" in text and _has_nul(given):  # the bytes alone may be a backslash that the text itself has
-        raise UnicodeError("NUL ends a text in SQLite's JSON functions")
-    return sqlite.decode(decoder, connection.execute(query, {"given": text.decode()}).scalar_one())
-
-
-def _has_nul(given: Sequence[Any]) -> bool:
-    rows = (row if isinstance(row, tuple) else (row,) for row in given)
-    return any("\0" in value for row in rows for value in row if isinstance(value, str))
 
 
 def _file_of(path: str | Path) -> Path:

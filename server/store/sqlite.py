@@ -3,6 +3,9 @@
 Python's ``sqlite3`` releases the interpreter lock around every step of a statement, that is for every row in and out, and
 beside a busy thread each re-take may wait a whole switch interval (5 ms). So the store passes many rows in one step: in as one
 ``VALUES`` list, out as one JSON value. ``loadtest/micro_store.py`` measures it.
+
+SQLAlchemy has the connections and the transactions, and makes the text of each statement, once. The driver runs the statements of
+the log: run by SQLAlchemy, one costs 0.1 ms more, and three times that where a thousand socket writes lie between two of them.
 """
 
 from __future__ import annotations
@@ -10,14 +13,16 @@ from __future__ import annotations
 import itertools
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, TypeVar
 from urllib.parse import quote
 
 import msgspec
+import orjson
 from sqlalchemy import Connection, Engine, FromClause, Select, Table, create_engine, event, func, select
+from sqlalchemy.dialects.sqlite.pysqlite import dialect as Dialect  # noqa: N812 - a class
 from sqlalchemy.pool import NullPool, QueuePool
 
 from server.errors import ConfigError, StoreError, StoreUnavailable, StoreUnknown
@@ -26,6 +31,7 @@ T = TypeVar("T")
 
 LEAST_VERSION: Final = (3, 38, 0)  # STRICT tables, JSON functions always there
 
+_DIALECT: Final = Dialect(paramstyle="named")
 _MAX_PARAMETERS: Final = 32_766  # SQLite's default; some builds allow more
 _CACHE_KIB: Final = 16_384
 _CHECKPOINT_PAGES: Final = 4_000  # 16 MiB: half the writes of the default, still a few milliseconds
@@ -101,14 +107,60 @@ def _connect(path: Path, mode: str, busy_ms: int, *pragmas: str) -> sqlite3.Conn
 
 
 def _begin_immediate(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    driver(connection).execute("BEGIN IMMEDIATE")
+
+
+def driver(connection: Connection) -> sqlite3.Connection:
+    """The driver's own connection, which takes part in the transaction of ``connection``."""
+    found: sqlite3.Connection = connection.connection.dbapi_connection  # type: ignore[assignment] # that is the driver here
+    return found
+
+
+class Query(Generic[T]):
+    """A statement that gives its rows as one JSON value (:func:`as_arrays`, :func:`as_objects`): its text, and what it gives rows of.
+
+    ``strict`` false: numbers stand for truth values.
+    """
+
+    def __init__(self, statement: Select[str], row: type[T], *, strict: bool = True) -> None:
+        compiled = statement.compile(dialect=_DIALECT)
+        self.text: Final = str(compiled)
+        self.constants: Final = compiled.params
+        self._decoder: Final = msgspec.json.Decoder(list[row], strict=strict)  # type: ignore[valid-type] # known at run time
+
+    def run(self, connection: Connection, values: Mapping[str, Any]) -> list[T]:
+        """The rows for these parameters. Raises sqlite3.Error; UnreadableRowError is one."""
+        (text,) = driver(connection).execute(self.text, {**self.constants, **values}).fetchone()
+        try:
+            return self._decoder.decode(text)
+        except (msgspec.DecodeError, ValueError) as error:
+            raise UnreadableRowError(str(error)) from error
+
+    def join(self, connection: Connection, given: Sequence[Any]) -> list[T]:
+        """The rows for those ``given``, which it takes as JSON (:func:`json_values`, :func:`json_rows`): one step either way. Raises
+        UnicodeError for NUL as well."""
+        text = orjson.dumps(given)
+        if b"\\u0000" in text and _has_nul(given):  # the bytes alone may be a backslash that the text itself has
+            raise UnicodeError("NUL ends a text in SQLite's JSON functions")
+        return self.run(connection, {"given": text.decode()})
+
+
+def _has_nul(given: Sequence[Any]) -> bool:
+    rows = (row if isinstance(row, tuple) else (row,) for row in given)
+    return any("\0" in value for row in rows for value in row if isinstance(value, str))
+
+
+class UnreadableRowError(sqlite3.DatabaseError):
+    """SQLite gave rows that this server never wrote: they are damaged, though the pages they stand on are not."""
+
+    sqlite_errorcode = sqlite3.SQLITE_CORRUPT
 
 
 class BulkInsert:
     """Inserts rows in few statements, with the texts of statements for a few sizes kept.
 
-    A statement has room for some power of two, or one and a half times that, of rows; the rest is filled with NULLs that
-    ``LIMIT`` cuts off. ``suffix`` is an ON CONFLICT clause.
+    A statement has room for a few more rows than it is given, less than an eighth; what is left of it is filled with NULLs that
+    ``LIMIT`` cuts off. (To bind a row that is not there costs a third of inserting one.) ``suffix`` is an ON CONFLICT clause.
     """
 
     def __init__(self, table: Table, columns: Sequence[str], suffix: str = "") -> None:
@@ -133,12 +185,12 @@ class BulkInsert:
             text = self._texts.get(size)
             if text is None:
                 text = self._texts[size] = self._head + ", ".join([self._row] * size) + self._tail
-            connection.exec_driver_sql(text, (*part, *itertools.repeat(None, (size - rows) * self.width), rows))
+            driver(connection).execute(text, (*part, *itertools.repeat(None, (size - rows) * self.width), rows))
 
     def size(self, rows: int) -> int:
         """Rows that the statement for ``rows`` rows has room for."""
-        power: int = 1 << (rows - 1).bit_length()
-        return power * 3 // 4 if rows <= power * 3 // 4 else power
+        step: int = max(1, (1 << (rows - 1).bit_length()) // 16)
+        return -(-rows // step) * step
 
 
 def as_arrays(query: Select[Any]) -> Select[str]:
@@ -164,20 +216,6 @@ def json_rows(parameter: Any, width: int) -> tuple[FromClause, list[Any]]:
     """A source of rows of ``width`` columns, and the columns, from a JSON array of arrays."""
     rows, (value,) = json_values(parameter)
     return rows, [func.json_extract(value, f"$[{index}]") for index in range(width)]
-
-
-class UnreadableRowError(sqlite3.DatabaseError):
-    """SQLite gave rows that this server never wrote: they are damaged, though the pages they stand on are not."""
-
-    sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-
-
-def decode(decoder: msgspec.json.Decoder[T], text: str) -> T:
-    """Rows from the one JSON value that a statement gave. Raises UnreadableRowError."""
-    try:
-        return decoder.decode(text)
-    except (msgspec.DecodeError, ValueError) as error:
-        raise UnreadableRowError(str(error)) from error
 
 
 def identity(path: Path) -> tuple[int, int] | None:

@@ -7,14 +7,29 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import Update
+from sqlalchemy.dialects.sqlite.pysqlite import dialect as sqlite_dialect
 
 from server.store import queries
 from server.store.sql import SqlStore
+from server.store.sqlite import Query
 from tests.support.drafts import comment
 
 GIVEN: dict[str, Any] = {"given": "[]"}
 PAGE: dict[str, Any] = {"after": 0, "limit": 10, "action": "", "room": "a"}
+
+
+def plan(path: Path, statement: Query[Any] | Update, values: dict[str, str | int]) -> list[str]:
+    """The steps in which SQLite carries a statement out."""
+    if isinstance(statement, Query):
+        text, parameters = statement.text, {**statement.constants, **values}
+    else:
+        compiled = statement.compile(dialect=sqlite_dialect(paramstyle="named"))
+        text, parameters = str(compiled), {**compiled.params, **values}
+    connection = sqlite3.connect(path)
+    steps = connection.execute(f"EXPLAIN QUERY PLAN {text}", parameters).fetchall()
+    connection.close()
+    return [step[3] for step in steps]
 
 
 @pytest.mark.parametrize(
@@ -33,29 +48,17 @@ PAGE: dict[str, Any] = {"after": 0, "limit": 10, "action": "", "room": "a"}
         (queries.SET_REMOVED, GIVEN),
     ],
 )
-def test_no_statement_scans_a_table(sql: SqlStore, path: Path, statement: Any, values: dict[str, Any]) -> None:
+def test_no_statement_scans_a_table(
+    sql: SqlStore, path: Path, statement: Query[Any] | Update, values: dict[str, str | int]
+) -> None:
     """Only the rows that are asked for are touched: no plan reads a whole table."""
-    compiled = statement.compile(dialect=make_url("sqlite://").get_dialect()())
-    parameters = compiled.construct_params(values)
-    with sqlite3.connect(path) as connection:
-        plan = connection.execute(
-            f"EXPLAIN QUERY PLAN {compiled}", [parameters[name] for name in compiled.positiontup]
-        ).fetchall()
-    connection.close()
-    steps = [step[3] for step in plan]
+    steps = plan(path, statement, values)
     assert [step for step in steps if step.startswith("SCAN") and "VIRTUAL" not in step and "anon" not in step] == []
 
 
 def test_heads_are_found_without_counting(sql: SqlStore, path: Path) -> None:
     """rooms() reads the rooms once, and one entry of the index of events for each."""
-    compiled = queries.ROOMS.compile(dialect=make_url("sqlite://").get_dialect()())
-    with sqlite3.connect(path) as connection:
-        parameters = compiled.construct_params({})
-        plan = connection.execute(
-            f"EXPLAIN QUERY PLAN {compiled}", [parameters[name] for name in compiled.positiontup or []]
-        ).fetchall()
-    connection.close()
-    assert [step[3] for step in plan if "events" in step[3]] == [
+    assert [step for step in plan(path, queries.ROOMS, {}) if "events" in step] == [
         "SEARCH events USING COVERING INDEX sqlite_autoindex_events_1 (room_id=?)"
     ]
 

@@ -338,10 +338,10 @@ def test_an_unstorable_batch_that_looks_good_is_a_bug(sql: SqlStore) -> None:
     def broken(*_: object) -> None:
         raise OverflowError("odd")
 
-    event.listen(sql._writers, "before_cursor_execute", broken)
+    event.listen(sql._writers, "begin", broken)
     with pytest.raises(OverflowError, match="odd"):
         sql.append([comment("1")])
-    event.remove(sql._writers, "before_cursor_execute", broken)
+    event.remove(sql._writers, "begin", broken)
     assert append(sql, "1") == 1
 
 
