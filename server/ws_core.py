@@ -2,7 +2,7 @@
 frames have, and with a short way for what nearly every read brings: one whole text message, and nothing else.
 
 The core takes a frame apart in a generator, piece by piece, since any byte may be the last one so far. A comment comes in one
-segment, all of it at once: to read it there costs a fifth. Whatever is not exactly that goes through the core, and whatever is wrong
+segment, all of it at once: to read it there costs a third. Whatever is not exactly that goes through the core, and whatever is wrong
 with it is told by the core alone: the short way finds no fault, it only declines.
 """
 
@@ -32,7 +32,7 @@ _MASKED: Final = 0x80
 _TAIL: Final = b"\x00\x00\xff\xff"
 """What a sender leaves out at the end of a compressed message (RFC 7692, 7.2.1)."""
 _SHORT: Final = 2044
-"""Payloads from here on are left to the core: it inflates the tail by itself then. No comment is as long."""
+"""Payloads from here on are left to the core: it inflates the tail by itself then. Hardly any comment is as long."""
 
 _quiet = logging.getLogger("server.ws.core")
 _quiet.setLevel(logging.ERROR)  # the core logs each opening and closing; our metrics count them
