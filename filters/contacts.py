@@ -79,7 +79,7 @@ class Finding(msgspec.Struct, frozen=True, gc=False):
 
 def personal(folded: str) -> tuple[str, int, int] | None:
     """An identity number (with a right check digit) or a bank card number (by Luhn), and its span; None: there is none."""
-    if _LONG_RUN.search(folded) is None:
+    if len(folded) < 15 or _LONG_RUN.search(folded) is None:
         return None
     for match in ID_NUMBER.finditer(folded):
         if _id_check(match.group()):

@@ -7,7 +7,6 @@ classifier, repeats, swarm. The weightiest finding decides; every finding is tol
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
 
@@ -172,22 +171,26 @@ class Pipeline:
 
     def _rates(self, candidate: Candidate, clock_ms: int, weight: int) -> Verdict | None:
         """Take one comment from every rate of the author, or nothing from any when one of them is used up."""
-        memory = self.memory
-        author = candidate.author
+        account, room, slow = self.memory.account, self.memory.room, self.memory.slow
+        author, slow_ms = candidate.author, candidate.slow_ms
         in_room = f"{candidate.room}\n{author}"
-        rule, wait_ms = "rate.account", memory.account.peek(author, clock_ms)
+        rule, wait_ms = "rate.account", account.allow(author, clock_ms, weight)
         if not wait_ms:
-            rule, wait_ms = "rate.room", memory.room.peek(in_room, clock_ms)
-        if not wait_ms and candidate.slow_ms:
-            rule, wait_ms = "rate.slow", memory.slow.peek(in_room, clock_ms)
-        if not wait_ms and candidate.address:
-            rule, wait_ms = "rate.address", memory.address.allow(candidate.address, clock_ms)
+            # Taken already, and given back if the next ones refuse, which they seldom do.
+            rule, wait_ms = "rate.room", room.allow(in_room, clock_ms, weight)
+            if not wait_ms:
+                if slow_ms:
+                    rule, wait_ms = "rate.slow", slow.peek(in_room, clock_ms)
+                if not wait_ms and candidate.address:
+                    rule, wait_ms = "rate.address", self.memory.address.allow(candidate.address, clock_ms)
+                if wait_ms:
+                    room.give_back(in_room, weight)
+            if wait_ms:
+                account.give_back(author, weight)
         if wait_ms:
             return self._single(candidate.text, Action.REFUSE, "too_fast", rule, retry_after_ms=wait_ms)
-        memory.account.allow(author, clock_ms, weight)
-        memory.room.allow(in_room, clock_ms, weight)
-        if candidate.slow_ms:
-            memory.slow.allow(in_room, clock_ms, candidate.slow_ms)
+        if slow_ms:
+            slow.allow(in_room, clock_ms, slow_ms)
         return None
 
     def _weight(self, candidate: Candidate, now_ms: int) -> int:
@@ -219,33 +222,33 @@ class Pipeline:
         folded = fold(text[: self.config.max_chars])
         unfit = self._unfit(text, folded)
         spoken = syllables(folded)
-        findings = () if unfit is not None else tuple(self._findings(text, folded, spoken))
+        findings = () if unfit is not None else self._findings(text, folded, spoken)
         accepted = Verdict(action=Action.ACCEPT, text=text, rules=self.hash)
         return _Reading(gist(folded), said_of(spoken), unfit, findings, accepted)
 
-    def _findings(self, text: str, folded: str, spoken: str) -> Iterator[tuple[Rule, Reason]]:
-        for hit in self.lexicon.find(text, folded, spoken):
-            yield hit.rule, reason_of(hit)
+    def _findings(self, text: str, folded: str, spoken: str) -> tuple[tuple[Rule, Reason], ...]:
+        hits = self.lexicon.find(text, folded, spoken)
         if self._overlay is not None:
-            for hit in self._overlay.find(text, folded, spoken):
-                yield hit.rule, reason_of(hit)
+            hits += self._overlay.find(text, folded, spoken)
+        out = [(hit.rule, reason_of(hit)) for hit in hits] if hits else []
         checks = self._checks
         rule = checks.get("contact")
         if rule is not None:
             found = contacts.score(folded)
             if found is not None and found.score >= rule.threshold:
-                first, last = Offsets(text, FOLD).span(found.start, found.end)
-                yield rule, _of_rule(rule, span=(first, last), score=found.score, detail=" + ".join(found.parts))
+                span = Offsets(text, FOLD).span(found.start, found.end)
+                out.append((rule, _of_rule(rule, span=span, score=found.score, detail=" + ".join(found.parts))))
         rule = checks.get("personal")
         if rule is not None:
             number = contacts.personal(folded)
             if number is not None:
-                yield rule, _of_rule(rule, span=Offsets(text, FOLD).span(*number[1:]), detail=number[0])
+                out.append((rule, _of_rule(rule, span=Offsets(text, FOLD).span(*number[1:]), detail=number[0])))
         rule = checks.get("classifier")
         if rule is not None and self.classifier is not None:
             suspicion = self.classifier.score(folded)
             if suspicion >= rule.threshold:
-                yield rule, _of_rule(rule, score=suspicion, detail=self.classifier.explain(folded))
+                out.append((rule, _of_rule(rule, score=suspicion, detail=self.classifier.explain(folded))))
+        return tuple(out)
 
     def _decide(self, reading: _Reading, reasons: list[Reason]) -> Verdict:
         text = reading.accepted.text

@@ -7,10 +7,11 @@ thousands of people is what comments are for.
 from __future__ import annotations
 
 import re
+from math import inf
 from typing import Final
 
 from filters.normalize import NOISE
-from filters.rate import STEP, Gcra, drop_first
+from filters.rate import ENOUGH, Gcra, drop_first, step_of
 
 _NOISE: Final = re.compile("[" + "".join(map(re.escape, sorted(NOISE))) + "]+")
 _RUN: Final = re.compile(r"(.)\1+")
@@ -42,11 +43,10 @@ class Repeats:
         self._account = Gcra(interval_ms, burst, max_keys)
         self._crowd = crowd
         self._max_keys = max_keys
-        # (decayed count, time of the last one), in the order in which they were last heard.
-        self._heard: dict[str, tuple[float, int]] = {}
-        # New gists since the oldest were looked at.
-        self._fresh = 0
-        self._step = STEP + max_keys // 256
+        # (time of the last one, decayed count), in the order in which they were last heard.
+        self._heard: dict[str, tuple[int, float]] = {}
+        # So many gists are held when the oldest are looked at next.
+        self._look_at = min(ENOUGH, max_keys)
 
     def allow(self, author: str, room: str, said: str, now_ms: int) -> int:
         """Count one saying against the account's allowance: 0, or (nothing is counted) milliseconds to wait."""
@@ -58,23 +58,23 @@ class Repeats:
         key = f"{room}\n{said}"
         before = heard.get(key)
         if before is None:
-            self._fresh += 1
-            if self._fresh >= self._step or len(heard) >= self._max_keys:
+            if len(heard) >= self._look_at:
                 self._make_room(now_ms)
-            heard[key] = (1.0, now_ms)
+            heard[key] = (now_ms, 1.0)
             return 1 if self._crowd <= 1 else 0
         del heard[key]
-        count = before[0] * 0.5 ** (max(0, now_ms - before[1]) / HALF_LIFE_MS) + 1
-        heard[key] = (count, now_ms)
+        count = before[1] * 0.5 ** (max(0, now_ms - before[0]) / HALF_LIFE_MS) + 1
+        heard[key] = (now_ms, count)
         return round(count) if count >= self._crowd else 0
 
     def _make_room(self, now_ms: int) -> None:
         """Forget the gists that were silent for long, and where there are too many, those heard longest ago."""
-        heard = self._heard
-        self._fresh = 0
-        drop_first(heard, 2 * self._step, lambda last: last[1] <= now_ms - SILENT_MS)
-        if len(heard) >= self._max_keys:
-            drop_first(heard, max(1, self._max_keys // 256), lambda _: True)
+        heard, max_keys = self._heard, self._max_keys
+        step = step_of(max_keys)
+        drop_first(heard, 2 * step, (now_ms - SILENT_MS, inf))
+        if len(heard) >= max_keys:
+            drop_first(heard, max(1, max_keys // 256), (inf, inf))
+        self._look_at = min(max_keys, max(ENOUGH, len(heard) + step))
 
     def __len__(self) -> int:
         """Number of gists remembered for rooms."""

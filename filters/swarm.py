@@ -90,6 +90,10 @@ class _Saying(msgspec.Struct):
     rooms: dict[str, int]
 
 
+_Alone = tuple[str, str, int]
+"""The account that alone said a piece, the room, and the moment."""
+
+
 class _Account(msgspec.Struct):
     """The latest posts of an account with their moments, in order of time; whether it was of little own when last judged
     (None: one text tells nothing)."""
@@ -122,8 +126,8 @@ class Swarm:
         """``max_accounts`` bounds the accounts and the pieces of texts remembered; those heard longest ago go first."""
         self._max = max_accounts
         # Pieces of texts, of this window and of the one before; then those that nobody needs, taken apart bit by bit: all at once
-        # would be a pause. What one account alone said is (account, room, moment); most pieces stay that.
-        self._said: dict[str, _Saying | tuple[str, str, int]] = {}
+        # would be a pause. Most pieces stay what one account alone said.
+        self._said: dict[str, _Saying | _Alone] = {}
         self._said_before = dict(self._said)
         self._spent = dict(self._said)
         self._turn_ms = 0
@@ -221,8 +225,14 @@ class Swarm:
                 self._squares -= 2 * count + 1
                 count -= 1
         shared = False
+        heard, before = self._said, self._said_before
+        alone = (account, room, now_ms)
         for mark in what.marks:
-            shared |= self._hear(mark, account, room, now_ms)
+            saying = heard.get(mark) or before.get(mark)
+            if saying is None:
+                heard[mark] = alone
+            elif self._hear(mark, saying, alone):
+                shared = True
         if shared:
             return self._judge(account, record, now_ms)
         if record.little_own is None and len(record.posts) > 1:
@@ -250,21 +260,16 @@ class Swarm:
             self._said, self._said_before, self._spent = {}, self._said, self._said_before
             self._turn_ms = since + WINDOW_MS
 
-    def _hear(self, mark: str, account: str, room: str, now_ms: int) -> bool:
-        """Take note of who says a piece; whether it is shared. What one account alone said is only a note of it."""
+    def _hear(self, mark: str, saying: _Saying | _Alone, now: _Alone) -> bool:
+        """Take note of who says a piece that was said before; whether it is shared."""
         heard = self._said
-        saying = heard.get(mark)
-        if saying is None:
-            saying = self._said_before.get(mark)
-            if saying is None:
-                heard[mark] = (account, room, now_ms)
-                return False
-            heard[mark] = saying
+        account, room, now_ms = now
         if isinstance(saying, tuple):
             if saying[0] == account or saying[2] < now_ms - WINDOW_MS:
-                heard[mark] = (account, room, now_ms)
+                heard[mark] = now
                 return False
-            saying = heard[mark] = _Saying({saying[0]: saying[2]}, {saying[1]: saying[2]})
+            saying = _Saying({saying[0]: saying[2]}, {saying[1]: saying[2]})
+        heard[mark] = saying
         _note_last(saying.speakers, account, MAX_SPEAKERS, now_ms)
         _note_last(saying.rooms, room, MAX_ROOMS, now_ms)
         return _is_shared(mark, saying)

@@ -20,8 +20,8 @@ EDGE: Final = 5
 SAME: Final = 0.4
 MAX_SPOKEN: Final = 64
 
-# What is no syllable and no letter; ideographs that have no syllable stay.
-_SILENT: Final = re.compile(f"[^a-z{min(SYLLABLE_OF)}-{max(SYLLABLE_OF)}\U00020000-\U0010ffff]+")
+# What counts: syllables, letters, and ideographs that have no syllable.
+_VOICED: Final = re.compile(f"[{min(SYLLABLE_OF)}-{max(SYLLABLE_OF)}a-z\U00020000-\U0010ffff]+")
 _RUN: Final = re.compile(r"(.)\1+")
 
 
@@ -43,7 +43,7 @@ def said_of(spoken: str) -> Said:
     The pieces are the beginning, the end, and what follows the first syllable in the order of the alphabet (of a short text, the
     whole): a character changed, added or left out spares one of the first two, words put in front and behind mostly the last.
     """
-    spoken = _SILENT.sub("", spoken)
+    spoken = "".join(_VOICED.findall(spoken))
     if _RUN.search(spoken):
         spoken = _RUN.sub(r"\1", spoken)
     if len(spoken) < MIN_LENGTH:

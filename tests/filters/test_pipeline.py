@@ -131,6 +131,26 @@ def test_rates(config: ScreeningConfig, rule: str, same_room: bool, same_author:
     assert pipeline.screen(second, 6000).action is Action.ACCEPT
 
 
+@pytest.mark.parametrize("refusing", ["rate.room", "rate.slow", "rate.address"])
+def test_a_refusal_takes_nothing_from_the_other_rates(refusing: str) -> None:
+    """However often one rate refuses, the others allow as much as if nobody had asked."""
+    pace = ScreeningConfig(
+        account_interval_ms=10, account_burst=3, room_interval_ms=10, room_burst=3, address_interval_ms=10, address_burst=3
+    )
+    tight = {"rate.room": structs.replace(pace, room_burst=1), "rate.address": structs.replace(pace, address_burst=1)}
+    pipeline = Pipeline(loads(RULES), tight.get(refusing, pace))
+    one = Candidate(text="一", room="r", author="a", address="192.0.2.1", slow_ms=50 if refusing == "rate.slow" else 0)
+    assert pipeline.screen(one, 1000).action is Action.ACCEPT
+    for _ in range(9):
+        assert pipeline.screen(one, 1000).reasons[0].rule == refusing
+    memory = pipeline.memory
+    left = [
+        sum(not rate.allow(key, 1000) for _ in range(9))
+        for rate, key in ((memory.account, "a"), (memory.room, "r\na"), (memory.address, "192.0.2.1"))
+    ]
+    assert left == [0 if name == refusing else 2 for name in ("rate.account", "rate.room", "rate.address")]
+
+
 def test_slow_mode() -> None:
     """Slow mode asks for its distance between two comments of one author in that room only."""
     pipeline = Pipeline(loads(RULES), OPEN)

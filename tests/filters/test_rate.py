@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filters.rate import STEP, Gcra, drop_first
+from filters.rate import ENOUGH, Gcra, drop_first, step_of
 
 
 def test_burst_then_one_per_interval() -> None:
@@ -33,6 +33,16 @@ def test_weight_slows_a_key() -> None:
     rate = Gcra(1000, 1, 10)
     assert rate.allow("a", 0, 2) == 0
     assert rate.allow("a", 1000, 2) == 1000
+
+
+def test_what_is_given_back_was_never_taken() -> None:
+    """A request that is undone leaves the key as it was, for any later moment."""
+    rate = Gcra(1000, 2, 10)
+    for at_ms in (0, 10):
+        assert rate.allow("a", at_ms, 2) == 0
+        rate.give_back("a", 2)
+    assert [rate.allow("a", 20) for _ in range(3)] == [0, 0, 1000]
+    Gcra(0, 1, 1).give_back("a")
 
 
 def test_interval_of_zero_is_off() -> None:
@@ -66,23 +76,23 @@ def test_overflow_forgets_the_oldest() -> None:
 
 
 def test_expired_keys_do_not_pile_up() -> None:
-    """Keys that are used once are dropped soon after their time, whatever there is room for."""
-    rate = Gcra(1000, 1, 256)
-    assert all(rate.allow(str(number), number) == 0 for number in range(0, 100_000, 100))
-    assert len(rate) <= 10 + STEP + 1
+    """Where many are held, keys that are used once are dropped soon after their time, whatever there is room for."""
+    rate = Gcra(1000, 1, 100_000)
+    assert all(rate.allow(str(number), 10 * number) == 0 for number in range(20_000))
+    assert len(rate) <= ENOUGH + step_of(100_000)
 
 
 def test_dropping_takes_short_steps() -> None:
     """When thousands of keys expire at once, no request pays for all of them."""
-    rate = Gcra(1000, 1, 10_000)
-    for number in range(5_000):
+    rate = Gcra(1000, 1, 20_000)
+    for number in range(20_000):
         rate.allow(str(number), 0)
     left = [len(rate)]
-    for number in range(20_000):
+    for number in range(30_000):
         rate.allow(f"late {number}", 5_000 + number)
         left.append(len(rate))
-    assert max(before - after for before, after in pairwise(left)) <= 2 * (STEP + 10_000 // 256)
-    assert left[-1] < 1_500
+    assert max(before - after for before, after in pairwise(left)) <= 2 * step_of(20_000)
+    assert left[-1] <= ENOUGH + step_of(20_000)
 
 
 def test_overflow_of_many_keys() -> None:
@@ -95,11 +105,11 @@ def test_overflow_of_many_keys() -> None:
 
 
 def test_what_was_put_first_is_dropped() -> None:
-    """No more than asked for, and nothing from the first value on that is still wanted."""
+    """No more than asked for, and nothing from the first value on that lies beyond the last one unwanted."""
     held = {"a": 1, "b": 2, "c": 9, "d": 3}
-    drop_first(held, 1, lambda value: value < 5)
+    drop_first(held, 1, 5)
     assert list(held) == ["b", "c", "d"]
-    drop_first(held, 3, lambda value: value < 5)
+    drop_first(held, 3, 5)
     assert list(held) == ["c", "d"]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from filters.normalize import fold
-from filters.rate import STEP
+from filters.rate import ENOUGH, step_of
 from filters.repeats import HALF_LIFE_MS, SILENT_MS, Repeats, gist
 
 
@@ -40,14 +40,12 @@ def test_memory_is_bounded() -> None:
 
 
 def test_silence_is_forgotten() -> None:
-    """Gists that nobody says any more make room by themselves, a few at a time; one that is said stays."""
-    repeats = Repeats(0, 1, 3, 256)
-    for number in range(200):
+    """Where many are held, gists that nobody says any more make room by themselves, a few at a time; one that is said stays."""
+    repeats = Repeats(0, 1, 3, 100_000)
+    for number in range(ENOUGH - 1):
         repeats.crowd("r", str(number), 0)
-        repeats.crowd("r", "x", 0)
-    assert len(repeats) == 201
-    assert repeats.crowd("r", "x", SILENT_MS) == 0
-    for number in range(2 * STEP):
-        repeats.crowd("r", f"late {number}", SILENT_MS)
-    assert len(repeats) < 2 * STEP + 10
+    assert [repeats.crowd("r", "x", at_ms) for at_ms in (0, 0, SILENT_MS)] == [0, 0, 0]
+    for number in range(2 * ENOUGH):
+        repeats.crowd("r", f"late {number}", SILENT_MS + number // 100)
+    assert 2 * ENOUGH < len(repeats) <= 2 * ENOUGH + step_of(100_000)
     assert [repeats.crowd("r", "x", SILENT_MS) for _ in range(2)] == [0, 3]
