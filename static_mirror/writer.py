@@ -314,9 +314,11 @@ class Mirror:
                     bad.add(page)
                 elif whole == _TRUSTED and not deep:
                     break
-            known.open = self._scan(known, newest, head)
+            before, known.open = known.open, self._scan(known, newest, head)
             if known.open is None:
                 bad.add(newest)
+            elif before is not None and before.position == head:
+                known.open.kept = before.kept
         return sorted(bad)
 
     def _is_sealed(self, known: _Room, page: int, *, deep: bool) -> bool:

@@ -208,6 +208,21 @@ def test_rows_are_kept_for_as_many_rooms_as_there_are_descriptors(tmp_path: Path
     assert mirror.keeps("a", 1)
 
 
+def test_rows_are_kept_over_a_check(tmp_path: Path) -> None:
+    """Pages are looked at again and again while a room is live; one that was in doubt in between is sealed from the log."""
+    log = Log(200)
+    mirror = started(tmp_path)
+    mirror.append(ROOM, log.events)
+    assert mirror.check(ROOM, 200) == []
+    assert mirror.append(ROOM, log.comment(100)) == [0]
+    assert mirror.keeps(ROOM, 0)
+    with pytest.raises(MirrorError):
+        mirror.append(ROOM, log.comment(2)[1:])
+    repair(mirror, ROOM, TITLE, log.head, log.read)
+    assert mirror.append(ROOM, log.comment(256)) == [1]
+    assert not mirror.keeps(ROOM, 1)
+
+
 def test_the_rows_of_few_full_pages_are_kept(tmp_path: Path) -> None:
     """Where sealing is left behind, memory does not grow with it."""
     log = Log(256 * 11)
