@@ -79,7 +79,7 @@ class Conversation:
         self.admission = Admission(settings, stats)
         self.limits = self.admission.limits
         self.sign_ins = SignIns(settings, tokens, people, posting, self.limits)
-        self.inbox: Inbox[Connection] = Inbox(Connection.serve, _later, time.monotonic, settings.commit_ms / 1000)
+        self.inbox: Inbox[Connection] = Inbox(Connection.serve, _later, time.monotonic, self._beat_s)
         self.now_s = int(clock())
         self._wheel: Wheel[Connection] = Wheel(self.now_s)
         self.connections: set[Connection] = set()
@@ -88,6 +88,10 @@ class Conversation:
         self._counter = 0
         self._told: dict[str, tuple[dict[str, Any], int]] = {}
         self._turned: dict[str, int] = {}  # when the mode of a watched room changed last
+
+    def _beat_s(self) -> float:
+        """What is read and committed together is sent together: in a room that is flushed in many turns there is a beat for each."""
+        return min(self.settings.commit_ms, self._tick.turn_ms) / 1000
 
     # -- coming and going ---------------------------------------------------------------------------------------------
 

@@ -255,7 +255,8 @@ class Flusher:
     def _flush(self, room: Room[Viewer], state: _State) -> None:
         if state.busy or room.sent == room.head:
             return
-        started, period = _now_ms(), self._tick.current_ms / room.parts
+        started, parts = _now_ms(), room.parts
+        period = self._tick.current_ms / parts
         state.pace.flushed(period, started)
         full: Iterable[int] = ()
         if room.pending:
@@ -276,7 +277,7 @@ class Flusher:
         if full:
             self._seal(room, state, full)
         spent_ms = _now_ms() - started
-        self._tick.spent(spent_ms, size)
+        self._tick.spent(spent_ms, size, parts)
         self._stats.flush_s.observe(spent_ms / 1000)
         if room.sent < room.visible and state.timer is None:
             self._later(room, state, max(0.0, period - spent_ms))

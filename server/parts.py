@@ -190,7 +190,7 @@ class Parts:
                 now = time.monotonic()
                 self.stats.loop_lag_s.observe(max(0.0, now - slept - 1.0))
                 self.conversation.second()
-                self.tick.adapt(now * 1000)
+                self.tick.adapt(now * 1000, time.thread_time() * 1000)
                 if now - told >= self.settings.viewer_count_interval_s:
                     told = now
                     self.conversation.tell_counts()

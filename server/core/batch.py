@@ -12,9 +12,12 @@ from __future__ import annotations
 import math
 from typing import Final
 
-_GROW_ABOVE: Final = 0.7
-_AIM: Final = 0.6
-_SHRINK_BELOW: Final = 0.35
+_AIM: Final = 0.72
+"""The part of the time that flushing may take, where all else needs little: for many viewers a short tick is worth the processor."""
+_AIM_LEAST: Final = 0.3
+_ALL: Final = 0.9
+"""What flushing and all else together may take."""
+_BAND: Final = 1.1
 _SHRINK_STEP: Final = 1.5
 _SHARE_LEAST: Final = 1 / 64
 _SHARE_STEP: Final = 2.0
@@ -42,18 +45,31 @@ class Pace:
 class Tick:
     """The pace of flushing, shared by all rooms of a process. Times are milliseconds of any monotonic clock.
 
-    ``share`` is the part of the rooms' budgets of live comments that is in force.
+    ``share`` is the part of the rooms' budgets of live comments that is in force. ``turn_ms`` is the time between two flushes of the
+    room that has most of them, of late.
     """
 
-    __slots__ = ("_busy_ms", "_largest", "_max_ms", "_min_ms", "_since_ms", "current_ms", "share")
+    __slots__ = (
+        "_busy_ms",
+        "_cpu_ms",
+        "_largest",
+        "_max_ms",
+        "_min_ms",
+        "_parts",
+        "_since_ms",
+        "current_ms",
+        "share",
+        "turn_ms",
+    )
 
     def __init__(self, min_ms: float, max_ms: float, now_ms: float) -> None:
         self._min_ms = min_ms
         self._max_ms = max(min_ms, max_ms)
-        self.current_ms = min_ms
+        self.current_ms = self.turn_ms = min_ms
         self.share = 1.0
-        self._busy_ms = 0.0
+        self._busy_ms = self._cpu_ms = 0.0
         self._largest = 0
+        self._parts = 1
         self._since_ms = now_ms
 
     @property
@@ -61,30 +77,38 @@ class Tick:
         """The process has more to send than it can at its usual pace: what is least needed can wait."""
         return self.current_ms > self._min_ms or self.share < 1
 
-    def spent(self, busy_ms: float, frame_bytes: int = 0) -> None:
-        """A flush took ``busy_ms`` of the loop's time, for a frame of ``frame_bytes``."""
+    def spent(self, busy_ms: float, frame_bytes: int = 0, parts: int = 1) -> None:
+        """A flush took ``busy_ms`` of the loop's time, for a frame of ``frame_bytes``; it was one of ``parts`` in a tick."""
         self._busy_ms += busy_ms
         self._largest = max(self._largest, frame_bytes)
+        self._parts = max(self._parts, parts)
 
-    def adapt(self, now_ms: float) -> None:
-        """Called about once a second: a loop that spends most of its time on flushing gets a longer tick, then smaller frames.
+    def adapt(self, now_ms: float, cpu_ms: float = 0.0) -> None:
+        """Called about once a second: a loop that spends most of its time on flushing, or too much beside all else that it does,
+        gets a longer tick, then smaller frames. ``cpu_ms`` is the processor time that the loop has used so far.
 
-        A flush takes as long in a longer tick, so that the tick which leaves enough time for all else is known at once.
+        A flush takes as long in a longer tick, so that the tick which leaves enough time for all else is known at once; and so is
+        the one that is longer than it need be.
         """
         elapsed = now_ms - self._since_ms
         if elapsed <= 0:
             return
         busy = self._busy_ms / elapsed
-        if busy > _GROW_ABOVE:
+        others = max(0.0, (cpu_ms - self._cpu_ms) / elapsed - busy)
+        aim = min(_AIM, max(_AIM_LEAST, _ALL - others))
+        if busy > aim * _BAND:
             if self.current_ms < self._max_ms:
-                self.current_ms = min(self._max_ms, self.current_ms * busy / _AIM)
+                self.current_ms = min(self._max_ms, self.current_ms * busy / aim)
             elif self._largest > _LARGE_BYTES:
                 self.share = max(_SHARE_LEAST, self.share / _SHARE_STEP)
-        elif busy < _SHRINK_BELOW:
+        elif busy < aim / _BAND:
             if self.share < 1:
                 self.share = min(1.0, self.share * _SHARE_STEP)
             else:
-                self.current_ms = max(self._min_ms, self.current_ms / _SHRINK_STEP)
+                self.current_ms = max(self._min_ms, self.current_ms * max(busy / aim, 1 / _SHRINK_STEP))
+        self.turn_ms = self.current_ms / self._parts
         self._busy_ms = 0.0
+        self._cpu_ms = cpu_ms
         self._largest = 0
+        self._parts = 1
         self._since_ms = now_ms

@@ -23,7 +23,7 @@ class _Timer(Protocol):
 class Inbox(Generic[C]):
     """The order is that of arrival. ``serve`` looks at one message and must not raise; ``later`` calls back after some seconds.
 
-    Who speaks alone, or after a pause, waits for nothing. Bounds: ``FULL`` messages or ``FULL_BYTES``, then all are looked at now.
+    ``beat_s`` is asked for the seconds of a beat. Who speaks alone, or after a pause, waits for nothing. Bounds: ``FULL`` messages or ``FULL_BYTES``, then all are looked at now.
     """
 
     __slots__ = ("_beat_s", "_bytes", "_clock", "_crowd_s", "_last", "_later", "_serve", "_served_s", "_timer", "_waiting")
@@ -33,7 +33,7 @@ class Inbox(Generic[C]):
         serve: Callable[[C, bytes], None],
         later: Callable[[float, Callable[[], None]], _Timer],
         clock: Callable[[], float],
-        beat_s: float,
+        beat_s: Callable[[], float],
     ) -> None:
         self._serve = serve
         self._later = later
@@ -57,8 +57,9 @@ class Inbox(Generic[C]):
         if len(self._waiting) >= FULL or self._bytes >= FULL_BYTES:
             self.drain()
         elif self._timer is None:
-            wait_s = self._served_s + self._beat_s - now_s
-            if wait_s <= 0 or now_s - self._crowd_s > self._beat_s:
+            beat_s = self._beat_s()
+            wait_s = self._served_s + beat_s - now_s
+            if wait_s <= 0 or now_s - self._crowd_s > beat_s:
                 self.drain()
             else:
                 self._timer = self._later(wait_s, self.drain)

@@ -68,7 +68,7 @@ class FakeConversation:
         self.settings = settings
         self.stats = Stats()
         self.now_s = 0
-        self.inbox: Inbox[Connection] = Inbox(Connection.serve, _never, lambda: 0.0, 0.0)
+        self.inbox: Inbox[Connection] = Inbox(Connection.serve, _never, lambda: 0.0, lambda: 0.0)
         self._log = log
         self._act = act
 

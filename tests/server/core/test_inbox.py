@@ -28,8 +28,9 @@ class Desk:
         self.now_s = 100.0
         self.seen: list[tuple[float, str, bytes]] = []
         self.timers: list[Timer] = []
+        self.beat_s = 1.0
         self.inbox: Inbox[str] = Inbox(
-            lambda who, data: self.seen.append((self.now_s, who, data)), self._later, lambda: self.now_s, 1.0
+            lambda who, data: self.seen.append((self.now_s, who, data)), self._later, lambda: self.now_s, lambda: self.beat_s
         )
 
     def _later(self, after_s: float, call: Callable[[], None]) -> Timer:
@@ -79,6 +80,19 @@ def test_a_crowd_is_heard_together(desk: Desk) -> None:
     desk.pass_s(5)
     desk.inbox.put("c", b"")
     assert desk.times[-1] == pytest.approx(desk.now_s - 100)
+
+
+def test_a_beat_may_become_shorter(desk: Desk) -> None:
+    """It counts from the next message on."""
+    for who in "ab":
+        desk.inbox.put(who, b"")
+    desk.pass_s(1)
+    desk.beat_s = 0.25
+    for who in "abab":
+        desk.inbox.put(who, b"")
+        desk.pass_s(0.1)
+    desk.pass_s(1)
+    assert desk.times == pytest.approx([0, 1, 1.25, 1.25, 1.25, 1.5])
 
 
 @pytest.mark.parametrize(("number", "size"), [(FULL, 1), (4, FULL_BYTES // 4)])
