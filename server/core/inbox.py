@@ -23,7 +23,8 @@ class _Timer(Protocol):
 class Inbox(Generic[C]):
     """The order is that of arrival. ``serve`` looks at one message and must not raise; ``later`` calls back after some seconds.
 
-    ``beat_s`` is asked for the seconds of a beat. Who speaks alone, or after a pause, waits for nothing. Bounds: ``FULL`` messages or ``FULL_BYTES``, then all are looked at now.
+    ``beat_s`` is asked for the seconds of a beat. Who speaks alone, or after a pause, waits for nothing. Bounds: ``FULL`` messages or
+    ``FULL_BYTES``, then all are looked at now.
     """
 
     __slots__ = ("_beat_s", "_bytes", "_clock", "_crowd_s", "_last", "_later", "_serve", "_served_s", "_timer", "_waiting")
