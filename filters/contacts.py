@@ -17,6 +17,8 @@ _ANY_DIGIT: Final = "〇一二三四五六七八九零壹贰叁肆伍陆柒捌�
 # No shape without such a run, and none of those without the looser one, which is quicker: most comments are looked at no further.
 _PERHAPS_SHAPED: Final = re.compile(f"[0-9a-z{_ANY_DIGIT}][0-9a-z._@+ {_ANY_DIGIT}-]{{3}}")
 _SHAPED: Final = re.compile(r"[0-9a-z][0-9a-z._@+ -]{3}|[0-9〇一二三四五六七八九零壹贰叁肆伍陆柒捌玖幺洞拐]{5}")
+# Nor any without one of these: words of letters alone are none, in no shape.
+_TELLING: Final = re.compile(f"[0-9@.:{_ANY_DIGIT}]")
 
 # Searched before digits are evened out.
 CUES: Final = re.compile(
@@ -92,15 +94,15 @@ def personal(folded: str) -> tuple[str, int, int] | None:
 
 def score(folded: str) -> Finding | None:
     """The combination found in a folded text; None when there is neither a cue nor a shape (a lure alone is none)."""
-    shaped = _PERHAPS_SHAPED.search(folded) is not None and _SHAPED.search(folded) is not None
+    shaped = _PERHAPS_SHAPED.search(folded) and _SHAPED.search(folded) and _TELLING.search(folded)
     cue = CUES.search(folded)
-    if cue is None and not shaped:
+    if cue is None and shaped is None:
         return None
     text = folded.translate(_DIGITS)
     parts: dict[str, tuple[int, int]] = {}
     if cue is not None:
         parts[f"{cue.lastgroup} cue"] = cue.span()
-    shape = _shape(folded, text) if shaped else None
+    shape = _shape(folded, text) if shaped is not None else None
     if shape is not None:
         parts[shape[0]] = shape[1:]
     if not parts:
