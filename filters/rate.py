@@ -89,7 +89,9 @@ class Gcra:
         if wait_ms > 0:
             return wait_ms
         del held[key]
-        held[key] = max(now_ms, arrival_ms) + interval_ms * weight
+        if arrival_ms < now_ms:
+            arrival_ms = now_ms
+        held[key] = arrival_ms + interval_ms * weight
         return 0
 
     def give_back(self, key: str, weight: int = 1) -> None:
