@@ -1,8 +1,4 @@
-"""A server of our own on a temporary folder, for measurements and for tests that kill it.
-
-It ends with whoever started it, also where that one is killed and can stop nothing any more: left behind, it would take its share
-of a core from every later measurement.
-"""
+"""A server of our own on a temporary folder, for measurements and for tests that kill it."""
 
 from __future__ import annotations
 
@@ -15,6 +11,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self
+
+from loadtest.tied import tied
 
 START_TIMEOUT_S: Final = 60.0
 STOP_TIMEOUT_S: Final = 30.0
@@ -39,17 +37,6 @@ UNBOUND: Final[dict[str, str]] = {
     "log_level": "warning",
 }
 """Settings under which the limits for honest people do not bind: a few accounts and addresses stand for a whole crowd."""
-
-_TIED: Final = """
-import ctypes, os, signal, sys
-if sys.platform == "linux":
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM, 0, 0, 0)  # PR_SET_PDEATHSIG
-if os.getppid() != int(sys.argv[1]):
-    sys.exit("who started this is gone")
-os.execv(sys.argv[2], sys.argv[2:])
-"""
-"""What a server's process runs first. The kernel keeps the signal over ``exec``; whoever ended before it was asked for is told apart
-by the parent. A function between fork and exec would do the same, but is not safe in a process with threads."""
 
 _LISTENING: Final = re.compile(r"Barrage listening on (http://\S+:(\d+))")
 
@@ -96,12 +83,11 @@ class LocalServer:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("BARRAGE_")}
         environment.update({f"BARRAGE_{name.upper()}": value for name, value in self._settings.items()})
         environment["PYTHONUNBUFFERED"] = "1"
-        tied = [sys.executable, "-I", "-S", "-c", _TIED, str(os.getpid())]
-        command = [*tied, sys.executable, *self._entry, "serve", "--host", "127.0.0.1", "--port", str(self.port)]
+        command = [sys.executable, *self._entry, "serve", "--host", "127.0.0.1", "--port", str(self.port)]
         with self.output.open("ab") as output:
             self._seen = output.tell()
             self._process = subprocess.Popen(  # noqa: S603 -- our own interpreter and our own arguments
-                [*command, "--data", str(self.data_dir), "--demo"],
+                tied([*command, "--data", str(self.data_dir), "--demo"]),
                 stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment,
                 cwd=Path(__file__).parents[1],
             )  # fmt: skip

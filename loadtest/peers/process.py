@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Self
 
+from loadtest.tied import tied
+
 START_TIMEOUT_S: Final = 20.0
 STOP_TIMEOUT_S: Final = 10.0
 
@@ -31,7 +33,7 @@ class PeerProcess:
     """One server. A context manager: it listens inside, and has ended after.
 
     ``command`` starts it and keeps it in the foreground; it listens on ``port`` of the loopback address. ``cpu`` pins it and all
-    that it starts to one core (None: not pinned). What it writes goes to ``folder``.
+    that it starts to one core (None: not pinned). What it writes goes to ``folder``. It ends with whoever started it.
     """
 
     def __init__(self, command: Sequence[str], port: int, folder: Path, cpu: int | None = None) -> None:
@@ -76,7 +78,7 @@ class PeerProcess:
         try:
             with self.output.open("wb") as output:
                 self._process = subprocess.Popen(  # noqa: S603 -- the commands of the catalogue
-                    self._command,
+                    tied(self._command),
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
