@@ -180,9 +180,9 @@ class Posting:
             text=say.text, room=say.room, author=identity.subject, address=voice.address, level=voice.level, slow_ms=slow_ms,
             raided=demands.shield,
         )  # fmt: skip
-        steady_s = time.monotonic()
-        self._hub.touch(room, int(steady_s))
-        verdict = self._screen(candidate, waits, now_ms, steady_s)
+        steady_ns = time.monotonic_ns()
+        self._hub.touch(room, steady_ns // 1_000_000_000)
+        verdict = self._screen(candidate, waits, now_ms, steady_ns)
         draft = CommentDraft(
             room=say.room, author=identity.subject, key=say.key, at_ms=now_ms, pos_ms=pos_ms, text=verdict.text, mode=say.mode,
             color=say.color, size=say.size, author_id=voice.author_id, author_name=identity.nickname, verdict=_record_of(verdict),
@@ -193,14 +193,14 @@ class Posting:
         else:
             self._stop(say, verdict, draft, sink)
 
-    def _screen(self, candidate: Candidate, waits: Reason | None, now_ms: int, steady_s: float) -> Verdict:
+    def _screen(self, candidate: Candidate, waits: Reason | None, now_ms: int, steady_ns: int) -> Verdict:
         """What the screening says; where comments wait for review whatever their text, this one does if it is not refused.
 
-        ``steady_s`` is the present moment by a clock that nobody sets back: rates count by it.
+        ``steady_ns`` is the present moment by a clock that nobody sets back: rates count by it.
         """
-        clock_ms = int(steady_s * 1000)
+        clock_ms = steady_ns // 1_000_000
         verdict = self._pipeline().screen(candidate, now_ms, clock_ms)
-        self._stats.screen_s.observe(time.monotonic() - steady_s)
+        self._stats.screen_s.observe((time.monotonic_ns() - steady_ns) / 1e9)
         reasons = verdict.reasons
         bad = verdict.action >= Action.HOLD or (bool(reasons) and any(reason.rule == "repeat.crowd" for reason in reasons))
         self.raids.note(candidate.room, candidate.author, candidate.level, bad, clock_ms)
