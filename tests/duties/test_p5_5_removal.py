@@ -181,12 +181,13 @@ def test_duty_p5_5_a_comment_removed_before_its_flush_is_never_seen(tmp_path: Pa
         with enter(server) as viewer, enter(server, "filler", "Filler") as filler:
             with enter(server, canary.account, canary.nickname) as author:
                 say(filler, "goes at once", "k1")
+                say(filler, "and this one early", "k2")
                 canary.seq = say(author, canary.text, "k")["seq"]
                 answer = operate(server, "removal", room=ROOM, seq=canary.seq, code="L5", basis=BASIS)
                 assert answer.status_code == 200, answer.text
-            events = viewer.follow(3)
-            assert [event["kind"] for event in events] == ["comment", "comment", "removal"]
-            assert tombstone(events[1])
+            events = viewer.follow(4)
+            assert [event["kind"] for event in events] == ["comment", "comment", "comment", "removal"]
+            assert tombstone(events[2])
         assert_gone(server, canary)
 
 
