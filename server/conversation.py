@@ -91,7 +91,7 @@ class Conversation:
 
     def _beat_s(self) -> float:
         """What is read and committed together is sent together: in a room that is flushed in many turns there is a beat for each."""
-        return min(self.settings.commit_ms, self._tick.turn_ms) / 1000
+        return min(self.settings.commit_ms, self._tick.beat_ms) / 1000
 
     # -- coming and going ---------------------------------------------------------------------------------------------
 

@@ -141,7 +141,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     batch_max: Annotated[int, _recording("Drafts of one commit.", ge=1, le=50_000)] = 2000
     commit_ms: Annotated[float, _recording(
         "While many write, what they send is read and committed together this far apart; 64 messages, and who writes alone, wait "
-        "for nothing. About a tick is best: what is committed goes live at once then.", "ms", ge=0, le=1000)] = 50.0
+        "for nothing. A fifth more than a tick is best: what is committed goes live at once then.", "ms", ge=0, le=1000)] = 60.0
     records_max: Annotated[int, _recording(
         "Records beside the log (refused comments, connections) that may wait for a commit.", ge=1)] = 20_000
 

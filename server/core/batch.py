@@ -1,6 +1,6 @@
 """When a room is flushed: at once after a pause, else once per tick; the tick grows under load and shrinks again.
 
-A flush may come early when the one after it comes later for that. Commits come in a beat of about the same length; so each
+A flush may come early when the one after it comes later for that. Commits come in a beat that is a little longer than a tick; so each
 flush soon follows its commit at once, wherever in a tick that beat began, and nobody waits for the rest of a tick.
 
 When the longest tick does not help, what is left is to send less: the rooms' budgets of live comments shrink
@@ -25,6 +25,10 @@ _LARGE_BYTES: Final = 16_384
 """Up to about this size a write costs the same, whatever it carries: to leave something out of smaller frames would win nothing."""
 
 
+_BEHIND: Final = 1.2
+"""A flush that follows its commit late does so by a fifth of a tick less each time."""
+
+
 class Pace:
     """When the next flush of a room is due. On the average there is one in a period; one may come a whole period early."""
 
@@ -45,27 +49,17 @@ class Pace:
 class Tick:
     """The pace of flushing, shared by all rooms of a process. Times are milliseconds of any monotonic clock.
 
-    ``share`` is the part of the rooms' budgets of live comments that is in force. ``turn_ms`` is the time between two flushes of the
-    room that has most of them, of late.
+    ``share`` is the part of the rooms' budgets of live comments that is in force.
     """
 
     __slots__ = (
-        "_busy_ms",
-        "_cpu_ms",
-        "_largest",
-        "_max_ms",
-        "_min_ms",
-        "_parts",
-        "_since_ms",
-        "current_ms",
-        "share",
-        "turn_ms",
-    )
+        "_busy_ms", "_cpu_ms", "_largest", "_max_ms", "_min_ms", "_parts", "_since_ms", "_turn_ms", "current_ms", "share",
+    )  # fmt: skip
 
     def __init__(self, min_ms: float, max_ms: float, now_ms: float) -> None:
         self._min_ms = min_ms
         self._max_ms = max(min_ms, max_ms)
-        self.current_ms = self.turn_ms = min_ms
+        self.current_ms = self._turn_ms = min_ms
         self.share = 1.0
         self._busy_ms = self._cpu_ms = 0.0
         self._largest = 0
@@ -76,6 +70,12 @@ class Tick:
     def strained(self) -> bool:
         """The process has more to send than it can at its usual pace: what is least needed can wait."""
         return self.current_ms > self._min_ms or self.share < 1
+
+    @property
+    def beat_ms(self) -> float:
+        """The best time between two commits while many write: a little more than that between two flushes of the room which had most
+        of them, of late. Were it less, or as much, a flush that has fallen behind its commit would stay behind it."""
+        return self._turn_ms * _BEHIND
 
     def spent(self, busy_ms: float, frame_bytes: int = 0, parts: int = 1) -> None:
         """A flush took ``busy_ms`` of the loop's time, for a frame of ``frame_bytes``; it was one of ``parts`` in a tick."""
@@ -106,7 +106,7 @@ class Tick:
                 self.share = min(1.0, self.share * _SHARE_STEP)
             else:
                 self.current_ms = max(self._min_ms, self.current_ms * max(busy / aim, 1 / _SHRINK_STEP))
-        self.turn_ms = self.current_ms / self._parts
+        self._turn_ms = self.current_ms / self._parts
         self._busy_ms = 0.0
         self._cpu_ms = cpu_ms
         self._largest = 0

@@ -97,16 +97,31 @@ def test_what_all_else_needs_is_left_to_it() -> None:
     assert seen == pytest.approx([60, 66.7, 100, 133.3], abs=0.1)
 
 
-def test_the_time_between_turns_is_that_of_the_room_with_most_of_them() -> None:
-    """While it has them."""
-    tick = Tick(60, 200, 0)
-    assert tick.turn_ms == 60
+def test_the_beat_is_that_of_the_room_with_most_turns() -> None:
+    """While it has them; and it is longer than the time between them."""
+    tick = Tick(50, 200, 0)
+    assert tick.beat_ms == 60
     for parts in (1, 4, 2):
         tick.spent(1, parts=parts)
     tick.adapt(1000)
-    assert tick.turn_ms == 15
+    assert tick.beat_ms == 15
     tick.adapt(2000)
-    assert tick.turn_ms == 60
+    assert tick.beat_ms == 60
+
+
+def test_flushes_that_fell_behind_their_commits_catch_up() -> None:
+    """After a crowd of commits the flushes wait for their time; in a beat that is a little longer they soon wait for nothing."""
+    pace = Pace()
+    for now in (0, 1, 2):
+        pace.flushed(50, now + pace.delay_ms(50, now))
+    waits = []
+    for beat in range(1, 10):
+        now = 3 + beat * 60.0
+        waits.append(pace.delay_ms(50, now))
+        pace.flushed(50, now + waits[-1])
+    assert waits[0] > 30
+    assert waits[-4:] == [0, 0, 0, 0]
+    assert sorted(waits, reverse=True) == waits
 
 
 def test_the_tick_shrinks_when_the_load_is_gone() -> None:
