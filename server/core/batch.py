@@ -28,6 +28,8 @@ _LARGE_BYTES: Final = 16_384
 _BEHIND: Final = 1.2
 """A flush that follows its commit late does so by a fifth of a tick less each time."""
 
+_WITHIN: Final = 0.5
+
 
 class Pace:
     """When the next flush of a room is due. On the average there is one in a period; one may come a whole period early."""
@@ -73,9 +75,10 @@ class Tick:
 
     @property
     def beat_ms(self) -> float:
-        """The best time between two commits while many write: a little more than that between two flushes of the room which had most
-        of them, of late. Were it less, or as much, a flush that has fallen behind its commit would stay behind it."""
-        return self._turn_ms * _BEHIND
+        """The best time between two commits while many write, by the room which had most flushes of late. Where it has one in a tick:
+        a little more than that, or a flush that has fallen behind its commit would stay behind it. Where its flushes are paced by
+        the turns of its viewers: what adds little to the waiting for a turn."""
+        return self._turn_ms * (_BEHIND if self._turn_ms >= self.current_ms else _WITHIN)
 
     def spent(self, busy_ms: float, frame_bytes: int = 0, parts: int = 1) -> None:
         """A flush took ``busy_ms`` of the loop's time, for a frame of ``frame_bytes``; it was one of ``parts`` in a tick."""

@@ -98,13 +98,13 @@ def test_what_all_else_needs_is_left_to_it() -> None:
 
 
 def test_the_beat_is_that_of_the_room_with_most_turns() -> None:
-    """While it has them; and it is longer than the time between them."""
+    """While it has them: half of the time between two turns; where there are none it is longer than a tick."""
     tick = Tick(50, 200, 0)
     assert tick.beat_ms == 60
     for parts in (1, 4, 2):
         tick.spent(1, parts=parts)
     tick.adapt(1000)
-    assert tick.beat_ms == 15
+    assert tick.beat_ms == 50 / 4 / 2
     tick.adapt(2000)
     assert tick.beat_ms == 60
 
