@@ -19,8 +19,8 @@ from typing import Final, Generic, NamedTuple, TypeVar
 
 V = TypeVar("V")
 
-COHORT: Final = 2048
-"""Viewers of a cohort: about 17 ms of writing."""
+COHORT: Final = 1024
+"""Viewers of a cohort: about 9 ms of writing."""
 
 
 class Turn(NamedTuple, Generic[V]):
