@@ -112,7 +112,7 @@ def test_the_beat_is_that_of_the_room_with_most_turns() -> None:
 def test_flushes_that_fell_behind_their_commits_catch_up() -> None:
     """After a crowd of commits the flushes wait for their time; in a beat that is a little longer they soon wait for nothing."""
     pace = Pace()
-    for now in (0, 1, 2):
+    for now in (0.0, 1.0, 2.0):
         pace.flushed(50, now + pace.delay_ms(50, now))
     waits = []
     for beat in range(1, 10):
