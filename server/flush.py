@@ -301,8 +301,8 @@ class Flusher:
         for entries, viewers in room.turns():
             if entries:
                 size = max(size, self._write(room.name, entries, viewers, state.left_out))
-        if state.left_out and room.sent == room.visible:
-            state.left_out.clear()
+        if state.left_out:
+            state.left_out = {seq for seq in state.left_out if seq > room.sent}
         state.wake()
         return size
 
