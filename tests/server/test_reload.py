@@ -157,7 +157,7 @@ def test_a_large_reload_does_not_hold_up_the_room(
 ) -> None:
     """While 100,000 terms are compiled, loaded and put into force, pings and comments are answered as they were before."""
     file = write(tmp_path / "large.toml", *made_terms(100_000), tier="hold")
-    figures: list[tuple[float, int]] = []
+    figures: list[tuple[float, float]] = []
     for work in (lambda: time.sleep(2), lambda: screen(server, "reload", file), lambda: screen(server, "rollback")):
         pulses = [Pulse(server), Pulse(server, f"account-{len(figures)}")]
         for pulse in pulses:
@@ -169,8 +169,9 @@ def test_a_large_reload_does_not_hold_up_the_room(
             took_s = time.perf_counter() - began
             time.sleep(0.5)
             pongs, acks = [pulse.stop() for pulse in pulses]
-        figures.append(pongs)
+        figures.append((pongs[0], pongs[1] / (took_s + 0.5)))
         with capsys.disabled():
             print(f"\n{took_s:.1f} s: longest wait {pongs[0]} ms of {pongs[1]} pongs, {acks[0]} ms of {acks[1]} acks")
     assert all(longest_ms < LONGEST_PAUSE_S * 1000 for longest_ms, _ in figures)
-    assert all(answers > 50 for _, answers in figures)
+    # Two who speak all the time are heard in the beat of ``commit_ms``: about sixteen times a second.
+    assert all(answers_per_s > 10 for _, answers_per_s in figures)
