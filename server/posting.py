@@ -314,11 +314,9 @@ def steady_ms() -> int:
 
 def _record_of(verdict: Verdict) -> bytes:
     """The verdict as it is recorded: everything but the text, which stands beside it."""
-    return (
-        _record(verdict.rules, verdict.action, verdict.reasons)
-        if verdict.reasons
-        else _bare_record(verdict.rules, verdict.action)
-    )
+    if verdict.reasons:
+        return _record(verdict.rules, verdict.action, verdict.reasons)
+    return _bare_record(verdict.rules, verdict.action)
 
 
 def _record(rules: str, action: Action, reasons: tuple[Reason, ...]) -> bytes:

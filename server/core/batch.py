@@ -23,12 +23,10 @@ _SHARE_LEAST: Final = 1 / 64
 _SHARE_STEP: Final = 2.0
 _LARGE_BYTES: Final = 16_384
 """Up to about this size a write costs the same, whatever it carries: to leave something out of smaller frames would win nothing."""
-
-
 _BEHIND: Final = 1.2
 """A flush that follows its commit late does so by a fifth of a tick less each time."""
-
 _WITHIN: Final = 0.5
+"""Half of the time between two turns: two commits in each, so that waiting for one adds little to waiting for the other."""
 
 
 class Pace:

@@ -1,7 +1,8 @@
 """What connections sent and nobody has looked at yet: while many speak, what comes within a beat is looked at together.
 
 A comment that is screened and recorded by itself finds the processor's caches full of the thousand writes before it, and costs twice
-what it costs in the company of others. It would wait for the next commit anyway (:mod:`server.publish`); so it waits here instead.
+what it costs in the company of others. So it waits for them here, and nowhere else: what is read together is committed together
+(:mod:`server.publish`) and goes live at once (:mod:`server.core.batch`).
 """
 
 from __future__ import annotations
