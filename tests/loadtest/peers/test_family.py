@@ -13,11 +13,14 @@ import pytest
 from loadtest.peers.family import FamilyWatch, family, sample_all
 from loadtest.processes import sample
 
+# The child is heard before the parent tells its number: both have started wholly then, and only wait; their memory stands still.
 PARENT = """
 import subprocess, sys
-child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+waiting = "import sys; print('here', flush=True); sys.stdin.readline()"
+child = subprocess.Popen([sys.executable, "-c", waiting], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+child.stdout.readline()
 print(child.pid, flush=True)
-input()
+sys.stdin.readline()
 child.stdin.close()
 child.wait()
 """
@@ -25,7 +28,7 @@ child.wait()
 
 @contextmanager
 def parent_and_child() -> Iterator[tuple[int, int]]:
-    """Ids of a process and of its child."""
+    """Ids of a process and of its child, both idle."""
     with subprocess.Popen([sys.executable, "-c", PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         yield process.pid, int(process.stdout.readline())
