@@ -3,6 +3,9 @@
 A test that needs a tool which ``.ci/run`` installs (a browser, Java, npm packages) is skipped with a reason that begins with
 ``needs ``; with ``BARRAGE_CI=1`` in the environment such a skip is a failure, so that CI never passes by not looking. Skips for
 what a clean clone cannot have (a folder of data, a size of machine) are worded otherwise and stay skips.
+
+Tests that draw their examples judge what code does, not how fast a busy machine does it. In CI they draw the same examples in each
+run, so that a change is refused for what it does alone; a developer's runs look further.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import os
 from collections.abc import Generator, Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from server.store import migrate
 from tests.support.schemas import remembering
@@ -18,6 +22,14 @@ from tests.support.schemas import remembering
 NEEDS = "needs "
 LONGEST = ("tests/sim/", "tests/faults/", "tests/duties/", "tests/browser/", "tests/server/test_reload")
 """Beginnings of the paths of tests that start servers and browsers."""
+
+settings.register_profile(
+    "tests",
+    deadline=None,  # 200 ms of the wall clock for each example otherwise
+    suppress_health_check=[HealthCheck.too_slow],  # a second of the wall clock for drawing the first ones
+    derandomize=os.environ.get("BARRAGE_CI") == "1",
+)
+settings.load_profile("tests")
 
 
 def missing_tool(report: pytest.TestReport | pytest.CollectReport) -> str:

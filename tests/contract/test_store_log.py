@@ -188,7 +188,7 @@ def test_reading_an_unknown_room_is_refused(store: Store) -> None:
     assert refused.value.code.name == "room_not_found"
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     text=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
     name=st.text('\x01\x7f"\\/<>\u2028😀e\u0301'),

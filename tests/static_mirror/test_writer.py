@@ -16,7 +16,7 @@ from static_mirror.files import make_folder
 from static_mirror.verify import read_rows, verify
 from tests.static_mirror.logs import ROOM, TITLE, Log, catch_up, folder_of, page_path, snapshot, started
 
-TMP_PATH_IS_EMPTIED = [HealthCheck.function_scoped_fixture]
+TMP_PATH_IS_EMPTIED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
 def descriptors(folder: Path) -> int:

@@ -20,7 +20,9 @@ from server.settings import Settings
 from tests.support.accounts import Clock, add_person, book
 from tests.support.vaults import vault
 
-FIXTURES = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FIXTURES = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 PHONE = "+8613912345678"
 ID_NUMBER = "11010519491231002X"
 
