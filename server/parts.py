@@ -117,6 +117,7 @@ class Parts:
             settings, self.hub, self.posting, tokens, people, self.stats, self.infos, self.history.warm, self.tick, self.doorway
         )
         people.book.listen(self.conversation.sign_ins.changed)
+        people.book.listen_ends(self.conversation.sign_ins.ended)
         self.site = Site(
             settings, tokens, store, self.hub, self.publisher, self.flusher, self.history, self.pages, self.writer,
             self.stats, self.infos, self._metrics, screening, people, self.posting, self.moderation,

@@ -4,6 +4,9 @@ A connection that signs in as an account whose standing is not in memory is held
 order, unread. A standing that cannot be read leaves the connection a reader that is told to try again when it posts. From then on
 the book of accounts tells every change (:meth:`SignIns.changed`), which reaches all connections of the account in the same turn of
 the event loop: their next comment is judged by it.
+
+A token of somebody who signed in here counts for as long as their session goes on. Each time that one is presented, the session is
+looked up; when it ends, its connections are told in the same way (:meth:`SignIns.ended`), and speak for nobody from then on.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from server import wire
 from server.accounts.book import Letter
 from server.accounts.identity import Identity, Tokens
 from server.accounts.people import People
+from server.accounts.sessions import SESSION_OVER
 from server.accounts.standing import Standing
 from server.core.limits import Connections
 from server.errors import Refusal
@@ -41,11 +45,13 @@ class SignIns:
         self._limits = limits
         self._connections: dict[str, set[Connection]] = {}
         self._loading: set[asyncio.Task[None]] = set()
+        self._waiting: set[Connection] = set()
 
     def sign_in(self, conn: Connection, token: str, then: Callable[[], None]) -> None:
         """Let the connection speak for the token's account; ``then`` (which must not raise) is called when its standing is known,
         at once or later. Raises Refusal ``bad_token``, ``token_expired``, ``keys_unavailable``, ``too_many_connections``, and
-        then nothing has changed."""
+        then nothing has changed. If it turns out later that the token's session has ended, the connection speaks for nobody, and is
+        told so after ``then``."""
         if len(token) > wire.MAX_TOKEN:
             raise Refusal("bad_token", "longer than any token of ours")
         now_ms = time.time_ns() // 1_000_000
@@ -63,15 +69,17 @@ class SignIns:
             # With the connection's id it names the record of this sign-in, so no two of a connection have the same.
             conn.session_ms = max(now_ms, conn.session_ms + 1)
             self._posting.record(_record(conn, account, 0))
-            conn.standing = self._people.book.standings.get(account)
-        if conn.standing is None:
+            conn.standing = None if identity.session else self._people.book.standings.get(account)
+        if conn.standing is None or identity.session:
             self.load(conn, then)
         else:
             then()
 
     def load(self, conn: Connection, then: Callable[[], None]) -> None:
-        """Hold the connection until the standing of its account is read, or cannot be; then go on with ``then``."""
+        """Hold the connection until its session is looked up and the standing of its account is read, or they cannot be; then go on
+        with ``then``."""
         conn.hold()
+        self._waiting.add(conn)
         task = asyncio.get_running_loop().create_task(self._load(conn, then))
         self._loading.add(task)
         task.add_done_callback(self._loading.discard)
@@ -80,15 +88,26 @@ class SignIns:
         identity = conn.identity
         assert identity is not None
         found: Standing | None = None
+        over = False
         try:
+            over = bool(identity.session) and not await self._people.session_goes_on(identity.subject, identity.session)
             found = await self._people.standing(identity.subject)
         except Refusal:
             pass  # the book logged it; the connection has no standing, so it may read and not post
         except Exception:
             log.exception("a standing could not be read", connection=conn.id)
+        self._waiting.discard(conn)
         if conn.identity is identity:
-            conn.standing, conn.permit = found, None
+            if over:
+                self.sign_out(conn)
+            else:
+                conn.standing, conn.permit = found, None
             then()
+        elif not conn.closing:  # the session ended meanwhile, after it was looked up
+            over = True
+            then()
+        if over:
+            self._say_over(conn)
         conn.release()
 
     def sign_out(self, conn: Connection) -> None:
@@ -116,6 +135,18 @@ class SignIns:
             conn.standing, conn.permit = standing, None
             for frame in frames if greeted else ():
                 conn.send(frame)
+
+    def ended(self, holder: str, sessions: set[str]) -> None:
+        """A listener of the book: these sessions have ended, and their connections speak for nobody any more."""
+        for conn in tuple(self._connections.get(holder, ())):
+            if conn.identity is not None and conn.identity.session in sessions:
+                self.sign_out(conn)
+                if conn not in self._waiting:  # to those _load says it
+                    conn.send(self.hello(conn))
+                    self._say_over(conn)
+
+    def _say_over(self, conn: Connection) -> None:
+        conn.send(wire.encode_error("token_expired", SESSION_OVER))
 
     def hello(self, conn: Connection) -> bytes:
         """The greeting: who speaks and whether they may post, the agreement in force, the bounds that a client should know."""

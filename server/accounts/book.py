@@ -14,7 +14,7 @@ import secrets
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, NamedTuple, ParamSpec, TypeVar
 
 import msgspec
 import structlog
@@ -37,6 +37,7 @@ from server.errors import Refusal, StoreUnavailable
 from server.store.embedded import Embedded
 
 _T = TypeVar("_T")
+_P = ParamSpec("_P")
 
 SCRIPTS: Final = Path(__file__).parent / "migrations"
 CACHED_STANDINGS: Final = 65_536
@@ -70,6 +71,7 @@ class Transaction:
         self.now_ms: Final = now_ms
         self.entries: list[Entry] = []
         self.letters: list[Letter] = []
+        self.ended: dict[str, set[str]] = {}
 
     def open(
         self, account: str, *, kind: AccountKind = "private", origin: Origin = "local", actor: str = "", role: str = ""
@@ -119,6 +121,10 @@ class Transaction:
         self.sql.execute(insert(tables.letters).values(**row))
         self.letters.append(letter)
 
+    def end_session(self, holder: str, session: str) -> None:
+        """A session was taken out of the table: who is connected by it is told after the commit."""
+        self.ended.setdefault(holder, set()).add(session)
+
     def log_access(self, actor: str, role: str, action: str, subject: str = "", detail: str = "") -> None:
         """Record who looked at or did something that the ledger does not say."""
         row = {"at_ms": self.now_ms, "actor": actor, "role": role, "action": action, "subject": subject, "detail": detail}
@@ -127,6 +133,18 @@ class Transaction:
 
 Listener = Callable[[Standing, list[Letter]], None]
 """Called on the loop after a commit, once for each account that it touched, with the new standing and the letters to it."""
+
+EndListener = Callable[[str, set[str]], None]
+"""Called on the loop after a commit, once for each holder of whom it ended sessions, with the holder and the sessions' ids."""
+
+
+class _Written(NamedTuple, Generic[_T]):
+    """What a transaction returned, and what it changed."""
+
+    result: _T
+    standings: list[Standing]
+    letters: list[Letter]
+    ended: dict[str, set[str]]
 
 
 class Accounts:
@@ -137,6 +155,7 @@ class Accounts:
         self._file = Embedded(path, "accounts", tables.REVISION, SCRIPTS)
         self._clock_ms = clock_ms
         self._listeners: list[Listener] = []
+        self._end_listeners: list[EndListener] = []
         self.standings = Standings(self)
 
     @property
@@ -148,6 +167,10 @@ class Accounts:
         """Have ``listener`` called after each commit that touched an account."""
         self._listeners.append(listener)
 
+    def listen_ends(self, listener: EndListener) -> None:
+        """Have ``listener`` called after each commit that ended sessions."""
+        self._end_listeners.append(listener)
+
     async def write(self, work: Callable[[Transaction], _T]) -> _T:
         """Run ``work`` as one durable transaction in the writer's thread; what it raises undoes all of it and is raised here.
 
@@ -158,28 +181,27 @@ class Accounts:
 
     def write_now(self, work: Callable[[Transaction], _T]) -> _T:
         """As :meth:`write`, in the caller's thread, where no loop runs."""
-        result, found, _ = self._file.write_now(lambda connection: self._transact(connection, work))
-        for each in found:
+        written = self._file.write_now(lambda connection: self._transact(connection, work))
+        for each in written.standings:
             self.standings.put(each)
-        return result
+        return written.result
 
-    def _transact(self, connection: Connection, work: Callable[[Transaction], _T]) -> tuple[_T, list[Standing], list[Letter]]:
+    def _transact(self, connection: Connection, work: Callable[[Transaction], _T]) -> _Written[_T]:
         book = Transaction(connection, self._clock_ms())
         result = work(book)
         touched = dict.fromkeys([*(entry.account for entry in book.entries), *(letter.account for letter in book.letters)])
-        return result, [read_standing(connection, account) for account in touched], book.letters
+        return _Written(result, [read_standing(connection, account) for account in touched], book.letters, book.ended)
 
-    def _tell(self, written: tuple[_T, list[Standing], list[Letter]]) -> _T:
-        result, found, letters = written
-        for each in found:
+    def _tell(self, written: _Written[_T]) -> _T:
+        for each in written.standings:
             self.standings.put(each)
-            mine = [letter for letter in letters if letter.account == each.account]
+            mine = [letter for letter in written.letters if letter.account == each.account]
             for listener in self._listeners:
-                try:
-                    listener(each, mine)
-                except Exception:
-                    log.exception("a listener of the accounts failed")
-        return result
+                _call(listener, each, mine)
+        for holder, ids in written.ended.items():
+            for end_listener in self._end_listeners:
+                _call(end_listener, holder, ids)
+        return written.result
 
     async def read(self, work: Callable[[Connection], _T]) -> _T:
         """Run ``work`` on a connection that cannot write, in a reader's thread. Raises StoreUnavailable."""
@@ -196,6 +218,13 @@ class Accounts:
     def close(self) -> None:
         """Release threads and the file; idempotent."""
         self._file.close()
+
+
+def _call(listener: Callable[_P, None], *args: _P.args, **kwargs: _P.kwargs) -> None:
+    try:
+        listener(*args, **kwargs)
+    except Exception:
+        log.exception("a listener of the accounts failed")
 
 
 class Standings:

@@ -58,7 +58,9 @@ MARKS_IN_A_ROW: Final = 4
 
 class Identity(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An account as its token shows it. ``subject`` is internal: it never leaves the server. ``expires_ms`` is Unix time, 0 for
-    never; ``agreed`` the version of the agreement that the issuer vouches for."""
+    never; ``agreed`` the version of the agreement that the issuer vouches for; ``session`` the id of the session here that the token
+    was made for (:mod:`server.accounts.sessions`), empty in a platform's: the token counts for as long as that session goes on, which
+    whoever takes it has to ask."""
 
     subject: str
     nickname: str
@@ -66,6 +68,7 @@ class Identity(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     role: str
     expires_ms: int
     agreed: str = ""
+    session: str = ""
 
 
 _Time = Annotated[float, msgspec.Meta(ge=0, le=1e11)]
@@ -82,6 +85,7 @@ class _Claims(msgspec.Struct, frozen=True):
     verified: bool = False
     role: str = ""
     agreed: Annotated[str, msgspec.Meta(max_length=AGREED_MAX_CHARS)] = ""
+    sid: str = ""
 
 
 class _Header(msgspec.Struct, frozen=True):
@@ -237,9 +241,10 @@ class Tokens:
 
     # -- sessions
 
-    def issue_session(self, subject: str, nickname: str, ttl_s: int, *, verified: bool, now_ms: int) -> str:
-        """A short-lived token for the player of somebody who is signed in here. It is signed with a key of its own, so it is there
-        whatever platform's tokens this server takes, and no platform can make one. Raises Refusal ``bad_token``."""
+    def issue_session(self, subject: str, nickname: str, ttl_s: int, *, session: str, verified: bool, now_ms: int) -> str:
+        """A short-lived token for the player of somebody who is signed in here, by the session of this id. It is signed with a key of
+        its own, so it is there whatever platform's tokens this server takes, and no platform can make one. Raises Refusal
+        ``bad_token``."""
         now_s = now_ms // 1000
         claims = {
             "sub": subject,
@@ -248,6 +253,7 @@ class Tokens:
             "aud": SESSION_AUDIENCE,
             "iat": now_s,
             "exp": now_s + ttl_s,
+            "sid": session,
         }
         return jwt.encode({"alg": "HS256"}, claims, self._session.key, registry=_registry("HS256"))
 
@@ -274,7 +280,10 @@ class Tokens:
     def _claims(self, token: str) -> _Claims:
         header = _header(token)
         if header.alg == "HS256" and _signed_by(token, self._session):
-            return _decode(token, header.alg, [self._session], SESSION_AUDIENCE)
+            claims = _decode(token, header.alg, [self._session], SESSION_AUDIENCE)
+            if not claims.sid:
+                raise Refusal("token_expired", "it names no session")  # made before tokens did
+            return claims
         keys = [self._secret] if self._secret is not None and header.alg in self._secret.algorithms else []
         if self._ring is not None:
             keys += self._ring.find(header.alg, header.kid)
@@ -285,6 +294,9 @@ class Tokens:
         claims = _decode(token, header.alg, keys, self._audience)
         if self._issuer and claims.iss != self._issuer:
             _refuse("claim iss: another issuer")
+        claims = msgspec.structs.replace(
+            claims, sid=""
+        )  # a platform's token may have a claim of this name, which means its own
         if LOCAL.match(claims.sub):
             _refuse("claim sub: has the form of an account that signed up here")
         return claims
@@ -301,6 +313,7 @@ class Tokens:
             role=claims.role if claims.role in ROLES else "",
             expires_ms=int(claims.exp * 1000),
             agreed=claims.agreed,
+            session=claims.sid,
         )
 
     def _check_times(self, expires_ms: int, valid_from_s: float, now_ms: int) -> None:

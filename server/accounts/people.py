@@ -88,6 +88,15 @@ class People:
         except StoreError as error:
             raise Refusal("storage_unavailable", "accounts cannot be read", retry_after_ms=1000) from error
 
+    async def session_goes_on(self, account: str, session: str) -> bool:
+        """Whether the account's session of this id, by which a token was made, has not ended. Raises Refusal
+        ``storage_unavailable``."""
+        now_ms = self.clock_ms()
+        try:
+            return await self.book.read(lambda connection: sessions.goes_on(connection, account, session, now_ms))
+        except StoreError as error:
+            raise Refusal("storage_unavailable", "sessions", retry_after_ms=1000) from error
+
     @property
     def required(self) -> str:
         """The version of the agreement that must be signed before posting; empty: none."""

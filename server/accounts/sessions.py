@@ -18,7 +18,7 @@ import secrets
 from typing import Final
 
 import msgspec
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from server.accounts import tables
 from server.accounts.book import Transaction
@@ -28,6 +28,9 @@ from server.settings import Settings
 COOKIE_BYTES: Final = 32
 TOUCH_MS: Final = 60_000
 """The time of the last use is written at most this often."""
+
+SESSION_OVER: Final = "its session has ended"
+"""The detail of ``token_expired`` where the token's time is not over, but its session is."""
 
 _COOKIE: Final = re.compile(r"[A-Za-z0-9_-]{43}\Z", re.ASCII)
 _rows: Final = tables.sessions.c
@@ -91,7 +94,7 @@ def begin(tx: Transaction, holder: str, policy: Policy, *, previous: str = "", s
     sensitive actions ask for.
     """
     if previous:
-        tx.sql.execute(delete(tables.sessions).where(_rows.id == id_of(previous)))
+        _end(tx, _rows.id == id_of(previous))
     sweep(tx)
     _make_room(tx, holder, policy.most - 1)
     return _insert(tx, holder, policy, tx.now_ms, stepped_up)
@@ -105,6 +108,12 @@ def find(connection: Connection, cookie: str, now_ms: int) -> Session | None:
     if row is None or now_ms >= row["expires_ms"]:
         return None
     return Session(**row)
+
+
+def goes_on(connection: Connection, holder: str, session: str, now_ms: int) -> bool:
+    """Whether the holder's session of this id has not ended."""
+    query = select(_rows.id).where(_rows.id == session, _rows.holder == holder, _rows.expires_ms > now_ms)
+    return connection.execute(query).first() is not None
 
 
 def touch(tx: Transaction, session: Session, policy: Policy) -> None:
@@ -125,20 +134,19 @@ def renew(tx: Transaction, cookie: str, policy: Policy, *, stepped_up: bool = Fa
     session = find(tx.sql, cookie, tx.now_ms)
     if session is None:
         return None
-    tx.sql.execute(delete(tables.sessions).where(_rows.id == session.id))
+    _end(tx, _rows.id == session.id)
     kept = 0 if stepped_up else session.stepped_up_ms
     return _insert(tx, session.holder, policy, session.created_ms, stepped_up, kept)
 
 
 def end(tx: Transaction, holder: str, session: str) -> bool:
     """End one of the holder's sessions, by its id. Returns whether there was one."""
-    done = tx.sql.execute(delete(tables.sessions).where(_rows.id == session, _rows.holder == holder))
-    return done.rowcount > 0
+    return _end(tx, _rows.id == session, _rows.holder == holder) > 0
 
 
 def end_all(tx: Transaction, holder: str, keep: str = "") -> int:
     """End all of the holder's sessions but ``keep`` (an id); returns how many."""
-    return tx.sql.execute(delete(tables.sessions).where(_rows.holder == holder, _rows.id != keep)).rowcount
+    return _end(tx, _rows.holder == holder, _rows.id != keep)
 
 
 def listed(connection: Connection, holder: str, now_ms: int) -> list[Session]:
@@ -150,7 +158,15 @@ def listed(connection: Connection, holder: str, now_ms: int) -> list[Session]:
 
 def sweep(tx: Transaction) -> int:
     """Forget sessions that have ended; returns how many."""
-    return tx.sql.execute(delete(tables.sessions).where(_rows.expires_ms <= tx.now_ms)).rowcount
+    return _end(tx, _rows.expires_ms <= tx.now_ms)
+
+
+def _end(tx: Transaction, *those: ColumnElement[bool]) -> int:
+    """Take sessions out of the table; whoever is connected by one of them hears of it after the commit. Returns how many."""
+    ended = tx.sql.execute(delete(tables.sessions).where(*those).returning(_rows.holder, _rows.id)).all()
+    for holder, session in ended:
+        tx.end_session(holder, session)
+    return len(ended)
 
 
 def _make_room(tx: Transaction, holder: str, most: int) -> None:
@@ -158,7 +174,7 @@ def _make_room(tx: Transaction, holder: str, most: int) -> None:
     query = select(_rows.id).where(_rows.holder == holder).order_by(_rows.seen_ms.desc(), _rows.id)
     surplus = list(tx.sql.execute(query).scalars())[most:]
     if surplus:
-        tx.sql.execute(delete(tables.sessions).where(_rows.id.in_(surplus)))
+        _end(tx, _rows.id.in_(surplus))
 
 
 def _insert(tx: Transaction, holder: str, policy: Policy, created_ms: int, stepped_up: bool, stepped_up_ms: int = 0) -> str:

@@ -19,7 +19,7 @@ import msgspec
 import pyotp
 from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
-from server.accounts import tables
+from server.accounts import sessions, tables
 from server.accounts.book import Transaction
 from server.accounts.events import Rung
 from server.errors import Refusal
@@ -399,7 +399,7 @@ def _keep_an_admin(tx: Transaction, name: str) -> None:
 
 
 def _end_sessions(tx: Transaction, name: str) -> None:
-    tx.sql.execute(delete(tables.sessions).where(tables.sessions.c.holder == f"staff:{name}"))
+    sessions.end_all(tx, f"staff:{name}")
 
 
 def _set(tx: Transaction, name: str, **columns: object) -> None:

@@ -19,6 +19,7 @@ from server.accounts import appeals, credit, letters, measures, nicknames, sessi
 from server.accounts.book import read_entries
 from server.accounts.identity import Identity
 from server.accounts.permit import LEVELS
+from server.accounts.sessions import SESSION_OVER
 from server.errors import Refusal
 from server.http.account import sheet
 from server.http.account_messages import (
@@ -74,6 +75,8 @@ async def _who(request: Request, *, changes: bool = False) -> _Who:
         if scheme.lower() != "bearer" or not token.strip():
             raise Refusal("bad_token", "Authorization: Bearer with a token")
         identity = found.tokens.verify(token.strip(), found.now_ms())
+        if identity.session and not await found.people.session_goes_on(identity.subject, identity.session):
+            raise Refusal("token_expired", SESSION_OVER)
         if changes:
             await found.people.signup.host_seen(identity)
         return _Who(identity.subject, identity)
@@ -92,8 +95,11 @@ async def session_token(request: Request) -> Response:
     check_token(request, who, request.headers.get(FORM_HEADER, ""))
     found = services(request)
     identity = await identity_of(request, who)
-    now_ms, ttl_s = found.now_ms(), found.settings.session_token_ttl_s
-    token = found.tokens.issue_session(who.holder, identity.nickname, ttl_s, verified=identity.verified, now_ms=now_ms)
+    now_ms = found.now_ms()
+    ttl_s = max(1, min(found.settings.session_token_ttl_s, (who.session.expires_ms - now_ms) // 1000))
+    token = found.tokens.issue_session(
+        who.holder, identity.nickname, ttl_s, session=who.session.id, verified=identity.verified, now_ms=now_ms
+    )
     return _answer(Token(token, (now_ms // 1000 + ttl_s) * 1000, now_ms))
 
 

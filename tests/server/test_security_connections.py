@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,12 +12,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from server.accounts import measures, signup
+from server.accounts import measures, sessions, signup
 from server.accounts.book import Transaction
 from server.accounts.events import VerificationWithdrawn
+from server.errors import Refusal
 from tests.support.accounts import person
 from tests.support.comments import UNBOUNDED, refusal, say
 from tests.support.running import RunningServer, running
+from tests.support.wsclient import RawClient, text
 
 _numbers = itertools.count(1)
 
@@ -90,3 +94,93 @@ def test_a_token_that_ends_ends_on_open_connections(server: RunningServer, accou
 
         server.call(expire)
         assert refusal(one.ask(say(key="k2"), "refused")) == ("refused", "k2", "token_expired")
+
+
+# -- tokens of sessions here
+
+
+def session(server: RunningServer, account: str) -> tuple[str, str]:
+    """A session of the account, and a token for its player that is good for an hour; returns the session's id and the token."""
+    people = server.parts.people
+    cookie = write(server, lambda tx: sessions.begin(tx, account, people.session_policy))
+    found = sessions.id_of(cookie)
+    now_ms = time.time_ns() // 1_000_000
+    token = server.parts.tokens.issue_session(account, "小明", 3600, session=found, verified=True, now_ms=now_ms)
+    return found, token
+
+
+def test_who_signs_out_is_nobody_on_open_connections(server: RunningServer, account: str) -> None:
+    """Each connection by a token of the ended session is told, posts no more, and reads on; another session's, and a platform's, go
+    on; the token, which is good for an hour still, signs nobody in again."""
+    ended, token = session(server, account)
+    _, other = session(server, account)
+    with RawClient(server.port) as one, RawClient(server.port) as two, server.connect(account=account) as platform:
+        for client, used in ((one, token), (two, other)):
+            client.handshake(f"/ws?room=demo&token={used}")
+            assert client.read_until("hello")["identity"]["verified"]
+            assert client.ask(say(key=f"k{used[-8:]}"), "ack")["op"] == "ack"
+        assert write(server, lambda tx: sessions.end(tx, account, ended))
+        assert told(one)
+        assert refusal(one.ask(say(key="e1"), "refused")) == ("refused", "e1", "sign_in_required")
+        one.send(text({"op": "auth", "token": token}))
+        assert told(one)
+        assert refusal(one.ask(say(key="e2"), "refused")) == ("refused", "e2", "sign_in_required")
+        assert two.ask(say("还在", key="e3"), "ack")["op"] == "ack"
+        assert platform.ask(say("也在", key="e4"), "ack")["op"] == "ack"
+    with RawClient(server.port) as late:
+        late.handshake(f"/ws?room=demo&token={token}")
+        assert told(late)
+        assert refusal(late.ask(say(key="e5"), "refused")) == ("refused", "e5", "sign_in_required")
+
+
+def test_a_session_that_ends_while_it_is_looked_up_is_over(server: RunningServer, account: str) -> None:
+    """What the reading found is older than the end: the greeting is that of a reader, and says why."""
+    ended, token = session(server, account)
+    people = server.parts.people
+    look_up, asked, answered = people.session_goes_on, threading.Event(), server.call(asyncio.Event)
+
+    async def late(holder: str, found: str) -> bool:
+        goes_on = await look_up(holder, found)
+        asked.set()
+        await answered.wait()
+        return goes_on
+
+    people.session_goes_on = late  # type: ignore[method-assign]
+    try:
+        with RawClient(server.port) as client:
+            client.handshake(f"/ws?room=demo&token={token}")
+            assert asked.wait(5)
+            assert write(server, lambda tx: sessions.end(tx, account, ended))
+            assert client.silent()
+            server.call(answered.set)
+            assert told(client)
+            assert refusal(client.ask(say(), "refused"))[2] == "sign_in_required"
+    finally:
+        del people.session_goes_on
+
+
+def test_without_the_book_no_session_counts(server: RunningServer, account: str) -> None:
+    """While sessions cannot be looked up a connection reads and does not post, though the account is in memory; then it does."""
+    _, token = session(server, account)
+    people = server.parts.people
+    server.run(people.standing(account))
+
+    async def unreadable(holder: str, found: str) -> bool:
+        raise Refusal("storage_unavailable", "sessions", retry_after_ms=1000)
+
+    people.session_goes_on = unreadable  # type: ignore[method-assign]
+    try:
+        with RawClient(server.port) as client:
+            client.handshake(f"/ws?room=demo&token={token}")
+            assert client.read_until("hello")["identity"]["barred"] == "storage_unavailable"
+            assert refusal(client.ask(say(), "refused"))[2] == "storage_unavailable"
+            del people.session_goes_on
+            assert client.ask(say(), "ack")["op"] == "ack"
+    finally:
+        people.__dict__.pop("session_goes_on", None)
+
+
+def told(client: RawClient) -> bool:
+    """The client reads that it speaks for nobody, and why."""
+    hello, error = client.read_until("hello"), client.read_until("error")
+    return hello["identity"] is None and (error["code"], error["detail"]) == ("token_expired", sessions.SESSION_OVER)

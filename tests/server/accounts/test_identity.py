@@ -538,11 +538,14 @@ def test_a_session_has_tokens_whatever_platform_counts() -> None:
     """Where only a platform's public keys count, people who signed up here still get tokens, and these are verified."""
     tokens = Tokens(secret=None, ring=None, id_key=b"i" * 32, operator_key=b"o" * 32)
     account = "a-0123456789abcdef0123"
-    token = tokens.issue_session(account, "小明", 60, verified=True, now_ms=NOW_MS)
+    token = tokens.issue_session(account, "小明", 60, session="s", verified=True, now_ms=NOW_MS)
     identity = tokens.verify(token, NOW_MS)
     assert (identity.subject, identity.nickname, identity.verified, identity.role) == (account, "小明", True, "")
+    assert identity.session == "s"
     with pytest.raises(Refusal, match="token_expired"):
         tokens.verify(token, NOW_MS + 120_000)
+    with pytest.raises(Refusal, match="token_expired"):
+        tokens.verify(tokens.issue_session(account, "小明", 60, session="", verified=True, now_ms=NOW_MS), NOW_MS)
 
 
 def test_no_platform_names_an_account_that_signed_up_here() -> None:
@@ -556,7 +559,7 @@ def test_no_platform_names_an_account_that_signed_up_here() -> None:
 def test_tokens_of_sessions_and_operators_stand_in_for_nobody_else() -> None:
     """Each key signs for one audience: a session's token opens no operator interface, and an operator's no session."""
     tokens = Tokens(secret=b"s" * 32, ring=None, id_key=b"i" * 32, operator_key=b"o" * 32)
-    session = tokens.issue_session("a-0123456789abcdef0123", "小明", 60, verified=True, now_ms=NOW_MS)
+    session = tokens.issue_session("a-0123456789abcdef0123", "小明", 60, session="s", verified=True, now_ms=NOW_MS)
     with pytest.raises(Refusal, match="bad_token"):
         tokens.verify_operator(session, NOW_MS)
     with pytest.raises(Refusal, match="bad_token"):

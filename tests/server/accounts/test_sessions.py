@@ -205,3 +205,53 @@ def test_the_key_is_kept(tmp_path: Path) -> None:
     """Forms that were open before a restart are taken after it."""
     settings = Settings(data_dir=tmp_path)
     assert sessions.open_key(settings) == sessions.open_key(settings)
+
+
+async def test_every_end_of_a_session_is_told(tmp_path: Path, clock: Clock) -> None:
+    """Whatever ends sessions, listeners hear of it after the commit, with their holder and ids; of what was undone they do not."""
+    told: list[tuple[str, set[str]]] = []
+    with book(tmp_path, clock) as accounts:
+        accounts.listen_ends(lambda holder, ids: told.append((holder, ids)))
+
+        async def begin(holder: str, previous: str = "") -> str:
+            return await accounts.write(lambda tx: sessions.begin(tx, holder, POLICY, previous=previous))
+
+        one = await begin("a-1")
+        await begin("a-2", previous=one)
+        assert told.pop() == ("a-1", {sessions.id_of(one)})
+        many = [await begin("a-3") for _ in range(POLICY.most)]
+        clock.forward(ms=1)
+        for cookie in many[1:]:
+            found = await accounts.read(lambda connection, cookie=cookie: sessions.find(connection, cookie, clock()))
+            assert found is not None
+            await accounts.write(lambda tx, found=found: sessions.touch(tx, found, POLICY))
+        await begin("a-3")
+        assert told.pop() == ("a-3", {sessions.id_of(many[0])})
+        fresh = await accounts.write(lambda tx: sessions.renew(tx, many[1], POLICY))
+        assert fresh is not None
+        assert told.pop() == ("a-3", {sessions.id_of(many[1])})
+        await accounts.write(lambda tx: sessions.end(tx, "a-3", sessions.id_of(fresh)))
+        assert told.pop() == ("a-3", {sessions.id_of(fresh)})
+        with pytest.raises(ZeroDivisionError):
+            await accounts.write(lambda tx: sessions.end_all(tx, "a-3") / 0)
+        assert told == []
+        await accounts.write(lambda tx: sessions.end_all(tx, "a-3"))
+        assert told.pop()[0] == "a-3"
+        clock.forward(ms=5000)
+        await accounts.write(sessions.sweep)
+        assert [holder for holder, _ in told] == ["a-2"]
+
+
+def test_a_session_goes_on_for_its_holder_until_its_end(accounts: Accounts, clock: Clock) -> None:
+    """By its id; not for somebody else, and not from the millisecond of its end on."""
+    session = found(accounts, begin(accounts), clock)
+
+    def goes_on(holder: str) -> bool:
+        return accounts.read_now(lambda connection: sessions.goes_on(connection, holder, session.id, clock()))
+
+    assert goes_on("a-1")
+    assert not goes_on("a-2")
+    clock.forward(ms=999)
+    assert goes_on("a-1")
+    clock.forward(ms=1)
+    assert not goes_on("a-1")

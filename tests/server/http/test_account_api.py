@@ -52,6 +52,22 @@ async def test_the_page_gets_a_token_for_its_player(ann: Guest) -> None:
     assert answer.headers["cache-control"] == "no-store"
 
 
+async def test_a_token_counts_no_longer_than_its_session(ann: Guest) -> None:
+    """It names the session, ends with it at the latest, and opens the interface no more once the session was ended."""
+    await sign_in(ann)
+    body = (await ask(ann, "POST", "/session/token")).json()
+    token = body["token"]
+    assert (await ask(ann, "GET", "/account/standing", token)).json()["nickname"] == "小明"
+    await ann.people.book.write(lambda tx: sessions.end_all(tx, "a-1"))
+    answer = await ask(ann, "GET", "/account/standing", token)
+    assert (answer.status_code, answer.json()["code"]) == (401, "token_expired")
+    await sign_in(ann)
+    policy = ann.people.session_policy
+    ann.services.clock_ms += policy.idle_ms - 60_500
+    body = (await ask(ann, "POST", "/session/token")).json()
+    assert body["expires_ms"] - body["now_ms"] <= 60_500
+
+
 async def test_no_other_site_gets_a_token(ann: Guest) -> None:
     """Without a session, without the form token, with a wrong one, from another origin: nothing."""
     assert (await ask(ann, "POST", "/session/token")).json()["code"] == "sign_in_required"
