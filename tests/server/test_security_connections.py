@@ -139,8 +139,8 @@ def test_a_session_that_ends_while_it_is_looked_up_is_over(server: RunningServer
     people = server.parts.people
     look_up, asked, answered = people.session_goes_on, threading.Event(), server.call(asyncio.Event)
 
-    async def late(holder: str, found: str) -> bool:
-        goes_on = await look_up(holder, found)
+    async def late(account: str, session: str) -> bool:
+        goes_on = await look_up(account, session)
         asked.set()
         await answered.wait()
         return goes_on
@@ -165,7 +165,7 @@ def test_without_the_book_no_session_counts(server: RunningServer, account: str)
     people = server.parts.people
     server.run(people.standing(account))
 
-    async def unreadable(holder: str, found: str) -> bool:
+    async def unreadable(account: str, session: str) -> bool:
         raise Refusal("storage_unavailable", "sessions", retry_after_ms=1000)
 
     people.session_goes_on = unreadable  # type: ignore[method-assign]

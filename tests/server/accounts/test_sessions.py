@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from server.accounts import sessions, tables
-from server.accounts.book import Accounts
+from server.accounts.book import Accounts, Transaction
 from server.accounts.sessions import Policy, Session
 from server.settings import Settings
 from tests.support.accounts import Clock, book
@@ -213,6 +213,11 @@ async def test_every_end_of_a_session_is_told(tmp_path: Path, clock: Clock) -> N
     with book(tmp_path, clock) as accounts:
         accounts.listen_ends(lambda holder, ids: told.append((holder, ids)))
 
+        def used(tx: Transaction, cookie: str) -> None:
+            session = sessions.find(tx.sql, cookie, tx.now_ms)
+            assert session is not None
+            sessions.touch(tx, session, POLICY)
+
         async def begin(holder: str, previous: str = "") -> str:
             return await accounts.write(lambda tx: sessions.begin(tx, holder, POLICY, previous=previous))
 
@@ -221,10 +226,7 @@ async def test_every_end_of_a_session_is_told(tmp_path: Path, clock: Clock) -> N
         assert told.pop() == ("a-1", {sessions.id_of(one)})
         many = [await begin("a-3") for _ in range(POLICY.most)]
         clock.forward(ms=1)
-        for cookie in many[1:]:
-            found = await accounts.read(lambda connection, cookie=cookie: sessions.find(connection, cookie, clock()))
-            assert found is not None
-            await accounts.write(lambda tx, found=found: sessions.touch(tx, found, POLICY))
+        await accounts.write(lambda tx: [used(tx, cookie) for cookie in many[1:]])
         await begin("a-3")
         assert told.pop() == ("a-3", {sessions.id_of(many[0])})
         fresh = await accounts.write(lambda tx: sessions.renew(tx, many[1], POLICY))
