@@ -111,12 +111,12 @@ class Conversation:
         first_s = int(min(self.settings.ping_interval_s, self.settings.idle_timeout_s, self.settings.join_timeout_s))
         self._wheel.put(conn, random.randint(1, max(1, first_s)))  # noqa: S311 # spreads load
         _, token, room = target_of(target)
-        self._guard(conn, lambda: self._greet(conn, token, room))
+        self._guard(conn, lambda: self._greet(conn, token, room), room)
 
     def _greet(self, conn: Connection, token: str, room: str) -> None:
         if token:
             try:
-                self.sign_ins.sign_in(conn, token, lambda: self._guard(conn, lambda: self._welcome(conn, room, None)))
+                self.sign_ins.sign_in(conn, token, lambda: self._guard(conn, lambda: self._welcome(conn, room, None), room))
             except Refusal as refusal:
                 self._welcome(conn, room, refusal)
         else:
@@ -206,20 +206,26 @@ class Conversation:
                 self._say(conn, message)
             else:
                 self._other(conn, message)
+        except Refusal as refusal:
+            named = wire.addressed(data)
+            if named is None:
+                self._failed(conn, refusal)
+            else:
+                self._refuse(conn, *named, refusal)
         except Exception as error:
             self._failed(conn, error)
 
-    def _guard(self, conn: Connection, handler: Callable[[], None]) -> None:
+    def _guard(self, conn: Connection, handler: Callable[[], None], room: str = "") -> None:
         try:
             handler()
         except Exception as error:
-            self._failed(conn, error)
+            self._failed(conn, error, room)
 
-    def _failed(self, conn: Connection, error: Exception) -> None:
-        """Answer a message that could not be served."""
+    def _failed(self, conn: Connection, error: Exception, room: str = "") -> None:
+        """Answer a message that could not be served; ``room`` is the one that it asked for, if any."""
         if isinstance(error, Refusal):
             self.stats.error(error.code.name)
-            conn.send(wire.encode_error(error.code.name, error.detail))
+            conn.send(wire.encode_error(error.code.name, error.detail, room))
         else:
             log.error("a message could not be served", connection=conn.id, exc_info=error)
             conn.send(wire.encode_error("internal_error"))
@@ -231,9 +237,9 @@ class Conversation:
             case wire.Auth(token=token):
                 self.sign_ins.sign_in(conn, token, lambda: self._guard(conn, lambda: conn.send(self.sign_ins.hello(conn))))
             case wire.Join():
-                self._in_turn(conn, lambda: self._join(conn, message))
+                self._in_turn(conn, message.room, lambda: self._join(conn, message))
             case wire.Leave(room=name):
-                self._leave(conn, name)
+                self._guard(conn, lambda: self._leave(conn, name), name)
             case wire.Recall():
                 self._recall(conn, message)
             case _:
@@ -241,16 +247,16 @@ class Conversation:
 
     # -- rooms --------------------------------------------------------------------------------------------------------
 
-    def _in_turn(self, conn: Connection, join: Callable[[], None]) -> None:
-        """Serve a join when its turn has come; whatever the connection sends after it waits with it."""
+    def _in_turn(self, conn: Connection, room: str, join: Callable[[], None]) -> None:
+        """Serve the join of a room when its turn has come; whatever the connection sends after it waits with it."""
 
         def serve() -> None:
             if not conn.closing:
-                self._guard(conn, join)
+                self._guard(conn, join, room)
             conn.release()
 
         if self._doorway.free:
-            self._doorway.enter(lambda: self._guard(conn, join))
+            self._doorway.enter(lambda: self._guard(conn, join, room))
         else:
             conn.hold()
             self._doorway.enter(serve)

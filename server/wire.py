@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import msgspec
 import orjson
@@ -129,8 +129,22 @@ class Ping(msgspec.Struct, frozen=True, tag_field="op", tag="ping"):
 
 ClientMessage = Auth | Join | Say | Recall | Leave | Ping
 
+
+class _Addressed(msgspec.Struct, frozen=True):
+    """Of a message that does not fit: what its answer needs."""
+
+    op: Literal["say", "recall"]
+    room: str
+    key: str
+
+
 _CONTENT: Final = re.compile(r"(?<=value) .*(?= - at )", re.DOTALL)  # how msgspec quotes the offending value
+_CHOICES: Final = {
+    "Invalid value - at `$.op`": "auth, join, say, recall, leave, ping",
+    "Invalid enum value - at `$.mode`": ", ".join(get_args(Mode)),
+}
 _decoder: Final[msgspec.json.Decoder[ClientMessage]] = msgspec.json.Decoder(ClientMessage)
+_addressed: Final[msgspec.json.Decoder[_Addressed]] = msgspec.json.Decoder(_Addressed)
 
 
 def decode(data: bytes) -> ClientMessage:
@@ -141,9 +155,21 @@ def decode(data: bytes) -> ClientMessage:
     try:
         return _decoder.decode(data)
     except msgspec.ValidationError as error:
-        raise Refusal("bad_message", _CONTENT.sub("", str(error))) from None
+        detail = _CONTENT.sub("", str(error))
+        choices = _CHOICES.get(detail)
+        raise Refusal("bad_message", f"{detail}: one of {choices}" if choices else detail) from None
     except (msgspec.DecodeError, RecursionError) as error:
         raise Refusal("bad_json", str(error)) from None
+
+
+def addressed(data: bytes) -> tuple[str, str] | None:
+    """Room and key of a ``say`` or ``recall`` that :func:`decode` refused: whoever waits for the fate of that key hears of it. None:
+    there is no such key."""
+    try:
+        found = _addressed.decode(data)
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+    return found.room, found.key
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from server.store.faults import Fault, FaultyStore
 from server.store.memory import MemoryStore
 from tests.support.comments import UNBOUNDED, refusal, say
 from tests.support.running import RunningServer, running
+from tests.support.waiting import PATIENCE_S
 from tests.support.wsclient import RawClient, text
 
 _accounts = itertools.count(1)
@@ -118,10 +119,9 @@ def test_a_comment_that_cannot_be_is_refused(
     [
         {"op": "say"},
         {"op": "say", "room": "demo", "key": 1, "text": "x"},
-        {"op": "say", "room": "demo", "key": "k", "text": None},
-        {"op": "say", "room": "demo", "key": "k", "text": "x", "mode": "sideways"},
-        {"op": "say", "room": "demo", "key": "k", "text": "x", "pos_ms": "5"},
+        {"op": "say", "room": 1, "key": "k", "text": "x"},
         {"op": "join"},
+        {"op": "join", "key": "k"},
         {"op": "auth", "token": []},
         {"op": "recall", "room": "demo", "seq": "1"},
         {"op": "shout"},
@@ -138,6 +138,34 @@ def test_what_is_no_message_is_an_error(author: RawClient, message: Any) -> None
     answer = author.read()
     assert (answer["op"], answer["code"], answer["temporary"]) == ("error", "bad_message", False)
     assert "sideways" not in json.dumps(answer)
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"op": "say", "text": None}, "$.text"),
+        ({"op": "say", "text": "x", "mode": "sideways"}, "scroll, top, bottom, reverse"),
+        ({"op": "say", "text": "x", "pos_ms": 1234.5}, "$.pos_ms"),
+        ({"op": "say"}, "text"),
+        ({"op": "recall", "seq": "1"}, "$.seq"),
+    ],
+)
+def test_a_comment_of_another_form_is_refused_under_its_key(author: RawClient, fields: dict[str, Any], named: str) -> None:
+    """Whoever waits for the fate of a key hears that it is refused, and which field is wrong; nothing of it is repeated."""
+    author.send_text(json.dumps({"room": "demo", "key": "k7", **fields}))
+    answer = author.read()
+    assert refusal(answer) == ("refused", "k7", "bad_message")
+    assert (answer["room"], answer["temporary"]) == ("demo", False)
+    assert named in answer["detail"]
+    assert "sideways" not in json.dumps(answer)
+
+
+@pytest.mark.parametrize(("op", "room", "code"), [("join", "none", "room_not_found"), ("leave", "other", "not_joined")])
+def test_the_error_of_a_room_names_it(author: RawClient, op: str, room: str, code: str) -> None:
+    """A client of several rooms learns which of them it has not joined."""
+    author.send_text(json.dumps({"op": op, "room": room}))
+    answer = author.read()
+    assert (answer["op"], answer["code"], answer["room"]) == ("error", code, room)
 
 
 @pytest.mark.parametrize("data", ["", "{", "{}{}", "nope", "\ufeff{}", "[" * 5000, '"\\ud800"', '{"op":"ping"'])
@@ -250,11 +278,12 @@ def test_what_came_too_fast_may_be_sent_again_with_its_key(tmp_path: Path) -> No
     store = MemoryStore()
     rates = {**UNBOUNDED, "rate_account_burst": 1, "rate_account_per_s": 20.0}
     with running(tmp_path, store=store, **rates) as server, server.connect(account="hasty") as author:
-        author.ask(say("一", "k1"), "ack")
-        answer = author.ask(say("二", "k2"), "refused")
+        author.send(text(say("一", "k1")), text(say("二", "k2")))  # in one piece: no time passes in between
+        answer = author.read_until("refused")
         assert refusal(answer) == ("refused", "k2", "too_fast")
         assert 0 < answer["retry_after_ms"] <= 50
-        deadline = time.monotonic() + 5
+        assert author.read_until("ack")["key"] == "k1"
+        deadline = time.monotonic() + PATIENCE_S
         while (answer := author.ask(say("二", "k2"), "ack", "refused"))["op"] == "refused":
             assert time.monotonic() < deadline
             time.sleep(answer["retry_after_ms"] / 1000)
@@ -344,15 +373,16 @@ def test_a_comment_that_could_not_be_recorded_is_refused_for_now(tmp_path: Path,
         store.stand("append", fault)
         answer = author.ask(say(), "refused")
         assert (refusal(answer), answer["temporary"], answer["retry_after_ms"]) == (("refused", "k", code), True, 1000)
-        again = author.ask(say("二", "k2"), "refused")
-        assert refusal(again)[2] == "storage_unavailable", "for half a second nothing is tried"
+        # For half a second nothing is tried; a machine that stood still for longer than that gets another half.
+        others = [refusal(author.ask(say("二", f"k{number}"), "refused"))[2] for number in range(2, 5)]
+        assert "storage_unavailable" in others
         store.heal()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE_S
         while (answer := author.ask(say(), "ack", "refused"))["op"] == "refused":
             assert time.monotonic() < deadline
             time.sleep(0.1)
         assert answer["seq"] == 1
-        assert server.room().head == 1
+        assert [entry.event.text for entry in server.call(lambda: server.room().newest(10))].count(say()["text"]) == 1
         assert server.take_errors()
 
 

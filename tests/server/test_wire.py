@@ -109,7 +109,7 @@ def test_the_detail_never_repeats_what_the_client_sent(field: str, content: str)
         decode(json.dumps(SAY | {field: f"{SECRET}{content}{SECRET}"}).encode())
     assert refusal.value.code.name == "bad_message"
     assert SECRET not in refusal.value.detail
-    assert refusal.value.detail.endswith(f"`$.{field}`")
+    assert f"`$.{field}`: one of " in refusal.value.detail
 
 
 JSON = st.recursive(
