@@ -64,7 +64,7 @@
  * @typedef {object} Outcome
  * @property {"acked" | "held" | "refused" | "failed" | "unknown"} outcome
  * @property {string} key @property {number} [seq] @property {string} [code] @property {string} [message]
- * @property {string} [message_zh] @property {number} [retry_after_ms]
+ * @property {string} [message_zh] @property {string} [detail] @property {boolean} [temporary] @property {number} [retry_after_ms]
  */
 /**
  * `live`: connected. `reading`: connected by the read-only fallback. `waiting`: will try again in `retry_ms`. `closed`: will not try again.
@@ -80,7 +80,7 @@
  * @property {{state: Record<string, unknown>}} state  mode and viewers of the room changed
  * @property {{kind: string, at_ms: number, data: Record<string, unknown>}} letter  the account was told something, as of a measure
  * @property {{from: number, to: number}} gap  a hole was noticed; it is being filled
- * @property {{from: number, to: number, page: string}} skipped  these events are not delivered; they stand on the pages from `page` on
+ * @property {{from: number, to: number, page: string}} skipped  these events are not delivered; they stand on the pages, from `page` on
  * @property {{from: number, to: number, left_out: number}} sampled  so many comments of these were not sent; pages and history have them
  * @property {{epoch: string}} reset  the room's log is another one: what was delivered before is void
  * @property {{code: string, message: string, message_zh: string, temporary: boolean}} problem
@@ -126,6 +126,8 @@ const TRIES_MOST = 6;
 const HISTORY_PAGE = 500;
 const HTTP_BAD_REQUEST = 400;
 const HISTORY_TRIES = 3;
+const PAGE_ROWS = 256; // of a static page; never changes
+const STREAM_CLOSED = 2; // EventSource.CLOSED
 
 /** Closes after which the same client would only fail again; see the table of close codes in the protocol's documentation. */
 const FINAL_CLOSES = new Set([1000, 1002, 1003, 1007, 1008, 1009, 1010, 4002, 4003]);
@@ -389,11 +391,36 @@ export class Barrage extends EventTarget {
       stream.addEventListener(type, (event) => action(JSON.parse(/** @type {MessageEvent} */ (event).data)));
     };
     on("joined", (message) => {
+      this.#attempt = 0;
       this.#adopt(message, "reading");
       this.#need(message.head);
     });
     on("events", ({ events }) => this.#take(events, true));
     on("gap", ({ to }) => this.#need(to));
+    stream.addEventListener("error", () => this.#onStreamError(stream));
+  }
+
+  /**
+   * A browser resumes a stream that broke off, but gives one up whose answer is no stream: a proxy says that the server is away, or
+   * the server that there is no place. Then all begins again, after a wait. @param {EventSource} stream
+   */
+  #onStreamError(stream) {
+    if (stream !== this.#stream) {
+      return;
+    }
+    const givenUp = stream.readyState === STREAM_CLOSED;
+    if (givenUp) {
+      this.#unfollow();
+    }
+    if (!givenUp || this.#socket !== null) {
+      this.#status({ state: "connecting" });
+      return;
+    }
+    const retry_ms = this.#backoff(0);
+    this.#attempt += 1;
+    this.around.clearTimeout(this.#retryTimer);
+    this.#retryTimer = this.around.setTimeout(() => this.#open(), retry_ms);
+    this.#status({ state: "waiting", retry_ms, code: 1006 });
   }
 
   #unfollow() {
@@ -617,7 +644,8 @@ export class Barrage extends EventTarget {
   #skip(to) {
     const from = this.#last + 1;
     this.#last = to;
-    this.#tell("skipped", { from, to, page: `${this.url}/rooms/${this.room}/comments/` });
+    const page = Math.floor((from - 1) / PAGE_ROWS);
+    this.#tell("skipped", { from, to, page: `${this.url}/rooms/${this.room}/comments/${page}.html#c${from}` });
   }
 
   /**

@@ -103,7 +103,7 @@ test("of a hole that is too long only the newest part is read; the rest is annou
   world.history = historyOf(logOf(10));
   live(world, 10);
   await world.settle();
-  assert.deepEqual(heard.skipped, [{ from: 1, to: 6, page: "http://here/rooms/demo/comments/" }]);
+  assert.deepEqual(heard.skipped, [{ from: 1, to: 6, page: "http://here/rooms/demo/comments/0.html#c1" }]);
   assert.deepEqual(heard.seqs(), [7, 8, 9, 10]);
 });
 
@@ -489,6 +489,64 @@ test("the fallback stays while attempts fail, and takes up a log from where it s
   assert.deepEqual(heard.seqs(), [9]);
   client.close();
   assert.equal(world.streams[0].closed, true);
+});
+
+/** A client that reads by the fallback, from number 0 on. */
+async function readingByFallback() {
+  const world = new World();
+  const { client, heard } = clientIn(world, { since: { epoch: "e1", seq: 0 } });
+  client.connect();
+  world.socket.cut();
+  await world.advance(5_000);
+  world.socket.cut();
+  world.stream.receive("joined", { op: "joined", room: "demo", epoch: "e1", head: 0, state: {}, page: "/p", events: [] });
+  assert.equal(heard.status.at(-1).state, "reading");
+  return { world, client, heard };
+}
+
+test("a fallback that the browser gives up begins again where it ended, ever more slowly while it is refused", async () => {
+  const { world, heard } = await readingByFallback();
+  world.stream.receive("events", { op: "events", room: "demo", events: [comment(1), comment(2)] });
+  const waits = [];
+  for (let round = 0; round < 9; round += 1) {
+    world.stream.fail({ givenUp: true });
+    assert.equal(world.stream.closed, true);
+    const { state, retry_ms } = heard.status.at(-1);
+    assert.equal(state, "waiting");
+    waits.push(retry_ms);
+    await world.advance(retry_ms);
+    assert.equal(heard.status.at(-1).state, "connecting");
+    world.socket.cut();
+    assert.equal(world.streams.length, round + 2);
+  }
+  assert.deepEqual(waits, [350, 600, 1_100, 2_100, 4_100, 8_100, 15_100, 15_100, 15_100]);
+  assert.equal(world.stream.url, "http://here/api/rooms/demo/stream?after=2");
+  world.stream.receive("joined", { op: "joined", room: "demo", epoch: "e1", head: 2, state: {}, page: "/p", events: [] });
+  world.stream.receive("events", { op: "events", room: "demo", events: [comment(3)] });
+  assert.equal(heard.status.at(-1).state, "reading");
+  assert.deepEqual(heard.seqs(), [1, 2, 3]);
+  world.stream.fail({ givenUp: true });
+  assert.equal(heard.status.at(-1).retry_ms, 350);
+});
+
+test("a fallback that broke off is the browser's to resume; one given up beside an attempt waits for that", async () => {
+  const { world, client, heard } = await readingByFallback();
+  world.stream.fail({ givenUp: false });
+  assert.equal(heard.status.at(-1).state, "connecting");
+  assert.equal(world.stream.closed, false);
+  world.stream.receive("joined", { op: "joined", room: "demo", epoch: "e1", head: 0, state: {}, page: "/p", events: [] });
+  assert.equal(heard.status.at(-1).state, "reading");
+  await world.advance(5_000); // an attempt begins, beside the stream
+  assert.equal(world.sockets.length, 3);
+  const stream = world.stream;
+  stream.fail({ givenUp: true });
+  assert.equal(heard.status.at(-1).state, "connecting");
+  assert.equal(world.streams.length, 1);
+  world.socket.cut();
+  assert.equal(world.streams.length, 2);
+  stream.fail({ givenUp: true });
+  assert.equal(world.stream.closed, false, "what is closed has no say any more");
+  client.close();
 });
 
 // -- posting -----------------------------------------------------------------------------------------------------------

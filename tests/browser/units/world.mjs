@@ -54,7 +54,14 @@ class FakeStream extends EventTarget {
     super();
     this.url = url;
     this.closed = false;
+    this.readyState = 1;
     world.streams.push(this);
+  }
+
+  /** The connection broke off and the browser resumes it, or (`givenUp`) never will. */
+  fail({ givenUp }) {
+    this.readyState = givenUp ? 2 : 0;
+    this.dispatchEvent(new Event("error"));
   }
 
   receive(type, message) {
@@ -115,6 +122,10 @@ export class World {
 
   get socket() {
     return this.sockets[this.sockets.length - 1];
+  }
+
+  get stream() {
+    return this.streams[this.streams.length - 1];
   }
 
   /** Let promises go on; nothing here waits for real time. */
