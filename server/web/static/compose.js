@@ -143,6 +143,7 @@ export class Compose {
       const link = document.createElement("a");
       const [path, fragment] = way[0].split("#");
       link.href = `${path}?return=${location.pathname}${fragment ? `#${fragment}` : ""}`;
+      link.target = "_top"; // pages of the account refuse to be in a frame
       link.textContent = way[1];
       this.status.append(" ", link);
     }
@@ -247,6 +248,7 @@ export class Compose {
     this.tell(words === key ? t("letter_other") : words);
     const link = document.createElement("a");
     link.href = "/account";
+    link.target = "_top";
     link.textContent = t("account");
     this.status.append(" ", link);
   }
