@@ -9,8 +9,10 @@ import click
 from server import __version__, accounts_cli, authority_cli, review_cli, staff_cli
 from server import settings as settings_table
 from server.accounts.identity import Tokens
-from server.cli import Commands, with_settings
+from server.cli import Commands, quiet_logs, with_settings
 from server.commands import COMMANDS
+from server.control import check_user
+from server.errors import ConfigError
 from server.screening_cli import screen
 from server.settings import Settings
 
@@ -48,6 +50,7 @@ def serve(settings: Settings) -> None:
 @with_settings()
 def token(subject: str, nickname: str, ttl: int, role: str | None, unverified: bool, settings: Settings) -> None:
     """Print a signed token of an account."""
+    check_user(settings.data_dir)
     tokens = Tokens.open(settings)
     now_ms = time.time_ns() // 1_000_000
     click.echo(tokens.issue(subject, nickname, ttl, role or "", not unverified, now_ms=now_ms))
@@ -70,7 +73,12 @@ def show_settings(settings: Settings) -> None:
 @main.command("check-config")
 @with_settings()
 def check_config(settings: Settings) -> None:
-    """Check the settings and say whether a server would start with them."""
+    """Check the settings and the files that they name, and say whether a server would start with them. Nothing is changed."""
+    from server import preflight  # all parts: the other commands start faster without them
+
+    quiet_logs(settings)
+    if found := preflight.problems(settings):
+        raise ConfigError("\n".join(found))
     click.echo("the settings are good")
 
 

@@ -18,7 +18,7 @@ import msgspec
 
 from server import settings as settings_table
 from server.accounts.identity import Tokens
-from server.control import DataFolderError, find_server
+from server.control import DataFolderError, check_user, find_server
 from server.errors import BarrageError, ConfigError, Refusal, StoreError
 from server.logs import configure
 from server.operations import LocalOperations, Operations
@@ -77,7 +77,12 @@ def with_settings(*own: str) -> Callable[[Callable[..., None]], Callable[..., No
             help="TOML file with settings.",
             metavar="FILE",
         )
-        @click.option("--data", type=click.Path(path_type=Path), help="Data folder (setting data_dir).", metavar="FOLDER")
+        @click.option(
+            "--data",
+            type=click.Path(path_type=Path, readable=False),
+            help="Data folder (setting data_dir).",
+            metavar="FOLDER",
+        )
         @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="Any setting; may be repeated.")
         @functools.wraps(command)
         def wrapper(*, config: Path | None, data: Path | None, assignments: tuple[str, ...], **rest: Any) -> None:
@@ -134,6 +139,7 @@ async def operations(settings: Settings, create: bool = False) -> AsyncIterator[
     """
     server = find_server(settings.data_dir)
     if server is not None:
+        check_user(settings.data_dir, root=True)
         async with RemoteOperations(server.url, Tokens.open(settings), actor()) as remote:
             yield remote
         return

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import pwd
 import time
 from pathlib import Path
 from types import TracebackType
@@ -32,6 +33,44 @@ class DataFolderBusy(DataFolderError):
     """Another process holds the data folder."""
 
 
+DATABASES: Final = ("barrage.db", "accounts.db", "review.db")
+"""The books of a data folder, the log first."""
+
+
+def check_user(data_dir: Path, *, root: bool = False) -> None:
+    """Who runs this may write the folder's databases or, before there are any, the folder; without a folder nothing is checked.
+
+    Root could write them all, and the server could not touch what root leaves behind: so root is refused in the folder of another
+    user, unless ``root`` says that nothing will be written. Raises DataFolderError, which names the user to be.
+    """
+    try:
+        found = {path: path.stat().st_uid for path in map(data_dir.joinpath, DATABASES) if path.exists()}
+        found = found or {data_dir: data_dir.stat().st_uid}
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except PermissionError as error:
+        raise DataFolderError(
+            f"data folder {data_dir} cannot be read ({error.strerror}). Run this as the server's user."
+        ) from None
+    here = os.geteuid()
+    for path, owner in found.items():
+        allowed = root if here == 0 else os.access(path, os.R_OK | os.W_OK, effective_ids=True)
+        if owner != here and not allowed:
+            name = _user(owner)
+            raise DataFolderError(
+                f"{path} belongs to {name}, and this runs as {_user(here)}. Run it as {name} (sudo -u '{name}' ...), or give the"
+                " whole folder to one user (chown -R)."
+            )
+
+
+def _user(number: int) -> str:
+    """A user as sudo and chown take it."""
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"#{number}"
+
+
 class RunningServer(msgspec.Struct, frozen=True, kw_only=True):
     """Where the server that holds the data folder listens. ``url`` is for this machine, without a path."""
 
@@ -44,12 +83,14 @@ class RunningServer(msgspec.Struct, frozen=True, kw_only=True):
 class DataLock:
     """The exclusive hold of a data folder, from construction to :meth:`release` or the end of the process.
 
-    ``wait_s``: how long to wait for a holder that is only looking (:func:`find_server`) or just going away.
-    Raises DataFolderError when the folder cannot be made or written, DataFolderBusy when another process holds it.
+    ``wait_s``: how long to wait for a holder that is only looking (:func:`find_server`) or just going away. Databases that others
+    could read, such as copies of a backup, are closed to them. Raises DataFolderError when the folder cannot be made or written or
+    is another user's, DataFolderBusy when another process holds it.
     """
 
     def __init__(self, data_dir: Path, wait_s: float = LOCK_WAIT_S) -> None:
         self._record = data_dir / "server.json"
+        check_user(data_dir)
         try:
             data_dir.mkdir(parents=True, exist_ok=True)
             self._file = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o644)
@@ -61,6 +102,7 @@ class DataLock:
         try:
             self._hold(data_dir, time.monotonic() + wait_s)
             self._record.unlink(missing_ok=True)
+            _close_to_others(data_dir)
         except OSError as error:
             os.close(self._file)
             raise DataFolderError(f"data folder {data_dir} cannot be locked ({error.strerror}).") from None
@@ -105,6 +147,14 @@ class DataLock:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.release()
+
+
+def _close_to_others(data_dir: Path) -> None:
+    """Source addresses stand in the databases. A file of another user, or on a disk that takes no changes, stays as it is."""
+    for path in map(data_dir.joinpath, DATABASES):
+        with contextlib.suppress(OSError):
+            if path.stat().st_mode & 0o077:
+                path.chmod(0o600)
 
 
 def find_server(data_dir: Path) -> RunningServer | None:

@@ -55,7 +55,9 @@ class Screening:
         try:
             source = origin.read_text(encoding="utf-8")
             loads(source)
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            raise ConfigError(f"rules_file {origin}: cannot be read ({error.strerror})") from None
+        except ValueError as error:
             raise ConfigError(f"rules_file {origin}: {error}") from None
         try:
             past = history(folder)

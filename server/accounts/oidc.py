@@ -150,8 +150,7 @@ class Providers:
     @classmethod
     def open(cls, settings: Settings, book: Accounts, clock_ms: Callable[[], int]) -> Providers:
         """Those of ``oidc_file``; none where it is not set. Raises ConfigError that names what is wrong."""
-        providers = read_providers(settings.oidc_file) if settings.oidc_file is not None else {}
-        found = {name: _secret(name, provider) for name, provider in providers.items()}
+        providers, found = configured(settings)
         return cls(providers, book, clock_ms, secrets_of=found)
 
     async def begin(self, name: str, redirect_uri: str, return_to: str) -> Begun:
@@ -313,6 +312,12 @@ class _Remote:
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise Refusal("verification_unavailable", "the provider cannot be reached") from error
         return bytes(data)
+
+
+def configured(settings: Settings) -> tuple[dict[str, Provider], dict[str, str]]:
+    """The providers of ``oidc_file`` and their client secrets, by id; none where it is not set. Raises ConfigError."""
+    providers = read_providers(settings.oidc_file) if settings.oidc_file is not None else {}
+    return providers, {name: _secret(name, provider) for name, provider in providers.items()}
 
 
 def read_providers(path: Path) -> dict[str, Provider]:

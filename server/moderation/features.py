@@ -154,14 +154,19 @@ def require(connection: Connection, settings: Settings, feature: str, now_ms: in
             raise Refusal("assessment_required", feature)
 
 
+def check_names(settings: Settings) -> None:
+    """``assessed_features`` names features that there are. Raises ConfigError."""
+    unknown = [name for name in settings.assessed_features if name not in FEATURES]
+    if unknown:
+        raise ConfigError(f"assessed_features: {', '.join(unknown)} is not accepted. Accepted: {', '.join(FEATURES)}.")
+
+
 def check_settings(connection: Connection, settings: Settings, now_ms: int) -> list[Standing]:
     """Whether a server may start with these settings. Returns features whose assessment ends within a month, to be warned of.
 
     Raises ConfigError that names what is switched on without an assessment, and what to do.
     """
-    unknown = [name for name in settings.assessed_features if name not in FEATURES]
-    if unknown:
-        raise ConfigError(f"assessed_features: {', '.join(unknown)} is not accepted. Accepted: {', '.join(FEATURES)}.")
+    check_names(settings)
     found = [each for each in standings(connection, settings, now_ms) if each.needed and each.on]
     missing = [each.feature for each in found if each.assessment is None]
     if missing:

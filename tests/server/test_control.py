@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from server import __version__
-from server.control import DataFolderBusy, DataFolderError, DataLock, find_server, local_url
+from server.control import DATABASES, DataFolderBusy, DataFolderError, DataLock, check_user, find_server, local_url
 
 NOW_MS = 1_790_000_000_000
 
@@ -101,7 +101,7 @@ def test_looking_does_not_keep_a_server_from_starting(tmp_path: Path) -> None:
     thread.start()
     try:
         with DataLock(tmp_path):
-            thread.join(5)
+            thread.join(60)
             assert not thread.is_alive()
     finally:
         stop.set()
@@ -173,3 +173,63 @@ def test_a_full_folder_is_named_when_the_server_announces_itself(tmp_path: Path)
         (tmp_path / ".server.json").mkdir()
         with pytest.raises(DataFolderError, match="cannot be written"):
             lock.announce("http://127.0.0.1:8080", NOW_MS)
+
+
+SOMEBODY = 54_321
+
+
+def given_away(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder's log belongs to somebody else, and root is at work."""
+    log = data_dir / "barrage.db"
+    log.touch(mode=0o600)
+    if os.geteuid() == 0:
+        os.chown(log, SOMEBODY, SOMEBODY)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: 0)
+
+
+def test_root_keeps_out_of_the_folder_of_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that root left in it the server could not write: the folder is not held, and the sentence names the user to be."""
+    given_away(tmp_path, monkeypatch)
+    with pytest.raises(DataFolderError, match=r"barrage\.db belongs to .*, and this runs as root\. Run it as .* \(sudo -u '"):
+        DataLock(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["barrage.db"]
+    check_user(tmp_path, root=True)  # what only asks a running server
+
+
+def test_before_there_are_databases_the_folder_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that was made for the server's user is not begun by root; without a folder there is nothing to check."""
+    check_user(tmp_path / "later")
+    check_user(tmp_path)
+    if os.geteuid() == 0:
+        os.chown(tmp_path, SOMEBODY, SOMEBODY)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with pytest.raises(DataFolderError, match="belongs to"):
+        check_user(tmp_path)
+    for name in DATABASES:
+        (tmp_path / name).touch(mode=0o600)
+    if os.geteuid() == 0:
+        check_user(tmp_path)  # such as a folder that is mounted into a container: its files are ours
+    os.chmod(tmp_path, 0o700)
+
+
+def test_who_cannot_write_the_databases_is_told_whose_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another user than root who has no access gets the same sentence, also where nothing would be written; who was given access
+    may go on."""
+    given_away(tmp_path, monkeypatch)
+    monkeypatch.setattr(os, "geteuid", lambda: SOMEBODY + 1)
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    with pytest.raises(DataFolderError, match=rf"and this runs as #{SOMEBODY + 1}"):
+        check_user(tmp_path, root=True)
+    monkeypatch.setattr(os, "access", lambda *_, **__: True)
+    check_user(tmp_path)
+
+
+def test_databases_that_others_could_read_are_closed_to_them(tmp_path: Path) -> None:
+    """A copy that was put back from a backup keeps no wider mode than the server gives."""
+    for name in DATABASES[:2]:
+        (tmp_path / name).touch()
+        (tmp_path / name).chmod(0o644)
+    with DataLock(tmp_path):
+        assert [(tmp_path / name).stat().st_mode & 0o777 for name in DATABASES[:2]] == [0o600, 0o600]
