@@ -246,6 +246,7 @@ async def test_documents_have_no_inline_script_or_style(services: FakeServices, 
         assert not re.search(r"<[^>]*\s(?:style|on\w+)=", html)
         assert "<style" not in html
 
+
 async def test_links_to_the_account_leave_a_frame(client: httpx.AsyncClient) -> None:
     """Pages of the account refuse to be framed, so a room in another site's frame leads to them in the whole window."""
     links: list[str] = []
@@ -253,7 +254,6 @@ async def test_links_to_the_account_leave_a_frame(client: httpx.AsyncClient) -> 
         links += re.findall(r'<a [^>]*href="/account[^>]*>', (await client.get(path)).text)
     assert len(links) == 3 * 4 + 1
     assert [link for link in links if ' target="_top"' not in link] == []
-
 
 
 # -- static pages ------------------------------------------------------------------------------------------------------
