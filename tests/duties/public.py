@@ -36,7 +36,7 @@ def command(server: ServerProcess, *arguments: str) -> subprocess.CompletedProce
 def enter(server: ServerProcess, account: str = "", nickname: str = "小明", *, room: str = ROOM) -> RawClient:
     """A client that is in the room; ``account`` signs in."""
     token = f"&token={server.token(account, nickname)}" if account else ""
-    client = RawClient(server.port, timeout_s=30)
+    client = RawClient(server.port)
     client.handshake(f"/ws?room={room}{token}")
     client.read_until("joined")
     return client
@@ -68,7 +68,7 @@ def page_of(server: ServerProcess, number: int) -> Path:
 def wait_for(server: ServerProcess, seq: int) -> None:
     """Until event ``seq`` is live; an acknowledgement comes up to a tick before that."""
     deadline = time.monotonic() + 30
-    while httpx.get(f"{server.url}/api/rooms/{ROOM}", trust_env=False).json()["head"] < seq:
+    while httpx.get(f"{server.url}/api/rooms/{ROOM}", timeout=30, trust_env=False).json()["head"] < seq:
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
@@ -146,7 +146,7 @@ def _stream(client: httpx.Client, after: int, head: int) -> str:
 
 def _join(server: ServerProcess, since: int | None, head: int) -> str:
     """What a viewer gets that joins afresh, or with ``since``."""
-    with RawClient(server.port, timeout_s=30) as client:
+    with RawClient(server.port) as client:
         client.handshake("/ws")
         client.read_until("hello")
         client.send_text({"op": "join", "room": ROOM})

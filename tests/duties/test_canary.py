@@ -106,7 +106,7 @@ def look_through(world: World) -> None:
 
 def on_air(server: ServerProcess, token: str, text: str) -> tuple[RawClient, dict[str, Any]]:
     """Connect as the page's script does and post; the connection and the answer."""
-    client = RawClient(server.port, timeout_s=30)
+    client = RawClient(server.port)
     client.handshake(f"/ws?room={ROOM}&token={token}")
     client.read_until("joined")
     client.send_text({"op": "say", "room": ROOM, "key": "k1", "text": text})
@@ -127,7 +127,7 @@ def test_duty_p5_1_marked_personal_data_stay_behind(world: World) -> None:
     assert answer["op"] == "ack", answer
     wait_for(server, answer["seq"])
     world.heard.append(("frames of the author", json.dumps(client.follow(answer["seq"]), ensure_ascii=False)))
-    shown = httpx.get(f"{server.url}/rooms/{ROOM}", trust_env=False).text
+    shown = httpx.get(f"{server.url}/rooms/{ROOM}", timeout=30, trust_env=False).text
     assert "金丝雀的昵称" in shown
 
     done = command(

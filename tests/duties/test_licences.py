@@ -40,7 +40,7 @@ def test_duty_t2_a_licence_switches_public_accounts_on_and_off_on_a_running_serv
         holder="provider", kind="k", number="1", issuer="i", features=("public_accounts",), valid_from_ms=now_ms - DAY_MS,
         valid_until_ms=now_ms + DAY_MS,
     )  # fmt: skip
-    with httpx.Client(base_url=server.url, trust_env=False, cookies={"barrage_session": cookie}) as client:
+    with httpx.Client(base_url=server.url, timeout=30, trust_env=False, cookies={"barrage_session": cookie}) as client:
 
         def form() -> str:
             answer = client.get("/account/public")

@@ -85,7 +85,7 @@ class Reviewer(threading.Thread):
 
 def public(server: ServerProcess) -> tuple[list[str], str]:
     """The texts of the room's log as anybody can read it, and all its pages as they are on disk."""
-    events = httpx.get(f"{server.url}/api/rooms/{ROOM}/events?limit=1000", trust_env=False).json()["events"]
+    events = httpx.get(f"{server.url}/api/rooms/{ROOM}/events?limit=1000", timeout=30, trust_env=False).json()["events"]
     folder = server.data / "pages" / "rooms" / ROOM
     return [event["text"] for event in events if event["kind"] == "comment"], "".join(
         path.read_text() for path in folder.rglob("*.html")
@@ -109,7 +109,7 @@ def test_duty_p5_3_news_waits_for_an_approval_also_when_the_server_is_killed(tmp
         for turn in range(ROUNDS):
             reviewer = Reviewer(server, asked, told)
             reviewer.start()
-            with RawClient(server.port, timeout_s=30) as client:
+            with RawClient(server.port) as client:
                 client.handshake(f"/ws?room={ROOM}&token={server.token('ann')}")
                 client.read_until("joined")
                 for number in range(SENT):

@@ -165,7 +165,8 @@ def test_duty_p5_4_the_static_page_lags_by_less_than_a_second(server: ServerProc
     print(f"page lag after the acknowledgement: median {statistics.median(lags_s) * 1000:.1f} ms, p99 {p99_s * 1000:.1f} ms")
     assert p99_s < LAG_S
     buckets = re.findall(
-        r'barrage_page_lag_seconds_bucket\{le="([^"]+)"\} (\S+)', httpx.get(f"{server.url}/metrics", trust_env=False).text
+        r'barrage_page_lag_seconds_bucket\{le="([^"]+)"\} (\S+)',
+        httpx.get(f"{server.url}/metrics", timeout=30, trust_env=False).text,
     )
     counts = {bound: float(count) for bound, count in buckets}
     assert counts["1.0"] >= 0.99 * counts["+Inf"] > 0

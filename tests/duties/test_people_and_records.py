@@ -84,7 +84,7 @@ def test_duty_p5_1_nothing_personal_leaves_a_running_server(server: ServerProces
         wrong.handshake(f"/ws?room={ROOM}&token={token[:-4]}AAAA")
         frames.append(wrong.read_until("error"))
     report = httpx.post(
-        f"{server.url}/rooms/{ROOM}/report", data={"seq": str(again), "reason": "S1", "text": "t"}, trust_env=False
+        f"{server.url}/rooms/{ROOM}/report", data={"seq": str(again), "reason": "S1", "text": "t"}, timeout=30, trust_env=False
     )
     assert report.status_code == 303
     signature = token.rsplit(".", 1)[1]
@@ -184,7 +184,7 @@ def test_duty_p7_every_removal_has_code_basis_and_role(server: ServerProcess) ->
         for missing in ({"code": "L5"}, {"basis": "basis"}):
             assert operate(server, "removal", {"room": ROOM, "seq": seqs[0], **missing}).status_code == 400
         assert command(server, "remove", ROOM, str(seqs[0]), "--code", "L5").returncode == 2
-        assert httpx.post(f"{server.url}/api/operator/removal", json={}, trust_env=False).status_code == 401
+        assert httpx.post(f"{server.url}/api/operator/removal", json={}, timeout=30, trust_env=False).status_code == 401
         assert events_of(server) == before, "nothing was removed"
         assert command(server, "remove", ROOM, str(seqs[0]), "--code", "L5", "--basis", "第十五条").returncode == 0
         assert operate(server, "removal", {"room": ROOM, "seq": seqs[1], "code": "S1", "basis": "广告"}).status_code == 200
@@ -288,7 +288,9 @@ def test_duty_p10_a_report_can_be_made_while_the_room_is_closed(server: ServerPr
     assert command(server, "room", "mode", ROOM, "closed").returncode == 0
     try:
         for seq in ("1", "0"):
-            answer = httpx.post(f"{server.url}/rooms/{ROOM}/report", data={"seq": seq, "reason": "S1"}, trust_env=False)
+            answer = httpx.post(
+                f"{server.url}/rooms/{ROOM}/report", data={"seq": seq, "reason": "S1"}, timeout=30, trust_env=False
+            )
             assert (answer.status_code, answer.headers["location"].startswith("/reports/")) == (303, True)
     finally:
         assert command(server, "room", "mode", ROOM, "open").returncode == 0

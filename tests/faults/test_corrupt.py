@@ -13,7 +13,7 @@ import pytest
 
 from server.errors import Refusal
 from server.wire import PAGE_ROWS
-from tests.faults.world import ROOM, World, world
+from tests.faults.world import PATIENCE_S, ROOM, World, world
 from tests.support.server import ServerFailed
 
 ANSWER_S = 10.0
@@ -95,7 +95,7 @@ async def test_readers_of_a_damaged_log_are_refused_and_the_operator_is_told(tmp
         found.mark()
         page = (found.pages / "0.html").read_bytes()
         older = f"/api/rooms/{ROOM}/events?after={PAGE_ROWS}&limit=30"  # older than the ring, newer than full pages
-        async with httpx.AsyncClient(base_url=found.server.url) as client:
+        async with httpx.AsyncClient(base_url=found.server.url, timeout=PATIENCE_S) as client:
             with damaged(found, lambda path: overwrite(path, SQL_PAGE)):
                 async with found.operator() as operations:
                     # Each of the database's connections knows parts of the file by heart, until one reading fails.
@@ -111,7 +111,7 @@ async def test_readers_of_a_damaged_log_are_refused_and_the_operator_is_told(tmp
                 assert found.said("the log cannot be read; .*the database is damaged: stop the server", "error")
             await found.ready()
         async with httpx.AsyncClient(
-            base_url=found.server.url
+            base_url=found.server.url, timeout=PATIENCE_S
         ) as client:  # the server may just have closed the idle connection
             assert len((await client.get(older)).json()["events"]) == 30
             assert (await client.get(f"/rooms/{ROOM}")).status_code == 200

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.faults.conftest import Mounts
-from tests.faults.world import PATIENCE_S, ROOM, World, world
+from tests.faults.world import PATIENCE_S, ROOM, world
 from tests.support.server import ServerFailed
 
 DISK_KIB = 4096
@@ -39,13 +39,6 @@ def small(tmp_path: Path, mounts: Mounts) -> Path:
     return tmp_path / "data"
 
 
-async def nothing_goes_live(found: World) -> None:
-    """For a while nobody receives anything."""
-    live = found.live
-    await asyncio.sleep(0.6)
-    assert found.live == live, found.state()
-
-
 async def test_work_goes_on_when_space_is_freed(small: Path) -> None:
     """Comments flow, the disk fills up, space is freed: authors were told, the operator knows what to do, nothing is lost,
     doubled or ahead of its page, and nobody had to do anything but free space."""
@@ -57,7 +50,7 @@ async def test_work_goes_on_when_space_is_freed(small: Path) -> None:
             assert "the disk is full: free space" in await found.unready("store")
             for _ in range(3):
                 await found.refused(within_s=ANSWER_S)
-            await nothing_goes_live(found)
+            await found.nothing_goes_live()
             assert found.said("the store does not take commits; .*the disk is full: free space", "error")
         await found.ready()
         assert found.said("the store takes commits again", "info")
@@ -120,7 +113,7 @@ async def test_pages_alone_on_a_full_disk(tmp_path: Path, mounts: Mounts) -> Non
         assert "the disk is full. Free space on it" in advice
         for _ in range(3):
             await found.refused(within_s=ANSWER_S)
-        await nothing_goes_live(found)
+        await found.nothing_goes_live()
         async with httpx.AsyncClient(base_url=found.server.url, timeout=PATIENCE_S) as reader:
             report = await reader.post(f"/rooms/{ROOM}/report", data={"seq": "1", "reason": "S1"})
             assert report.status_code == 303, "a report needs no page"

@@ -120,7 +120,7 @@ async def test_a_removed_page_is_there_for_who_asks(tmp_path: Path) -> None:
     """A reader does not wait for the patrol: a page that is missing is made again when it is asked for."""
     async with world(tmp_path / "data", page_check_s=3600) as found:
         await found.fill(PAGE_ROWS + 20)
-        async with httpx.AsyncClient(base_url=found.server.url) as client:
+        async with httpx.AsyncClient(base_url=found.server.url, timeout=PATIENCE_S) as client:
             for name in ("0.html", "1.html", "index.html"):
                 whole = (found.pages / name).read_bytes()
                 (found.pages / name).unlink()

@@ -47,6 +47,8 @@ FILL_AT_ONCE: Final = 300
 SETTINGS: Final = {**UNBOUND, "drain_s": "0", "log_level": "info", "page_check_s": "1"}
 PATIENCE_S: Final = 30.0
 """How long anything may take on a machine with other work to do; far more than it takes."""
+QUIET_S: Final = 0.6
+"""In which two dozen comments come, and a dozen ticks pass."""
 
 
 class Watch:
@@ -275,6 +277,15 @@ class World:
         assert isinstance(answer, Refused), (answer, self.state())
         assert (answer.code, answer.temporary) == (code, True), answer
         assert self.took_s < within_s, self.took_s
+
+    async def nothing_goes_live(self) -> None:
+        """For a while nobody receives anything, though comments flow; what was on its way before may still arrive."""
+        for _ in range(5):
+            live = self.live
+            await asyncio.sleep(QUIET_S)
+            if self.live == live:
+                return
+        raise AssertionError(self.state())
 
     async def accepted(self) -> int:
         """Somebody posts and is acknowledged; the number."""

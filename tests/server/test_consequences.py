@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,6 +24,7 @@ from server.store.faults import Fault, FaultyStore
 from server.store.memory import MemoryStore
 from tests.support.accounts import book, letters, standing
 from tests.support.drafts import comment, removal, restoration
+from tests.support.waiting import eventually
 
 
 class Site:
@@ -55,14 +56,6 @@ class Site:
         """What the account's marks add up to."""
         return sum(sum_ for _, sum_ in standing(self.accounts, account).marks)
 
-    async def eventually(self, condition: Callable[[], object]) -> None:
-        """Wait until the condition holds."""
-        for _ in range(1000):
-            if condition():
-                return
-            await asyncio.sleep(0.005)
-        raise AssertionError("it never came true")
-
     def places(self) -> dict[str, int]:
         """Up to where the rooms were read."""
         return self.accounts.read_now(followed.places)
@@ -85,10 +78,10 @@ async def test_a_removal_reaches_the_author(tmp_path: Path) -> None:
     """It costs credit and is told in a letter; a restoration gives the credit back."""
     async with site(tmp_path) as found:
         found.append(comment(), comment("k2"), removal(1))
-        await found.eventually(lambda: found.points() == -40)
+        await eventually(lambda: found.points() == -40)
         assert [data["seq"] for _, data in letters(found.accounts, "ann")] == [1]
         found.append(restoration(1, code="R1"))
-        await found.eventually(lambda: found.points() == 0)
+        await eventually(lambda: found.points() == 0)
         assert found.places() == {"a": 4}
 
 
@@ -100,7 +93,7 @@ async def test_a_crash_between_the_two_commits_is_caught_up_with_once(tmp_path: 
         for _ in range(3):
             found.restarted()
             await found.found.start()
-            await found.eventually(lambda: found.places() == {"a": 3})
+            await eventually(lambda: found.places() == {"a": 3})
             assert found.points() == -40
             assert len(letters(found.accounts, "ann")) == 1
 
@@ -109,11 +102,11 @@ async def test_a_crash_after_the_accounts_commit_counts_nothing_twice(tmp_path: 
     """The decision is counted; what the process knew of it is lost, and the log is read from the place on."""
     async with site(tmp_path) as found:
         found.append(comment(), removal(1))
-        await found.eventually(lambda: found.points() == -40)
+        await eventually(lambda: found.points() == -40)
         found.restarted()
         await found.found.start()
         found.append(comment("k2"), removal(3, "rm2"))
-        await found.eventually(lambda: found.points() == -80)
+        await eventually(lambda: found.points() == -80)
         assert len(letters(found.accounts, "ann")) == 2
 
 
@@ -122,12 +115,12 @@ async def test_logs_older_than_the_book_are_not_read_back(tmp_path: Path) -> Non
     async with site(tmp_path, [comment(), comment("k2"), removal(1)]) as found:
         assert found.places() == {"a": 3}
         found.append(removal(2, "rm2"))
-        await found.eventually(lambda: found.points() == -40)
+        await eventually(lambda: found.points() == -40)
         found.store.inner.create_room("b", "Room b", "live", 1)
         found.store.inner.append([comment(room="b", author="bob"), removal(1, "rm3", room="b")])
         found.restarted()
         await found.found.start()
-        await found.eventually(lambda: found.points("bob") == -40)
+        await eventually(lambda: found.points("bob") == -40)
 
 
 async def test_faults_are_waited_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +132,7 @@ async def test_faults_are_waited_out(tmp_path: Path, monkeypatch: pytest.MonkeyP
         await asyncio.sleep(0.03)
         assert found.points() == 0
         found.store.heal()
-        await found.eventually(lambda: found.points() == -40)
+        await eventually(lambda: found.points() == -40)
 
         write = found.accounts.write
         broken = True
@@ -153,7 +146,7 @@ async def test_faults_are_waited_out(tmp_path: Path, monkeypatch: pytest.MonkeyP
         found.append(comment("k2"), removal(3, "rm2"))
         await asyncio.sleep(0.03)
         broken = False
-        await found.eventually(lambda: found.points() == -80)
+        await eventually(lambda: found.points() == -80)
 
 
 async def test_too_many_that_wait_are_read_from_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,7 +156,7 @@ async def test_too_many_that_wait_are_read_from_the_log(tmp_path: Path, monkeypa
     async with site(tmp_path) as found:
         found.append(*(comment(f"k{number}") for number in range(6)))
         found.append(*(removal(number, f"rm{number}", code="A2") for number in range(1, 7)))
-        await found.eventually(lambda: found.points() == -60)
+        await eventually(lambda: found.points() == -60)
         assert found.places() == {"a": 12}
         assert len(letters(found.accounts, "ann")) == 6
 
@@ -172,7 +165,7 @@ async def test_what_no_measure_can_be_made_of_is_passed_over(tmp_path: Path, mon
     """A decision that counts for nobody does not stop the next one."""
     async with site(tmp_path) as found:
         found.append(comment(), comment("k2"), removal(1, role="janitor"), removal(2, "rm2"))
-        await found.eventually(lambda: found.points() == -40)
+        await eventually(lambda: found.points() == -40)
         assert found.places() == {"a": 4}
 
 
@@ -196,7 +189,7 @@ async def test_an_end_amid_a_fault_leaves_the_rest_to_the_next_start(tmp_path: P
         found.store.heal()
         found.restarted()
         await found.found.start()
-        await found.eventually(lambda: found.points() == -40)
+        await eventually(lambda: found.points() == -40)
 
 
 async def test_places_that_cannot_be_noted_are_older_at_the_next_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,7 +218,7 @@ async def test_a_log_that_was_put_back_from_a_backup_goes_on_to_count(tmp_path: 
         await found.found.start()
         assert found.places() == {"a": 0}
         found.append(comment(author="bob"), removal(1))
-        await found.eventually(lambda: found.points("bob") == -40)
+        await eventually(lambda: found.points("bob") == -40)
 
 
 async def test_a_fault_of_ours_is_logged_and_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,9 +232,9 @@ async def test_a_fault_of_ours_is_logged_and_tried_again(tmp_path: Path, monkeyp
 
             patch.setattr(followed, "count", broken)
             found.append(comment(), comment("k2"), removal(1), removal(2, "rm2"))
-            await found.eventually(lambda: logs)
+            await eventually(lambda: logs)
         assert logs[0]["event"] == "a decision cannot be counted"
-        await found.eventually(lambda: found.points() == -80)
+        await eventually(lambda: found.points() == -80)
         with monkeypatch.context() as patch:
             patch.setattr(followed, "count", broken)
             found.append(comment("k3"), removal(5, "rm3"))

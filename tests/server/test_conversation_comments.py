@@ -368,7 +368,7 @@ def test_a_recall_and_a_comment_may_have_the_same_key(author: RawClient, key: st
 def test_a_comment_that_could_not_be_recorded_is_refused_for_now(tmp_path: Path, fault: Fault, code: str) -> None:
     """The author is told to send it again with its key, and then it is there once."""
     store = FaultyStore(MemoryStore())
-    with running(tmp_path, store=store, **UNBOUNDED) as server, server.connect(account="unlucky", timeout_s=15) as author:
+    with running(tmp_path, store=store, **UNBOUNDED) as server, server.connect(account="unlucky") as author:
         server.eventually(lambda: store.calls["append"] and not server.parts.publisher.queued)
         store.stand("append", fault)
         answer = author.ask(say(), "refused")
@@ -389,7 +389,7 @@ def test_a_comment_that_could_not_be_recorded_is_refused_for_now(tmp_path: Path,
 def test_a_full_queue_refuses_at_once(tmp_path: Path) -> None:
     """More drafts than queue_max are refused before they are screened."""
     released = threading.Event()
-    store = FaultyStore(MemoryStore(), sleep=lambda seconds: released.wait(10))
+    store = FaultyStore(MemoryStore(), sleep=lambda seconds: released.wait(60))
     with running(tmp_path, store=store, queue_max=3, **UNBOUNDED) as server, server.connect(account="eager") as author:
         server.eventually(lambda: store.calls["append"] and not server.parts.publisher.queued)
         store.plan("append", Fault.SLOW)
@@ -432,7 +432,7 @@ def _until(client: RawClient, last: int) -> list[int]:
 def test_records_that_do_not_fit_are_dropped_and_counted(tmp_path: Path) -> None:
     """Records beside the log never take the place of comments."""
     released = threading.Event()
-    store = FaultyStore(MemoryStore(), sleep=lambda seconds: released.wait(10))
+    store = FaultyStore(MemoryStore(), sleep=lambda seconds: released.wait(60))
     with running(tmp_path, store=store, records_max=2, **UNBOUNDED) as server, server.connect(account="blocked") as author:
         server.eventually(lambda: store.calls["append"] and not server.parts.publisher.queued)
         store.plan("append", Fault.SLOW)

@@ -145,7 +145,7 @@ def test_newcomers_who_wait_while_the_server_is_stopped_are_told(tmp_path: Path)
                 drain.start()
                 server.eventually(lambda: server.parts.conversation.admission.draining)
                 assert author.read_close()[0] == 1012
-            drain.join(10)
+            drain.join(60)
             answer = newcomer.answer()
             assert (answer.status, answer.body.decode()) == (503, CODES["shutting_down"].en + "\n")
         assert [event.text for event in server.parts.store.read("demo", seq - 1, 10)] == ["一"]

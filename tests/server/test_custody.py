@@ -22,6 +22,7 @@ from server.store.faults import Fault, FaultyStore
 from server.store.sql import SqlStore
 from tests.support.accounts import Clock, person, standing
 from tests.support.drafts import comment, connection, held
+from tests.support.waiting import PATIENCE_S
 
 PHONE = "+8613800138000"
 
@@ -179,7 +180,7 @@ async def test_the_task_removes_and_purges_and_outlives_a_fault(world: World, mo
     while not world.store.injected[Fault.FAIL]:  # noqa: ASYNC110 - the store knows no loop
         await asyncio.sleep(0.005)
     world.store.heal()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while len(world.removed()) < 3 or world.store.connections_of("ann", 9):  # noqa: ASYNC110 - nor here
             await asyncio.sleep(0.01)
     task.cancel()
@@ -202,7 +203,7 @@ async def test_the_task_outlives_a_fault_of_ours(world: World, monkeypatch: pyte
     monkeypatch.setattr(privacy, "open_withdrawals", look)
     await world.custody.erase("ann", remove_comments=True, actor="ann", role="person")
     task = asyncio.create_task(world.custody.run())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while len(world.removed()) < 3:
             assert not task.done()
             await asyncio.sleep(0.01)

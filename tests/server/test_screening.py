@@ -18,6 +18,7 @@ from server.control import DataFolderError
 from server.errors import ConfigError, Refusal
 from server.screening import Screening
 from tests.support.running import RULES
+from tests.support.waiting import PATIENCE_S
 
 
 def action(screening: Screening, text: str) -> Action:
@@ -74,7 +75,7 @@ def test_what_comments_left_is_done_in_between(screening: Screening, monkeypatch
         with contextlib.suppress(asyncio.CancelledError):
             await task
 
-    asyncio.run(asyncio.wait_for(follow(), 20))
+    asyncio.run(asyncio.wait_for(follow(), PATIENCE_S))
 
 
 # -- changing the rules
@@ -177,7 +178,7 @@ async def test_one_change_at_a_time(screening: Screening, monkeypatch: pytest.Mo
     go_on.set()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while not refuses(screening, "新词")[0]:  # noqa: ASYNC110 # there is nothing else to wait for
             await asyncio.sleep(0.01)
     assert refuses(screening, "急词") == [True]

@@ -149,7 +149,7 @@ def test_a_session_that_ends_while_it_is_looked_up_is_over(server: RunningServer
     try:
         with RawClient(server.port) as client:
             client.handshake(f"/ws?room=demo&token={token}")
-            assert asked.wait(5)
+            assert asked.wait(60)
             assert write(server, lambda tx: sessions.end(tx, account, ended))
             assert client.silent()
             server.call(answered.set)

@@ -50,7 +50,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
             tmp_path_factory.mktemp("fuzz"), joins_per_s=10_000, joins_burst=10_000, tick_ms=1, sql=True,
             rate_account_burst=10_000, rate_room_burst=10_000, rate_address_burst=10_000, connections_per_account=1000,
         ) as server,
-        server.connect(timeout_s=20) as healthy,
+        server.connect() as healthy,
     ):  # fmt: skip
         yield Watched(server, healthy)
 

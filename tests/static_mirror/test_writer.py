@@ -312,11 +312,11 @@ def test_exclusive_keeps_blocking_work_off(tmp_path: Path) -> None:
         waiting.start()
         free = threading.Thread(target=lambda: mirror.write_page("other", 0, log.events))
         free.start()
-        free.join(10)
+        free.join(60)
         assert not free.is_alive()
         waiting.join(0.2)
         order.append("first")
-    waiting.join(10)
+    waiting.join(60)
     assert order == ["first", "second"]
 
 

@@ -36,6 +36,7 @@ from server.store.base import CommentDraft, Committed, Store
 from server.store.memory import MemoryStore
 from server.store.sql import SqlStore
 from server.wire import Event
+from tests.support.waiting import PATIENCE_S, eventually
 from tests.support.wsclient import RawClient
 
 T = TypeVar("T")
@@ -74,7 +75,7 @@ terms = ["待审"]
 """
 """The screening of tests: one word for each tier. With it a test does not depend on the pack that we ship."""
 
-_WAIT_S = 20.0
+_WAIT_S = 1.5 * PATIENCE_S
 
 
 class FakeClock:
@@ -132,15 +133,7 @@ class RunningServer:
 
     def eventually(self, condition: Callable[[], object]) -> None:
         """Wait until a condition holds on the server's loop. Raises AssertionError when it never does."""
-
-        async def wait() -> None:
-            for _ in range(2000):
-                if condition():
-                    return
-                await asyncio.sleep(0.005)
-            raise AssertionError("it never came true")
-
-        self.run(wait())
+        self.run(eventually(condition))
 
     def token(
         self,
@@ -164,7 +157,13 @@ class RunningServer:
         return f"ws://127.0.0.1:{self.port}/ws?room={room}" + (f"&token={token}" if token else "")
 
     def connect(
-        self, room: str = "demo", account: str = "", *, extensions: str = "", timeout_s: float = 5.0, receive_buffer: int = 0
+        self,
+        room: str = "demo",
+        account: str = "",
+        *,
+        extensions: str = "",
+        timeout_s: float = PATIENCE_S,
+        receive_buffer: int = 0,
     ) -> RawClient:
         """A raw client that has said its greetings (``hello``, and ``joined`` where a room is named); ``account`` signs in."""
         client = RawClient(self.port, timeout_s=timeout_s, receive_buffer=receive_buffer)

@@ -11,6 +11,7 @@ from typing import Any
 from websockets.sync.client import ClientConnection, connect
 
 from tests.support.server import ServerProcess
+from tests.support.waiting import PATIENCE_S
 
 
 class Sender:
@@ -33,7 +34,7 @@ class Sender:
     def wait_for(self, op: str) -> dict[str, Any]:
         """The next message of a kind."""
         while True:
-            message: dict[str, Any] = json.loads(self.connection.recv(timeout=20))
+            message: dict[str, Any] = json.loads(self.connection.recv(timeout=PATIENCE_S))
             if message["op"] == op:
                 return message
 
@@ -48,7 +49,7 @@ class Sender:
         left = set(keys)
         answers = []
         while left:
-            message: dict[str, Any] = json.loads(self.connection.recv(timeout=20))
+            message: dict[str, Any] = json.loads(self.connection.recv(timeout=PATIENCE_S))
             if message.get("key") in left:
                 left.discard(message["key"])
                 answers.append(message)

@@ -15,6 +15,7 @@ from typing import Final, Self
 from server.accounts.identity import Tokens
 from server.settings import PREFIX, load
 from tests.support import nursery
+from tests.support.waiting import PATIENCE_S
 
 ROOT: Final = Path(__file__).parents[2]
 _LISTENING: Final = re.compile(r"^Barrage listening on http://127\.0\.0\.1:(\d+)\s*$", re.MULTILINE)
@@ -46,7 +47,7 @@ class ServerProcess:
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
-    def start(self, timeout_s: float = 30.0) -> Self:
+    def start(self, timeout_s: float = PATIENCE_S) -> Self:
         """Start, and return when the server listens. Raises ServerFailed."""
         assert self._process is None or self._process.poll() is not None, "it runs already"
         seen = self._out.stat().st_size if self._out.exists() else 0
@@ -71,7 +72,7 @@ class ServerProcess:
             self._process.kill()
             self._process.wait()
 
-    def terminate(self, timeout_s: float = 30.0) -> int:
+    def terminate(self, timeout_s: float = PATIENCE_S) -> int:
         """SIGTERM, and wait for the end; returns the exit code. Raises subprocess.TimeoutExpired, after killing it."""
         self.signal(signal.SIGTERM)
         return self.wait(timeout_s)
@@ -81,7 +82,7 @@ class ServerProcess:
         assert self._process is not None
         self._process.send_signal(number)
 
-    def wait(self, timeout_s: float = 30.0) -> int:
+    def wait(self, timeout_s: float = PATIENCE_S) -> int:
         """Wait for the end; returns the exit code (negative: the signal). Raises subprocess.TimeoutExpired, after killing it."""
         assert self._process is not None
         try:

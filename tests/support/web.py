@@ -15,6 +15,7 @@ from starlette.types import Message
 from server.http import errors, operator
 from server.http.services import Services
 from server.remote import RemoteOperations
+from tests.support.waiting import PATIENCE_S
 
 
 def application(services: Services, routes: Sequence[BaseRoute]) -> Starlette:
@@ -84,9 +85,9 @@ class Reader:
 
     async def piece(self) -> bytes:
         """The next piece of the body."""
-        return await asyncio.wait_for(self._pieces.get(), 5)
+        return await asyncio.wait_for(self._pieces.get(), PATIENCE_S)
 
     async def leave(self) -> None:
         """Go away, and wait until the application has noticed."""
         self._left.set()
-        await asyncio.wait_for(self.task, 5)
+        await asyncio.wait_for(self.task, PATIENCE_S)

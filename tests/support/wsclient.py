@@ -15,6 +15,8 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
+from tests.support.waiting import PATIENCE_S
+
 TEXT: Final = 1
 BINARY: Final = 2
 CONT: Final = 0
@@ -134,7 +136,7 @@ def request(
 class RawClient:
     """One connection. ``timeout_s`` bounds every read; ``receive_buffer`` makes the kernel hold little for a stalled client."""
 
-    def __init__(self, port: int, *, timeout_s: float = 5.0, receive_buffer: int = 0) -> None:
+    def __init__(self, port: int, *, timeout_s: float = PATIENCE_S, receive_buffer: int = 0) -> None:
         self.timeout_s = timeout_s
         self._socket = socket.socket()
         if receive_buffer:
@@ -297,7 +299,7 @@ class RawClient:
             self._socket.settimeout(self.timeout_s)
         return False
 
-    def drain(self, deadline_s: float = 5.0) -> Iterator[Frame]:
+    def drain(self, deadline_s: float = PATIENCE_S) -> Iterator[Frame]:
         """All frames up to the end of the stream."""
         deadline = time.monotonic() + deadline_s
         while not self.ended():

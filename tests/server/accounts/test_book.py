@@ -343,7 +343,7 @@ async def test_a_cancelled_caller_does_not_undo_the_transaction(accounts: Accoun
 
     def work(tx: Transaction) -> None:
         begun.set()
-        go.wait(10)
+        go.wait(60)
         person(tx)
 
     task = asyncio.ensure_future(accounts.write(work))
@@ -389,7 +389,7 @@ async def test_a_reading_that_ends_after_a_newer_write_does_not_put_the_older_st
         found = plain(connection, account)  # type: ignore[arg-type] # a connection
         if threading.current_thread().name.startswith("accounts-reader"):
             begun.set()
-            go.wait(10)
+            go.wait(60)
         return found
 
     monkeypatch.setattr("server.accounts.book.read_standing", slow)

@@ -29,6 +29,7 @@ from server.accounts.keys import KeyRing
 from server.errors import ConfigError, Refusal
 from server.settings import Settings
 from server.wire import MAX_TOKEN
+from tests.support.waiting import PATIENCE_S
 
 NOW_S = 1_790_000_000
 NOW_MS = NOW_S * 1000
@@ -519,7 +520,7 @@ async def test_a_remote_key_set_is_kept_fresh(tmp_path: Path, monkeypatch: pytes
     token = sign(GOOD, ED, "EdDSA")
     refused(found, token, "keys_unavailable")
     task = asyncio.create_task(found.run())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while found._ring is None or not found._ring.loaded:  # noqa: ASYNC110 -- the reading happens in a thread
             await asyncio.sleep(0.002)
     assert found.verify(token, NOW_MS).subject == "u1"

@@ -19,6 +19,7 @@ from server.accounts.people import People
 from server.errors import ConfigError, Refusal, StoreUnavailable
 from server.settings import Settings
 from tests.support.accounts import Clock, person
+from tests.support.waiting import eventually
 
 
 @contextmanager
@@ -73,11 +74,7 @@ async def test_a_book_in_trouble_is_asked_again(tmp_path: Path, monkeypatch: pyt
                 await people.book.write(broken)
             await asyncio.sleep(0.02)
             assert people.trouble
-        for _ in range(200):
-            if not people.trouble:
-                break
-            await asyncio.sleep(0.005)
-        assert people.trouble == ""
+        await eventually(lambda: not people.trouble)
         looking.cancel()
         with suppress(asyncio.CancelledError):
             await looking
@@ -153,11 +150,8 @@ async def test_the_ends_of_licences_are_watched(tmp_path: Path, monkeypatch: pyt
         with monkeypatch.context() as patch:
             patch.setattr(people.book, "_transact", broken)
             watching = asyncio.create_task(people.watch_licences())
-            await asyncio.sleep(0.02)
-        for _ in range(200):
-            if any(entry["event"] == "a licence ends" for entry in logs):
-                break
-            await asyncio.sleep(0.005)
+            await eventually(lambda: any(entry["event"] == "licences could not be looked after" for entry in logs))
+        await eventually(lambda: any(entry["event"] == "a licence ends" for entry in logs))
         watching.cancel()
         with suppress(asyncio.CancelledError):
             await watching

@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from server.doorway import Doorway
 from server.http.edge import BoundedHttp, Places, http_class
 from server.settings import Settings
+from tests.support.waiting import PATIENCE_S
 
 FAST = Settings(handshake_timeout_s=0.2, head_max_bytes=4096, slow_close_s=0.2)
 BIG = 32 * 1024 * 1024
@@ -77,7 +78,7 @@ async def talk(port: int, *parts: bytes, pause_s: float = 0.0) -> bytes:
             writer.write(part)
             await writer.drain()
             await asyncio.sleep(pause_s)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             return await reader.read()
     finally:
         writer.close()
@@ -158,7 +159,7 @@ async def test_a_reader_that_takes_its_answer_slowly_gets_all_of_it() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
         writer.write(b"GET /big HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         await asyncio.sleep(0.1)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             head = await reader.readuntil(b"\r\n\r\n")
             assert b"200 OK" in head
             assert len(await reader.readexactly(BIG)) == BIG

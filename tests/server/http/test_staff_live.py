@@ -17,6 +17,7 @@ from server.http.staff_live import Live
 from tests.server.http.test_staff_queue import hold
 from tests.support.services import FakeServices
 from tests.support.staff import Desk, compiled_views, staff_desk
+from tests.support.waiting import PATIENCE_S
 from tests.support.web import Reader, application
 
 
@@ -63,7 +64,7 @@ async def test_counts_are_told_when_they_change(desk: Desk, services: FakeServic
     services.drain()
     while not reader.ended.is_set():
         await reader.piece()
-    await asyncio.wait_for(reader.task, 5)
+    await asyncio.wait_for(reader.task, PATIENCE_S)
     assert app.state.staff_live.streams == 0
 
 

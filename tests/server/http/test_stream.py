@@ -15,6 +15,7 @@ from server.http.requests import HttpLimits
 from server.http.services import Chunk
 from server.settings import Settings
 from tests.support.services import START_MS, FakeServices
+from tests.support.waiting import PATIENCE_S
 from tests.support.web import Reader, application, browsing
 
 PATH = "/api/rooms/demo/stream"
@@ -130,7 +131,7 @@ async def test_a_stream_ends_when_the_server_drains(services: FakeServices) -> N
     await reader.piece()
     services.drain()
     assert await reader.piece() == b""
-    await asyncio.wait_for(reader.task, 5)
+    await asyncio.wait_for(reader.task, PATIENCE_S)
     assert reader.ended.is_set()
     assert (open_streams(app), services.followers) == (0, 0)
 
@@ -179,7 +180,7 @@ async def test_a_fault_of_the_follower_ends_the_stream(services: FakeServices) -
     await reader.piece()
     await reader.piece()
     with pytest.raises(RuntimeError, match="broken"):
-        await asyncio.wait_for(reader.task, 5)
+        await asyncio.wait_for(reader.task, PATIENCE_S)
     assert open_streams(app) == 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from tests.support.accounts import Clock, letters, standing
 from tests.support.drafts import comment, removal, restoration
 from tests.support.review import ANN, BOSS, at, hold, report
 from tests.support.vaults import vault
+from tests.support.waiting import eventually
 
 WHY: dict[str, Any] = {"actor": "staff:ben", "role": "senior"}
 
@@ -60,11 +60,7 @@ class Bench:
     async def done(self) -> None:
         """Everything is followed."""
         self.aftermath.start()
-        for _ in range(500):
-            await asyncio.sleep(0.002)
-            if self.aftermath._task is None:
-                return
-        raise AssertionError("it does not end")
+        await eventually(lambda: self.aftermath._task is None)
 
     def letters(self, account: str = "ann") -> list[str]:
         return [kind for kind, _ in letters(self.accounts, account)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from server.wire import Event
 from tests.support import review
 from tests.support.accounts import Clock
 from tests.support.review import ANN, at, book, hold
+from tests.support.waiting import eventually
 
 
 class Log:
@@ -79,10 +82,7 @@ class Bench:
 
     async def ended(self) -> list[tuple[int, bool, int, str]]:
         """What is noted: decision, done, number, failure."""
-        for _ in range(200):
-            await asyncio.sleep(0.005)
-            if not self.effects.open and self.effects._task is None:
-                break
+        await eventually(lambda: not self.effects.open and self.effects._task is None)
         return [(row["decision"], row["done_ms"] > 0, row["seq"], row["failure"]) for row in review.effects(self.desk)]
 
 
@@ -149,11 +149,7 @@ async def test_effects_on_one_comment_keep_their_order(bench: Bench) -> None:
     bench.log.faults = [Refusal("storage_unavailable")]
     bench.log.gate.clear()
     made = [await bench.remove(1), await bench.remove(1, restored=True), await bench.remove(1), await bench.remove(2)]
-    for _ in range(100):
-        await asyncio.sleep(0.002)
-        if bench.log.under_way == 2:
-            break
-    assert bench.log.under_way == 2, "the first on each comment"
+    await eventually(lambda: bench.log.under_way == 2)  # the first on each comment
     bench.log.gate.set()
     await bench.ended()
     keys = [draft.key for draft in bench.log.taken]  # type: ignore[union-attr]
@@ -168,6 +164,7 @@ async def test_not_all_at_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) ->
     bench.log.gate.clear()
     for number in range(1, 13):
         await bench.publish(number)
+    await eventually(lambda: bench.log.under_way == 3)
     for _ in range(20):
         await asyncio.sleep(0.001)
     assert bench.effects.open <= 5
@@ -239,7 +236,7 @@ async def test_draining_leaves_the_rest_to_the_next_start(bench: Bench) -> None:
     bench.log.gate.clear()
     made = await bench.publish()
     waiter = asyncio.ensure_future(bench.effects.settled(made.id))
-    await asyncio.sleep(0.02)
+    await eventually(lambda: bench.log.under_way)
     await bench.effects.drain()
     assert (await refused(waiter)).code.name == "shutting_down"
     assert [row["done_ms"] for row in review.effects(bench.desk)] == [0]
@@ -258,7 +255,7 @@ async def test_a_fault_of_ours_does_not_end_it(bench: Bench) -> None:
 
     bench.effects._submit = broken
     first = await bench.publish(1)
-    await asyncio.sleep(0.02)
+    await eventually(lambda: bench.effects._submit is original and bench.effects._task is None)
     second = await bench.publish(2)
     await bench.effects.settled(second.id)
     assert [(number, done) for number, done, _, _ in await bench.ended()] == [(first.id, True), (second.id, True)]
@@ -269,17 +266,16 @@ async def test_a_fault_of_ours_that_lasts_is_not_tried_without_a_pause(
 ) -> None:  # fmt: skip
     """A draft that always fails costs one attempt a pause, not the whole processor."""
     monkeypatch.setattr(effects, "PAUSE_S", 0.05)
-    attempts = 0
+    attempts: list[float] = []
 
     async def broken(draft: Draft) -> Outcome:
-        nonlocal attempts
-        attempts += 1
+        attempts.append(time.monotonic())
         raise RuntimeError("a bug")
 
     original, bench.effects._submit = bench.effects._submit, broken
     await bench.publish()
-    await asyncio.sleep(0.12)
-    assert 1 <= attempts <= 3
+    await eventually(lambda: len(attempts) >= 3)
+    assert all(later - earlier > 0.049 for earlier, later in itertools.pairwise(attempts))  # a timer's rounding
     bench.effects._submit = original
 
 

@@ -14,6 +14,7 @@ from server.moderation.feature_watch import AGAIN_MS, FeatureWatch
 from tests.server.moderation.test_features import FLAGGED, assess
 from tests.support.accounts import DAY_MS, START_MS, Clock
 from tests.support.review import book
+from tests.support.waiting import PATIENCE_S
 
 
 async def test_duty_p4_an_assessment_that_ends_while_the_server_runs_is_alarmed(tmp_path: Path) -> None:
@@ -57,7 +58,7 @@ async def test_a_fault_of_the_book_is_logged_and_looked_past(tmp_path: Path, mon
         monkeypatch.setattr(watch, "look", failing)
         with structlog.testing.capture_logs() as logs:
             task = asyncio.create_task(watch.run())
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE_S):
                 await looked.wait()
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)

@@ -22,6 +22,7 @@ from tests.support import review
 from tests.support.accounts import START_MS, Clock
 from tests.support.drafts import comment, held, removal, report
 from tests.support.review import ANN, at, book, hold
+from tests.support.waiting import eventually
 
 
 class Bench:
@@ -188,10 +189,7 @@ async def test_faults_are_waited_out(bench: Bench, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(bench.store, "screened", failing)
     await bench.take(held("h"))
-    for _ in range(100):
-        await asyncio.sleep(0.005)
-        if not bench.intake.trouble:
-            break
+    await eventually(lambda: not bench.intake.trouble)
     assert len(bench.items()) == 1
     assert told[:3] == ["", "storage_unavailable", "gone"]
 
@@ -228,10 +226,7 @@ async def test_it_looks_by_itself_from_time_to_time(bench: Bench, monkeypatch: p
     running = asyncio.ensure_future(bench.intake.run())
     await asyncio.sleep(0.02)
     bench.store.append([held("h")])
-    for _ in range(100):
-        await asyncio.sleep(0.005)
-        if bench.items():
-            break
+    await eventually(bench.items)
     assert len(bench.items()) == 1
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)

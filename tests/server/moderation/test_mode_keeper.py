@@ -25,6 +25,7 @@ from server.store.memory import MemoryStore
 from tests.support import review
 from tests.support.accounts import Clock
 from tests.support.review import BOSS
+from tests.support.waiting import eventually
 
 OWNER: dict[str, Any] = {"actor": "ann", "role": "uploader"}
 MINUTE_MS = 60_000
@@ -278,10 +279,7 @@ async def test_what_a_fault_left_of_a_decision_is_done_at_the_next_look(
     assert (bench.terms, bench.told()) == ("", [])
     bench.keeper._control = bench.keeper._control._replace(overlay=overlay)
     running = asyncio.ensure_future(bench.keeper.run())
-    for _ in range(400):
-        await asyncio.sleep(0.005)
-        if bench.terms and bench.told("a") and bench.told("b"):
-            break
+    await eventually(lambda: bench.terms and bench.told("a") and bench.told("b"))
     running.cancel()
     assert (bench.terms, bench.told()) == (RULES, [("site_mode", "review", "E2", "senior")])
 

@@ -20,6 +20,7 @@ from tests.support import review
 from tests.support.drafts import held
 from tests.support.review import ANN, BEN, BOSS
 from tests.support.services import FakeServices
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -41,11 +42,7 @@ async def refused(work: Any) -> str:
 
 async def quiet(desk: Moderation) -> None:
     """Until nothing is under way."""
-    for _ in range(500):
-        await asyncio.sleep(0.002)
-        if desk.effects._task is desk.aftermath._task is desk.intake._task is None:
-            return
-    raise AssertionError("it does not end")
+    await eventually(lambda: desk.effects._task is desk.aftermath._task is desk.intake._task is None)
 
 
 async def test_a_comment_goes_from_held_to_flying(site: FakeServices) -> None:
@@ -89,10 +86,7 @@ async def test_an_appeal_brings_a_comment_back(site: FakeServices) -> None:
     measure = await people.book.read(lambda c: c.exec_driver_sql("SELECT id FROM measures").scalar())
     appeal = await people.book.write(lambda tx: appeals.file(tx, "author", str(measure), "no ads"))
     await people.book.write(lambda tx: appeals.decide(tx, appeal, True, "R2", "no ads", **BOSS))
-    for _ in range(200):
-        await asyncio.sleep(0.005)
-        if site.events("a")[0].text == "one":
-            break
+    await eventually(lambda: site.events("a")[0].text == "one")
     assert (site.events("a")[0].text, site.events("a")[-1].kind, site.events("a")[-1].code) == ("one", "restoration", "R2")
 
 

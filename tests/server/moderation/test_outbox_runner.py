@@ -21,6 +21,7 @@ from server.settings import Settings
 from tests.support import review
 from tests.support.accounts import HOUR_MS, Clock
 from tests.support.authority import CARL, PAPER, WEB, Office, file, ssh_office
+from tests.support.waiting import PATIENCE_S
 
 
 @pytest.fixture
@@ -175,7 +176,7 @@ async def test_it_runs_until_it_is_cancelled(
     file(book)
     task = asyncio.create_task(box.run())
     box.wake()
-    await asyncio.wait_for(looked.wait(), 10)
+    await asyncio.wait_for(looked.wait(), PATIENCE_S)
     assert len(office.received) == 1
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

@@ -14,6 +14,7 @@ from server.settings import Settings
 from tests.server.moderation.test_second import DAY, ZONE, remove
 from tests.support.accounts import Clock
 from tests.support.review import book
+from tests.support.waiting import PATIENCE_S
 
 
 async def texts(room: str, seq: int) -> str:
@@ -71,6 +72,6 @@ async def test_it_goes_on_after_a_fault(tmp_path: Path, monkeypatch: pytest.Monk
 
         monkeypatch.setattr(review, "step", step)
         task = asyncio.create_task(review.run())
-        await asyncio.wait_for(done.wait(), 5)
+        await asyncio.wait_for(done.wait(), PATIENCE_S)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -14,6 +14,7 @@ from server.moderation.queue import of_source
 from server.moderation.swarm_watch import SwarmWatch
 from tests.filters.test_swarm import CAMPAIGN, play
 from tests.support.review import book
+from tests.support.waiting import PATIENCE_S
 
 
 async def test_duty_p7_a_simulated_campaign_reaches_the_queue(tmp_path: Path) -> None:
@@ -50,7 +51,7 @@ async def test_it_goes_on_after_a_fault(tmp_path: Path, monkeypatch: pytest.Monk
 
         monkeypatch.setattr(watch, "note", fails)
         task = asyncio.create_task(watch.run())
-        await asyncio.wait_for(done.wait(), 5)
+        await asyncio.wait_for(done.wait(), PATIENCE_S)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         assert calls >= 3
