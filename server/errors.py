@@ -54,6 +54,10 @@ _CODES: Final = (
     Code("method_not_allowed", False, 405, "This address does not take this method.", "此地址不支持该请求方法。"),
     Code("request_timeout", True, 408, "The request did not arrive in time. Send it again.", "请求未能及时到达，请重发。"),
     Code("too_large", False, 413, "The request is too large.", "请求内容过大。"),
+    Code("upgrade_required", False, 426,
+         "This address takes WebSocket connections alone. A client that asked for one was heard without its Upgrade header: let the "
+         "proxy pass it on.",
+         "此地址仅供 WebSocket 连接。如果客户端请求的正是 WebSocket，说明途中的代理没有转发 Upgrade 头，请修改代理配置。"),
     # Who is speaking.
     Code("bad_token", False, 401, "The token is not valid. Ask the site for a new one.", "令牌无效，请向网站重新获取。"),
     Code("token_expired", False, 401, "The token has expired. Ask the site for a new one.",

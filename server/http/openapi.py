@@ -77,7 +77,7 @@ def _answers(row: Operation, refs: dict[Any, dict[str, Any]]) -> dict[str, Any]:
     answers: dict[str, Any] = {}
     for status, text in row.successes.items():
         answers[str(status)] = {"description": text}
-        if not 300 <= status < 400:
+        if 200 <= status < 300:
             schema = {"schema": refs[row.answer]} if row.answer is not None else {}
             kinds = (row.media,) if isinstance(row.media, str) else row.media
             answers[str(status)]["content"] = dict.fromkeys(kinds, schema)

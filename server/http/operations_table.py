@@ -88,6 +88,8 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     _api("GET", "/api/rooms/{room}/stream", "A room's live events, as server-sent events.", None,
          ("room_not_found", "bad_message", "too_many_connections", "storage_unavailable"), media="text/event-stream",
          parameters=(ROOM, AFTER)),
+    _api("GET", "/ws", "The WebSocket of the native protocol; its messages are described in docs/protocol.md.", None,
+         ("upgrade_required",), successes={101: "A WebSocket."}),
     _api("GET", "/api/openapi.json", "This description.", None, ()),
     _api("GET", "/api/signing-key", "The public key of the site's signature, as a set of JSON Web Keys.", None, ()),
     # -- account

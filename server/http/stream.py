@@ -1,4 +1,5 @@
-"""``/api/rooms/{room}/stream``: the live events as server-sent events, for readers that cannot use a WebSocket.
+"""``/api/rooms/{room}/stream``: the live events as server-sent events, for readers that cannot use a WebSocket; and what ``/ws``
+answers where no WebSocket arrives.
 
 Messages: ``joined`` (room, epoch, head, state), ``events`` and ``gap`` as on the WebSocket; the ``id`` of each is the number of
 the last event that it covers, so that the browser's own ``Last-Event-ID`` resumes exactly. Comments keep the connection alive.
@@ -17,7 +18,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from server.errors import CODES
 from server.http.api import find_room
+from server.http.errors import problem
 from server.http.requests import SEQ_MAX, address, limits, services, whole
 from server.http.services import Chunk
 from server.wire import encode_events, encode_gap, encode_joined, page_path
@@ -140,4 +143,9 @@ async def stream(request: Request) -> Response:
     return EventStream(opening, messages, lambda: places.close_stream(place))
 
 
-routes = [Route("/api/rooms/{room}/stream", stream)]
+async def no_upgrade(request: Request) -> Response:
+    """A request for ``/ws`` that is no WebSocket's: somebody looks at the address, or a proxy keeps the upgrade to itself."""
+    return problem(CODES["upgrade_required"], headers={"Upgrade": "websocket", "Connection": "Upgrade"})
+
+
+routes = [Route("/api/rooms/{room}/stream", stream), Route("/ws", no_upgrade)]

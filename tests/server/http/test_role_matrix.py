@@ -44,7 +44,7 @@ AUDIENCES: Final[dict[Audience, str]] = {
         GET /transparency  GET /transparency/{month}  GET /transparency/{month}.json  GET /transparency/draws/{day}.json
         GET /healthz  GET /readyz  GET /metrics  GET /favicon.ico  GET /assets/{path:path}
         GET /api/openapi.json  GET /api/rooms  GET /api/rooms/{room}  GET /api/rooms/{room}/events  GET /api/rooms/{room}/stream
-        GET /api/v1/agreement  GET /api/v1/agreement/text  GET /api/v1/credit  GET /api/signing-key  POST /demo/token
+        GET /ws  GET /api/v1/agreement  GET /api/v1/agreement/text  GET /api/v1/credit  GET /api/signing-key  POST /demo/token
         GET /account/sign-in  POST /account/sign-in  POST /account/oidc/{provider}  GET /account/oidc/{provider}/callback
         GET /account/agreement  GET /account/credit  GET /account/privacy  POST /account/sign-out
     """,

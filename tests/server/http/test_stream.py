@@ -207,3 +207,12 @@ async def test_a_stream_that_is_cancelled_frees_its_place(services: FakeServices
     with pytest.raises(asyncio.CancelledError):
         await reader.task
     assert (open_streams(app), services.followers) == (0, 0)
+
+
+async def test_the_websockets_address_says_what_it_is(services: FakeServices) -> None:
+    """Without an upgrade, as behind a proxy that keeps it, ``/ws`` answers what is missing and not that nothing is there."""
+    async with browsing(application(services, stream.routes)) as client:
+        answer = await client.get("/ws?room=demo")
+    assert (answer.status_code, answer.headers["upgrade"], answer.headers["connection"]) == (426, "websocket", "Upgrade")
+    assert answer.json()["code"] == "upgrade_required"
+    assert "proxy" in answer.json()["message"]
