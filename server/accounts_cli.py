@@ -30,7 +30,7 @@ from server.account_requests import (
     WithdrawVerification,
 )
 from server.accounts.events import Function, Rung
-from server.cli import run, with_settings
+from server.cli import NUMBER, WHOLE, run, with_settings
 from server.settings import Settings
 
 DAY_MS: Final = 86_400_000
@@ -65,7 +65,7 @@ def whom(command: Callable[..., None]) -> Callable[..., None]:
     @click.option("--account", default="", help="Its id.")
     @click.option("--nickname", default="", help="Its nickname, exactly.")
     @click.option("--room", default="", help="The room of a comment of it; with --seq.")
-    @click.option("--seq", type=click.IntRange(min=1), default=None, help="The number of that comment.")
+    @click.option("--seq", type=NUMBER, default=None, help="The number of that comment.")
     def wrapper(*, account: str, nickname: str, room: str, seq: int | None, **rest: Any) -> None:
         command(who=Who(account=account, nickname=nickname, room=room, seq=seq or 0), **rest)
 
@@ -222,7 +222,7 @@ def decide(appeal: str, outcome: str, code: str, basis: str, as_json: bool, sett
 
 @account.command("log")
 @click.option("--subject", default="", help="Only about this account or member of staff (staff:NAME).")
-@click.option("--before", type=click.IntRange(min=0), default=0, help="Only lines with smaller ids.")
+@click.option("--before", type=WHOLE, default=0, help="Only lines with smaller ids.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
 @as_json_option
 @with_settings()

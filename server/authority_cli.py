@@ -30,7 +30,7 @@ from server.authority_operations import (
     StepCase,
     StepFinding,
 )
-from server.cli import EXIT_FAILED, run, with_settings
+from server.cli import EXIT_FAILED, NUMBER, run, with_settings
 from server.errors import ConfigError
 from server.moderation.bundle_check import read_key, verify
 from server.moderation.cases import KINDS, SOURCES
@@ -201,7 +201,7 @@ def list_findings(ended: bool, as_json: bool, settings: Settings) -> None:
 @click.option("--summary", required=True, help="What was found.")
 @click.option("--code", required=True, help="Reason code of what was found; `barrage reasons` lists them.")
 @basis_option
-@click.option("--decision", "decisions", type=int, multiple=True, help="Evidence: a decision's number. May be repeated.")
+@click.option("--decision", "decisions", type=NUMBER, multiple=True, help="Evidence: a decision's number. May be repeated.")
 @click.option("--comment", "comments", multiple=True, help="Evidence: ROOM#NUMBER. May be repeated.")
 @click.option("--account", "accounts", multiple=True, help="Evidence: an account's id. May be repeated.")
 @as_json_option
@@ -310,7 +310,7 @@ def open_case(
 @click.argument("case")
 @click.argument("what", type=click.Choice(["note", "evidence", "penalty", "deadline", "close", "reopen"]))
 @click.option("--words", required=True)
-@click.option("--decision", type=click.IntRange(min=1), default=None, help="Evidence: a decision of the desk.")
+@click.option("--decision", type=NUMBER, default=None, help="Evidence: a decision of the desk.")
 @click.option("--file", "path", type=_FILE, default=None, help="Evidence: the digest of this file, which stays where it is.")
 @click.option("--due", "due_ms", type=Day(), default=0, help="A deadline (UTC).")
 @as_json_option

@@ -11,13 +11,14 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import click
 import msgspec
 
 from server import settings as settings_table
 from server.accounts.identity import Tokens
+from server.bounds import WHOLE_MAX
 from server.control import DataFolderError, check_user, find_server
 from server.errors import BarrageError, ConfigError, Refusal, StoreError
 from server.logs import configure
@@ -41,6 +42,10 @@ _EXITS: Final[tuple[tuple[type[Exception], int], ...]] = (
     (MirrorError, EXIT_STORAGE),
     (BarrageError, EXIT_FAILED),
 )
+WHOLE: Final = click.IntRange(0, WHOLE_MAX)
+"""A number of a record, an item or a decision as the operator interface takes it; 0: none."""
+NUMBER: Final = click.IntRange(1, WHOLE_MAX)
+"""As :data:`WHOLE`, where there is one."""
 _T = TypeVar("_T")
 
 
@@ -131,6 +136,27 @@ def quiet_logs(settings: Settings) -> None:
     configure(msgspec.structs.replace(settings, log_format="console", log_level="warning"))
 
 
+class _AsSent:
+    """The operations of this process, given each request as a server would read it: the same bounds hold without one."""
+
+    def __init__(self, local: LocalOperations) -> None:
+        self._local = local
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        operation = getattr(self._local, name)
+        return lambda *given: operation(*map(_as_sent, given))
+
+
+def _as_sent(given: Any) -> Any:
+    """A request as it arrives, anything else as it is. Raises Refusal ``bad_message``, as a server does."""
+    if not isinstance(given, msgspec.Struct):
+        return given
+    try:
+        return msgspec.json.decode(msgspec.json.encode(given), type=type(given))
+    except msgspec.ValidationError as error:
+        raise Refusal("bad_message", str(error)) from None
+
+
 @asynccontextmanager
 async def operations(settings: Settings, create: bool = False) -> AsyncIterator[Operations]:
     """The operations of the server that holds the data folder, or of the folder itself when none does.
@@ -150,7 +176,7 @@ async def operations(settings: Settings, create: bool = False) -> AsyncIterator[
     from server import parts  # all of them: wanted by this path only
 
     async with parts.build_offline(settings) as services:
-        yield LocalOperations(services, actor())
+        yield cast(Operations, _AsSent(LocalOperations(services, actor())))
 
 
 def run(settings: Settings, work: Callable[[Operations], Awaitable[_T]], create: bool = False) -> _T:

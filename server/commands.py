@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import click
 import orjson
 
-from server.cli import EXIT_FAILED, operations, quiet_logs, require_data_folder, run, with_settings
-from server.control import DataLock, find_server
+from server.cli import EXIT_FAILED, NUMBER, WHOLE, operations, quiet_logs, require_data_folder, run, with_settings
+from server.control import DataLock, check_user, find_server
 from server.errors import Refusal
 from server.modes_cli import set_mode, set_owner, site
 from server.operations import Announce, CreateRoom, Operations, Remove, Restore
@@ -88,7 +89,7 @@ def announce(name: str, text: str, settings: Settings) -> None:
 
 @click.command()
 @click.argument("room")
-@click.argument("seq", type=click.IntRange(min=1))
+@click.argument("seq", type=NUMBER)
 @click.option("--code", required=True, help="Reason code; `barrage reasons` lists them.")
 @click.option(
     "--basis", required=True, help="Law or rule that it rests on, and the facts, in one line. It is shown to everyone."
@@ -103,7 +104,7 @@ def remove(room: str, seq: int, code: str, basis: str, settings: Settings) -> No
 
 @click.command()
 @click.argument("room")
-@click.argument("seq", type=click.IntRange(min=1))
+@click.argument("seq", type=NUMBER)
 @click.option("--code", required=True, help="Reason code of family R; `barrage reasons` lists them.")
 @click.option("--basis", required=True, help="What the restoration rests on, in one line. It is shown to everyone.")
 @with_settings()
@@ -170,8 +171,31 @@ async def _verify(settings: Settings, room: str | None) -> list[RoomCheck]:
             store.close()
 
 
+@click.command("backup")
+@click.argument("to", type=click.Path(path_type=Path))
+@with_settings()
+def make_backup(to: Path, settings: Settings) -> None:
+    """Copy databases, keys and rules into TO, a folder that is not there yet, with or without a running server.
+
+    The keys of the vault are left out: keep a copy of them elsewhere. Pages are left out, too: they are made again from the log.
+    """
+    from server import backup
+
+    quiet_logs(settings)
+    require_data_folder(settings)
+    if find_server(settings.data_dir) is not None:
+        check_user(settings.data_dir, root=True)
+        done = backup.make(settings.data_dir, to)
+    else:
+        with DataLock(settings.data_dir):
+            done = backup.make(settings.data_dir, to)
+    click.echo(f"{done.path}: {done.files} files, {done.bytes} bytes")
+    if done.vault_keys:
+        click.echo(f"Not among them: {settings.data_dir / backup.VAULT_KEYS}. Keep a copy of it in another place.")
+
+
 @click.command()
-@click.option("--after", type=click.IntRange(min=0), default=0, help="Only records with larger ids.")
+@click.option("--after", type=WHOLE, default=0, help="Only records with larger ids.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
 @click.option("--action", type=click.Choice(["held", "refused"]), help="Only these.")
 @_json
@@ -187,7 +211,7 @@ def screened(after: int, limit: int, action: str | None, as_json: bool, settings
 
 
 @click.command()
-@click.option("--after", type=click.IntRange(min=0), default=0, help="Only reports with larger ids.")
+@click.option("--after", type=WHOLE, default=0, help="Only reports with larger ids.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
 @_json
 @with_settings()
@@ -210,4 +234,4 @@ def reasons() -> None:
         click.echo(f"{reason.code}\t{reason.zh}\t{reason.en}")
 
 
-COMMANDS = (room, site, remove, restore, rebuild, verify_pages, screened, reports, reasons)
+COMMANDS = (room, site, remove, restore, rebuild, verify_pages, make_backup, screened, reports, reasons)

@@ -8,7 +8,7 @@ import click
 import orjson
 
 from server.accounts_cli import Day, as_json_option, basis_option, fill, show_rows, when
-from server.cli import run, with_settings
+from server.cli import NUMBER, WHOLE, run, with_settings
 from server.moderation.deciding import Verdict
 from server.moderation.queue import QUEUES
 from server.moderation.records import WHATS, Query
@@ -37,7 +37,7 @@ def review() -> None:
 @click.option("--queue", type=click.Choice(QUEUES), default="held", show_default=True)
 @click.option("--room", default="", help="Only of this room.")
 @click.option("--code", default="", help="Only what this code stopped, or is reported by it.")
-@click.option("--after", type=click.IntRange(min=0), default=0, help="Go on after this item.")
+@click.option("--after", type=WHOLE, default=0, help="Go on after this item.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
 @as_json_option
 @with_settings()
@@ -51,11 +51,11 @@ def list_queue(queue: Any, room: str, code: str, after: int, limit: int, as_json
 
 
 @review.command("decide")
-@click.argument("item", type=click.IntRange(min=1))
+@click.argument("item", type=NUMBER)
 @click.argument("verdict", type=click.Choice(get_args(Verdict)))
 @click.option("--code", required=True, help="Family K to publish or keep; a removal's code to refuse or remove.")
 @basis_option
-@click.option("--version", type=click.IntRange(min=0), help="The version that was looked at; refused if it changed since.")
+@click.option("--version", type=WHOLE, help="The version that was looked at; refused if it changed since.")
 @as_json_option
 @with_settings()
 def decide(
@@ -67,7 +67,7 @@ def decide(
 
 
 @review.command("reverse")
-@click.argument("decision", type=click.IntRange(min=1))
+@click.argument("decision", type=NUMBER)
 @click.option("--code", required=True, help="Of the opposite's family: R to restore, K to publish, a removal's code to remove.")
 @basis_option
 @as_json_option
@@ -94,11 +94,11 @@ def stats(as_json: bool, settings: Settings) -> None:
 @click.option("--code", default="", help="Only with this reason code, or with codes of this family (a letter).")
 @click.option("--by", "actor", default="", help="Only by staff:NAME, an account, or system.")
 @click.option("--room", default="", help="Only in this room.")
-@click.option("--seq", type=click.IntRange(min=0), default=0, help="Only about this comment.")
+@click.option("--seq", type=WHOLE, default=0, help="Only about this comment.")
 @click.option("--account", default="", help="Only about this account.")
 @click.option("--since", "since_ms", type=Day(), default=0, help="From this day, like 2026-11-01 (UTC).")
 @click.option("--until", "until_ms", type=Day(), default=0, help="To before this day.")
-@click.option("--before", type=click.IntRange(min=0), default=0, help="Only decisions with smaller numbers.")
+@click.option("--before", type=WHOLE, default=0, help="Only decisions with smaller numbers.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
 @as_json_option
 @with_settings()

@@ -26,7 +26,7 @@ from server.cli import (
 )
 from server.control import DataFolderBusy, DataFolderError, DataLock
 from server.errors import ConfigError, Refusal, StoreUnavailable
-from server.operations import CreateRoom, LocalOperations
+from server.operations import CreateRoom
 from server.remote import RemoteOperations, ServerUnreachable
 from server.settings import Settings
 from static_mirror import MirrorError
@@ -130,10 +130,20 @@ def test_the_actor_is_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_without_a_server_the_folder_itself_is_worked_on(tmp_path: Path) -> None:
     """While a command works on the folder nobody else does."""
     async with operations(Settings(data_dir=tmp_path)) as found:
-        assert isinstance(found, LocalOperations)
+        assert not isinstance(found, RemoteOperations)
         with pytest.raises(DataFolderBusy):
             DataLock(tmp_path, wait_s=0)
     DataLock(tmp_path, wait_s=0).release()
+
+
+async def test_without_a_server_requests_have_the_same_bounds(tmp_path: Path) -> None:
+    """What a server would refuse to read is refused by the same words, before anything is done."""
+    request = CreateRoom(name="film", video_url="/" + "x" * 2000)
+    async with operations(Settings(data_dir=tmp_path)) as found:
+        with pytest.raises(Refusal, match="2000") as refused:
+            await found.create_room(request)
+        assert refused.value.code.name == "bad_message"
+        assert await found.list_rooms() == []
 
 
 async def test_a_running_server_is_asked(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,39 @@ def test_rooms(barrage: Barrage) -> None:
     assert listed[1] == "film\tvod\tclosed\t2 events\t0 viewers\t电影"
     rows = [json.loads(line) for line in barrage("room", "list", "--json").stdout.splitlines()]
     assert (rows[1]["room"], rows[1]["head"]) == ("film", 2)
+
+
+def test_a_backup_is_a_data_folder(barrage: Barrage, data: Path, tmp_path: Path) -> None:
+    """What was copied works again with the vault's keys beside it, whether a server ran meanwhile or not; its pages are made."""
+    done = barrage("room", "list")
+    to = tmp_path / "monday"
+    copied = barrage("backup", str(to)).stdout.splitlines()
+    assert copied[0].startswith(f"{to}: ")
+    assert copied[1] == f"Not among them: {data}/vault.keys. Keep a copy of it in another place."
+    assert barrage("backup", str(to), code=2).stderr == f"barrage: {to} is there already. Choose another name.\n"
+    shutil.copy(data / "vault.keys", to)
+    runner = CliRunner()
+    assert runner.invoke(main, ["room", "list", "--data", str(to)]).stdout == done.stdout
+    assert runner.invoke(main, ["verify-pages", "--data", str(to)]).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("remove", "demo", "{}", "--code", "L5", "--basis", "x"),
+        ("restore", "demo", "{}", "--code", "R1", "--basis", "x"),
+        ("reports", "--after", "{}"),
+        ("account", "show", "--room", "demo", "--seq", "{}"),
+        ("account", "log", "--before", "{}"),
+        ("review", "reverse", "{}", "--code", "R1", "--basis", "x"),
+        ("records", "--before", "{}"),
+    ],
+)
+def test_numbers_have_the_bounds_of_the_interface(arguments: tuple[str, ...], data: Path) -> None:
+    """A number that no database holds is wrong usage, not a fault."""
+    given = [argument.format(2**53) for argument in arguments]
+    result = CliRunner().invoke(main, [*given, "--data", str(data)])
+    assert (result.exit_code, f"{2**53} is not in the range" in result.stderr) == (2, True), result.output
 
 
 def test_a_removal_and_its_restoration(barrage: Barrage, data: Path) -> None:
