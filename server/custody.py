@@ -17,6 +17,7 @@ import structlog
 from server.accounts import privacy, retention, vault
 from server.accounts.book import Transaction
 from server.accounts.people import People
+from server.bases import ERASED
 from server.errors import Refusal, StoreError
 from server.reasons import BY_AUTHOR
 from server.settings import Settings
@@ -35,7 +36,6 @@ COMMENTS_MAX: Final = 100_000
 TOGETHER: Final = 50
 """Removals under way at once: less than a room's authors bring in a moment."""
 
-_BASIS: Final = "withdrawn by its author with the account"
 
 log = structlog.get_logger("custody")
 
@@ -146,7 +146,7 @@ class Custody:
         """The author's own removal, without a limit of time. The key makes the same removal of the same comment once only."""
         return RemovalDraft(
             room=room, author=account, key=f" {room} erase-{seq}", at_ms=self._clock_ms(), target=seq, code=BY_AUTHOR,
-            basis=_BASIS, role="author", owner=account, not_before_ms=0,
+            basis=ERASED.recorded, role="author", owner=account, not_before_ms=0,
         )  # fmt: skip
 
     async def purge(self) -> dict[str, int]:

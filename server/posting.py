@@ -23,6 +23,7 @@ from server.accounts.people import People
 from server.accounts.permit import Permit
 from server.accounts.public import label_of, refusal
 from server.accounts.standing import Standing
+from server.bases import RECALLED
 from server.core import session
 from server.core.address import limit_key
 from server.core.hub import Hub
@@ -41,7 +42,7 @@ from server.wire import Recall, Say
 
 _KEYS: Final = 200_000
 """Accounts whose rate of recorded refusals is remembered; the longest unused is forgotten first."""
-_RECALL: Final = ("U1", "recalled by its author")
+_RECALL: Final = ("U1", RECALLED.recorded)
 _THINNED: Final = frozenset({"too_fast", "repeated_text", "text_too_long"})
 """Refusals for pace and length: what a flood is made of. Of each, one a minute is recorded of an account."""
 _THINNED_MS: Final = 60_000

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from server.bases import CHINESE
+from server.bases import OF_CODES, Basis, known
 from server.errors import Refusal
 
 BASIS_MAX_CHARS: Final = 300
@@ -68,14 +68,34 @@ OPERATION_CODES: Final = frozenset(code for code in REASONS if code[0] == "E")
 
 
 def basis_for(code: str, basis: str, chinese: bool) -> str:
-    """A recorded basis as somebody reads it: where it is no more than the code's own name, or that of a rule of the starter pack, in
-    the reader's language. The record stays as it was written; the code says the same in every language."""
-    if chinese and basis in CHINESE:
-        return CHINESE[basis]
-    reason = REASONS.get(code)
-    if reason is None or basis not in (reason.en, reason.zh):
-        return basis
-    return reason.zh if chinese else reason.en
+    """A recorded basis as somebody reads it: where the program knows it in both languages, or it is no more than the code's own name,
+    in the reader's. The record stays as it was written."""
+    found = known(basis)
+    if found is None and code in REASONS:
+        name = name_of(code)
+        found = name if basis in (*name, name.recorded) else None
+    return basis if found is None else found.words(chinese)
+
+
+def name_of(code: str) -> Basis:
+    """The code's own name."""
+    return Basis(REASONS[code].en, REASONS[code].zh)
+
+
+def standing_basis(code: str) -> Basis | None:
+    """What a decision by this code rests on where nobody gives a nearer basis: the law or the rule behind it, else its own name.
+    None: there is no such code."""
+    return OF_CODES.get(code) or (name_of(code) if code in REASONS else None)
+
+
+def recorded_basis(code: str, basis: str) -> str:
+    """A basis as it is recorded: one that the program knows, or the code's own standing one where ``basis`` is empty, in both
+    languages, so that rows say the same whoever decided; every other as somebody wrote it. Empty: none was given and the code has
+    none."""
+    words = basis.strip()
+    found = known(words) if words else standing_basis(code)
+    both = words if found is None else found.recorded
+    return both if len(both) <= BASIS_MAX_CHARS else words
 
 
 def check_removal(code: str, basis: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from server.bases import PROTECTED
 from server.core.modes import ORDER
 from server.errors import Refusal
 from server.http.requests import SEQ_MAX, services
@@ -58,7 +59,8 @@ async def _page(
     )
     events = [event for event in await found.newest(info.name, ROWS) if event.kind == "comment" and not event.removed_by]
     return await show(
-        request, "account_room.html", refusal, room=info, own=desk.modes.own(info.name), site=desk.modes.term, least=least,
+        request, "account_room.html", refusal, protected=PROTECTED.recorded, room=info, own=desk.modes.own(info.name),
+        site=desk.modes.term, least=least,
         decisions=decisions, comments=list(reversed(events)), typed=defaultdict(str, typed or {}),
         slow_s=info.slow_ms // 1000 or round(found.settings.slow_mode_s), detail=refusal.detail if refusal else "",
         modes=[mode for mode in ORDER if ORDER.index(mode) >= ORDER.index(least)], terms=list(TERMS), codes=CODES,

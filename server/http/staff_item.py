@@ -16,12 +16,11 @@ from starlette.requests import Request
 from server.accounts.permit import LEVELS
 from server.accounts.standing import Standing
 from server.http.requests import services
-from server.http.screens import views
 from server.moderation import context, figures, queue, swarms
 from server.moderation.book import Decision
 from server.moderation.queue import Filters, Item, Queue
-from server.moderation.suggesting import CODES, KEEPING, QUICK, Piece, Suggestion, default_basis, pieces, suggest
-from server.reasons import REASONS
+from server.moderation.suggesting import CODES, KEEPING, QUICK, Piece, Suggestion, pieces, suggest
+from server.reasons import REASONS, recorded_basis
 from server.store.found import Search
 from server.web import desk_words
 from server.web.plots import Tie, graph
@@ -92,7 +91,6 @@ async def gather(request: Request, items: Sequence[Item]) -> list[Shown]:
     """What is shown of these items. Raises Refusal ``storage_unavailable``."""
     found = services(request)
     now_ms = found.people.clock_ms()
-    chinese = reads_chinese(request)
 
     def work(connection: Connection) -> list[Around]:
         return [_around(connection, item, now_ms) for item in items]
@@ -102,7 +100,7 @@ async def gather(request: Request, items: Sequence[Item]) -> list[Shown]:
     said = await asyncio.gather(*(_said(request, book.words) for book in around))
     shown = []
     for item, book, (neighbours, standing), written in zip(items, around, rest, said, strict=True):
-        suggestion = suggest(item, chinese)
+        suggestion = suggest(item)
         marked = pieces(item.text, suggestion.rules)
         shown.append(Shown(
             item, item.holder(now_ms), suggestion, marked, book.equal, book.reports, book.record, book.earlier, book.swarm,
@@ -173,18 +171,11 @@ def _neighbour(event: dict[str, Any], this: int) -> Neighbour:
 
 def words(request: Request) -> dict[str, Any]:
     """What the templates of the desk put codes into words with, beside the words of all staff's pages."""
-    chinese = reads_chinese(request)
     return {
         "desk": desk_words, "codes": [REASONS[code] for code in CODES], "quick": QUICK, "keeping": KEEPING, "levels": LEVELS,
-        "basis_of": {code: default_basis(code, chinese) for code in REASONS},
+        "basis_of": {code: recorded_basis(code, "") for code in REASONS},
         "queues": queue.QUEUES, "ago": ago, "swarm_plot": swarm_plot,
     }  # fmt: skip
-
-
-def reads_chinese(request: Request) -> bool:
-    """Whether names of codes are proposed in Chinese: in the reader's language. What is recorded is in the site's, which is that of
-    the static pages; readers of pages get the bare name of a code in theirs (:func:`server.reasons.basis_for`)."""
-    return views(request).language(request) == "zh-CN"
 
 
 def swarm_plot(title: str, note: str, groups: Sequence[figures.Swarm]) -> Markup:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from filters.importers import to_toml
+from server.bases import RAIDED
 from server.core.modes import ORDER
 from server.errors import Refusal
 from server.http.requests import services
@@ -45,7 +46,8 @@ async def _overview(request: Request, refusal: Refusal | None = None, typed: dic
     rooms.sort(key=lambda room: (-found.viewers(room.name), room.name))
     site = await found.moderation.look(lambda sql: (modes.of_site(sql, SHOWN), modes.of_emergency(sql, SHOWN)))
     return await page(
-        request, "staff_modes.html", refusal, term=found.moderation.modes.term, decisions=site[0], emergencies=site[1],
+        request, "staff_modes.html", refusal, raided=RAIDED.recorded, term=found.moderation.modes.term, decisions=site[0],
+        emergencies=site[1],
         all_shown=bool(text) or len(found.rooms()) <= ROOMS_SHOWN,
         rooms=[(room, _own(request, room), found.viewers(room.name)) for room in rooms[:ROOMS_SHOWN]], text=text,
         raids=found.moderation.modes.raids(), typed=defaultdict(str, typed or {}), **_words(),

@@ -34,7 +34,8 @@ from server.moderation import deciding
 from server.moderation.book import find_decision
 from server.moderation.deciding import UNDO_MS
 from server.moderation.patrolling import sample
-from server.moderation.suggesting import CODES, default_basis
+from server.moderation.suggesting import CODES
+from server.reasons import recorded_basis
 from server.store.found import Found, Hit, Search, What
 
 PATH: Final = "/staff/patrol"
@@ -220,8 +221,7 @@ async def _act(request: Request, act: Act) -> dict[str, Any]:
         raise Refusal("bad_message", "what, place")
     if act.code not in CODES:
         raise Refusal("bad_code")
-    chinese = services(request).settings.site_language == "zh-CN"
-    basis = act.basis.strip() or default_basis(act.code, chinese)
+    basis = recorded_basis(act.code, act.basis)
     if act.what == "remove":
         decision, _ = await services(request).moderation.remove(room, int(number), act.code, basis, **acting(request).by)
         return {"done": decision.id}
@@ -265,8 +265,7 @@ async def undo_script(request: Request) -> Response:
 async def _undo(request: Request, decision: int, measure: str) -> None:
     """Take back one's own act of the last minutes. Raises Refusal ``decision_not_found``, ``forbidden``, ``too_late``, ..."""
     by, found = acting(request).by, services(request)
-    chinese = found.settings.site_language == "zh-CN"
-    basis = default_basis("R1", chinese)
+    basis = recorded_basis("R1", "")
     if measure:
         by = authorise(request, "measures.take")
 

@@ -19,11 +19,12 @@ from server.http.requests import SEQ_MAX, services, whole
 from server.http.screens import lead
 from server.http.sessions import read_form
 from server.http.staff_door import Rule, acting, authorise, page
-from server.http.staff_item import Place, gather, place_of, reads_chinese, words
+from server.http.staff_item import Place, gather, place_of, words
 from server.moderation import deciding, queue, training
 from server.moderation.book import Transaction, find_decision
 from server.moderation.queue import Item, Queue
-from server.moderation.suggesting import KEEPING, default_basis, suggest
+from server.moderation.suggesting import KEEPING, suggest
+from server.reasons import recorded_basis
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -59,7 +60,7 @@ async def _queue_page(request: Request, refusal: Refusal | None = None, place: P
         }  # fmt: skip
 
     found = await moderation.look(work)
-    suggested = {item.id: suggest(item, reads_chinese(request)) for item in found["items"]}
+    suggested = {item.id: suggest(item) for item in found["items"]}
     return await page(
         request, "staff_queue.html", refusal, place=place, suggested=suggested, after=after, **found, **words(request)
     )
@@ -179,13 +180,12 @@ async def decide(
 ) -> Decided:  # fmt: skip
     """Decide an item: ``act`` is ``allow`` or ``stop``; ``equal``: others with an equal text as well, those that nobody else has.
 
-    Without a basis it is the code's own name. Raises Refusal ``item_not_found``, ``item_taken``, ``item_changed``, ``bad_code``,
-    ``training_required``, ...
+    Without a basis it is the one proposed, else the code's own. Raises Refusal ``item_not_found``, ``item_taken``, ``item_changed``,
+    ``bad_code``, ``training_required``, ...
     """
     if act not in ("allow", "stop"):
         raise Refusal("bad_message", "act")
     by = acting(request).by
-    chinese = services(request).settings.site_language == "zh-CN"
 
     def work(tx: Transaction) -> Decided:
         training.check(tx.sql, by["actor"], tx.now_ms)
@@ -195,8 +195,8 @@ async def decide(
         queue.check_version(found, version, by["actor"], tx.now_ms)
         given = KEEPING[found.queue] if act == "allow" and code[:1] != "K" else code
         verdict = verdict_of(found, act)
-        proposed = suggest(found, chinese)
-        words_ = basis.strip() or (proposed.basis if given == proposed.code else default_basis(given, chinese))
+        proposed = suggest(found)
+        words_ = recorded_basis(given, basis or (proposed.basis if given == proposed.code else ""))
         others = queue.equal(tx.sql, item) if equal and found.queue != "second" else []
         first = deciding.decide_item(tx, item, version, verdict, given, words_, **by)
         free = [(each.id, each.version) for each in others if each.holder(tx.now_ms) in ("", by["actor"])]
@@ -238,10 +238,7 @@ async def undo(request: Request, decisions: list[int]) -> list[Item]:
     if not 0 < len(decisions) <= queue.EQUAL_MAX + 1:
         raise Refusal("bad_message", "decisions")
     by = acting(request).by
-    chinese = services(request).settings.site_language == "zh-CN"
-    return await services(request).moderation.write(
-        lambda tx: [deciding.undo(tx, each, **by, chinese=chinese) for each in decisions]
-    )
+    return await services(request).moderation.write(lambda tx: [deciding.undo(tx, each, **by) for each in decisions])
 
 
 def item_number(request: Request) -> int:

@@ -12,8 +12,9 @@ from typing import Any, Final, Literal
 import msgspec
 from sqlalchemy import Connection, select, update
 
+from server.bases import UNDONE
 from server.errors import Refusal
-from server.moderation import queue, second, tables, wording
+from server.moderation import queue, second, tables
 from server.moderation.book import Decision, Transaction, decision_of, effect_key, find_decision
 from server.moderation.queue import Item, Queue
 from server.reasons import REMOVAL_CODES
@@ -144,9 +145,9 @@ def notice(
 # Taking back
 
 
-def undo(tx: Transaction, decision: int, *, actor: str, role: str, chinese: bool = False) -> Item:
+def undo(tx: Transaction, decision: int, *, actor: str, role: str) -> Item:
     """Take back one's own decision on an item, a moment after it: the item waits again, claimed by the same person; what was
-    published is removed, what was removed is restored; ``chinese``: the language of the basis. Returns the item. Raises Refusal
+    published is removed, what was removed is restored. Returns the item. Raises Refusal
     ``decision_not_found``, ``forbidden`` (somebody else's), ``too_late``, ``bad_step`` (it is no decision on an item, or it was taken
     back before), ``item_changed``, ``storage_unavailable`` (what it does is not done yet)."""
     found = _there(tx, decision)
@@ -159,7 +160,7 @@ def undo(tx: Transaction, decision: int, *, actor: str, role: str, chinese: bool
         raise Refusal("bad_step", "it was taken back before")
     if tx.now_ms > found.at_ms + UNDO_MS:
         raise Refusal("too_late")
-    effect, words = _effect_of(tx, decision), wording.undone(chinese)
+    effect, words = _effect_of(tx, decision), UNDONE.recorded
     about: dict[str, Any] = {
         "actor": actor, "role": role, "room": item.room, "item": item.id, "account": item.account, "rule": item.rule,
         "reverses": decision, "detail": {"undone": True},

@@ -74,7 +74,6 @@ class Modes:
         control: Control,
     ) -> None:
         self._settings = settings
-        self._chinese = settings.site_language == "zh-CN"
         self._book = book
         self._effects = effects
         self._submit = submit
@@ -200,11 +199,11 @@ class Modes:
         if not self._told:
             self._tell()
         if self.term.over(now_ms):
-            await self._write_any(lambda tx: modes.site_fall_back(tx, self._chinese))
+            await self._write_any(modes.site_fall_back)
             await self._site_decided()
         for room in self._control.rooms():
             if self._control.own(room.name).over(now_ms):
-                await self._write_any(lambda tx: modes.fall_back(tx, room, self._chinese))  # noqa: B023 # awaited here
+                await self._write_any(lambda tx: modes.fall_back(tx, room))  # noqa: B023 # awaited here
         for raid in self._control.raids():
             await self._raided(raid._replace(at_ms=now_ms))
 
@@ -224,7 +223,7 @@ class Modes:
         if not minutes or room is None or at_least(room.mode, "shield"):
             return
         wish = Wish(mode="shield", until_ms=raid.at_ms + minutes * 60_000)
-        await self.set_room(raid.room, wish, "E1", wording.raided(raid, self._chinese), **_PROGRAM)
+        await self.set_room(raid.room, wish, "E1", wording.raided(raid), **_PROGRAM)
 
     async def _site_decided(self) -> None:
         """The newest decision on the site's mode is in force, whoever's it was."""

@@ -74,7 +74,7 @@ def set_room(
     )  # fmt: skip
 
 
-def fall_back(tx: Transaction, room: RoomInfo, chinese: bool = False) -> Decision | None:
+def fall_back(tx: Transaction, room: RoomInfo) -> Decision | None:
     """The term of the room's mode is over: its standing mode holds again. None: that is decided already, or there was no decision of
     it within its term (then the log alone knows of it, and the standing mode is decided anew)."""
     newest = newest_of(tx.sql, room.name)
@@ -82,7 +82,7 @@ def fall_back(tx: Transaction, room: RoomInfo, chinese: bool = False) -> Decisio
         return None  # its effect is on the way
     if newest is not None and newest.until_ms > tx.now_ms:
         return None
-    ended = wording.term_over(newest.id if newest is not None else 0, chinese)
+    ended = wording.term_over(newest.id if newest is not None else 0)
     # A shorter term, by the owner, does not end the one that staff have set before.
     least, until_ms = _staff(tx.sql, room.name, tx.now_ms)
     wish = Wish(mode=room.standing) if at_least(room.standing, least) else Wish(mode=least, until_ms=until_ms)
@@ -172,13 +172,13 @@ def of_site(connection: Connection, limit: int) -> list[Decision]:
     return [decision_of(row) for row in connection.execute(query).mappings()]
 
 
-def site_fall_back(tx: Transaction, chinese: bool = False) -> Decision | None:
+def site_fall_back(tx: Transaction) -> Decision | None:
     """The term of the site's mode is over; None: it is not, or that is decided already."""
     newest = newest_site(tx.sql)
     if newest is None or not 0 < newest.until_ms <= tx.now_ms:
         return None
     wish = Wish(mode=newest.detail["standing"])
-    return set_site(tx, wish, BACK, wording.term_over(newest.id, chinese), reverses=newest.id, **SYSTEM)
+    return set_site(tx, wish, BACK, wording.term_over(newest.id), reverses=newest.id, **SYSTEM)
 
 
 def told(connection: Connection) -> int:

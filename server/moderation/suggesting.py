@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from server.moderation.queue import Item
 from server.moderation.statement import Rule, rules_of
-from server.reasons import BASIS_MAX_CHARS, BY_AUTHOR, REASONS, REMOVAL_CODES
+from server.reasons import BASIS_MAX_CHARS, BY_AUTHOR, REASONS, REMOVAL_CODES, recorded_basis
 
 QUICK: Final = ("S1", "S2", "L8", "L7", "L6", "P1", "M1", "L9", "A1")
 """The codes of the number keys 1 to 9, always the same, so that hands learn them."""
@@ -30,7 +30,8 @@ _HARMFUL_CATEGORIES: Final = frozenset({"sexual", "violence", "terror", "minors"
 
 
 class Suggestion(NamedTuple):
-    """``code``: of a removal or refusal; ``basis`` goes with it. ``harmful``: the text is veiled until somebody wants to see it."""
+    """``code``: of a removal or refusal; ``basis``, as it is recorded, goes with it. ``harmful``: the text is veiled until somebody
+    wants to see it."""
 
     code: str
     basis: str
@@ -45,10 +46,10 @@ class Piece(NamedTuple):
     rules: tuple[int, ...]
 
 
-def suggest(item: Item, chinese: bool) -> Suggestion:
+def suggest(item: Item) -> Suggestion:
     """The proposal for an item; of one that is judged blind nothing is told but that all is open."""
     if item.queue == "second":
-        return Suggestion(QUICK[0], default_basis(QUICK[0], chinese), False, ())
+        return Suggestion(QUICK[0], recorded_basis(QUICK[0], ""), False, ())
     rules = rules_of(item.verdict)
     named = item.code if item.code in CODES else ""
     of_rule = next((rule for rule in rules if rule.category in _BY_CATEGORY), None)
@@ -56,13 +57,7 @@ def suggest(item: Item, chinese: bool) -> Suggestion:
     code = named or (_BY_CATEGORY[of_rule.category] if of_rule else "A1")
     basis = of_rule.basis[:BASIS_MAX_CHARS] if of_rule is not None and of_rule.basis and not named else ""
     harmful = code in _HARMFUL or any(rule.category in _HARMFUL_CATEGORIES for rule in rules)
-    return Suggestion(code, basis or default_basis(code, chinese), harmful, rules)
-
-
-def default_basis(code: str, chinese: bool) -> str:
-    """The words for a code where nobody has given better ones."""
-    reason = REASONS.get(code)
-    return "" if reason is None else reason.zh if chinese else reason.en
+    return Suggestion(code, recorded_basis(code, basis), harmful, rules)
 
 
 def pieces(text: str, rules: Sequence[Rule]) -> list[Piece]:

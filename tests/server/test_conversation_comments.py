@@ -305,7 +305,8 @@ def test_an_author_may_take_back_a_comment(server: RunningServer, author: RawCli
         (event,) = viewer.read()["events"]
         assert event.pop("at_ms") > 0
         assert event == {
-            "seq": seq + 1, "kind": "removal", "target": seq, "code": "U1", "basis": "recalled by its author", "role": "author",
+            "seq": seq + 1, "kind": "removal", "target": seq, "code": "U1", "role": "author",
+                "basis": "作者本人撤回 / recalled by its author",
         }  # fmt: skip
     assert author.ask({"op": "recall", "room": "demo", "seq": seq}, "ack") == ack
     answer = author.ask({"op": "recall", "room": "demo", "seq": seq, "key": "other"}, "refused")

@@ -19,6 +19,9 @@ from server.reasons import (
     basis_for,
     check_removal,
     check_restoration,
+    name_of,
+    recorded_basis,
+    standing_basis,
 )
 
 
@@ -79,6 +82,35 @@ def test_the_bare_name_of_a_code_is_read_in_ones_own_language() -> None:
     assert basis_for("L8", reason.zh, False) == reason.zh
     assert basis_for("X9", "S1", False) == "S1"
     assert basis_for("S1", "S1", False) == "S1"
+
+
+def test_every_removal_by_staff_rests_on_a_law_or_a_published_rule() -> None:
+    """Where nobody names anything nearer: an article of a law for what is unlawful, never the bare name of the code; in both
+    languages, as long as a basis may be."""
+    for code in REASONS:
+        standing = standing_basis(code)
+        assert standing is not None
+        recorded = recorded_basis(code, " ")
+        assert recorded == standing.recorded
+        assert len(recorded) <= BASIS_MAX_CHARS
+        assert (basis_for(code, recorded, True), basis_for(code, recorded, False)) == (standing.zh, standing.en)
+        if code in REMOVAL_CODES and code[0] != "U":
+            assert standing != name_of(code)
+        if code[0] in "LMPN":
+            assert re.search(r"《.+》第.+条", standing.zh)
+            assert re.search(r" art\. \d", standing.en)
+    assert standing_basis("Z9") is None
+    assert recorded_basis("Z9", "") == ""
+
+
+def test_what_is_known_in_both_languages_is_recorded_in_both() -> None:
+    """A rule's basis, and a standing one that somebody typed; other words stay as they are, and so does what would be too long."""
+    assert recorded_basis("S1", "House rule: do not flood") == "本站规则：不得刷屏 / House rule: do not flood"
+    assert recorded_basis("L8", " 《互联网信息服务管理办法》第十五条第（八）项 ") == recorded_basis("L8", "")
+    assert recorded_basis("L8", "rule 7 / 规则") == "rule 7 / 规则"
+    for basis in CHINESE:
+        assert recorded_basis("S1", basis) in (basis, f"{CHINESE[basis]} / {basis}")
+        assert len(recorded_basis("S1", basis)) <= BASIS_MAX_CHARS
 
 
 def test_the_bases_of_the_starter_pack_are_read_in_chinese() -> None:

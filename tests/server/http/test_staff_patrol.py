@@ -86,7 +86,7 @@ async def test_one_act_removes_and_one_takes_it_back(desk: Desk, services: FakeS
     assert (made.what, made.code, made.basis, made.account, made.actor) == (
         "remove",
         "L8",
-        "侮辱或者诽谤他人",
+        "《互联网信息服务管理办法》第十五条第（八）项 / Measures for Internet Information Services art. 15(8)",
         "a-1",
         "staff:ann",
     )
