@@ -282,6 +282,7 @@ export class Barrage extends EventTarget {
       this.#receive(JSON.parse(data));
     };
     socket.onclose = ({ code }) => this.#lost(socket, code);
+    socket.onerror = () => undefined; // a close always follows; outside of browsers, an error that nobody hears ends the process
     this.#watchTimer = this.around.setTimeout(() => this.#watch(socket), WATCH_MS);
   }
 
@@ -347,7 +348,7 @@ export class Barrage extends EventTarget {
     this.#joined = false;
     this.around.clearTimeout(this.#watchTimer);
     if (socket !== null) {
-      socket.onopen = socket.onmessage = socket.onclose = null;
+      socket.onopen = socket.onmessage = socket.onclose = null; // onerror stays: closing what is not open yet is an error
       socket.close();
     }
   }

@@ -442,6 +442,14 @@ test("messages of a later protocol are ignored; states are told", () => {
   assert.deepEqual(heard.state, [{ state: { viewers: 9 } }]);
 });
 
+test("an error of a socket is always heard, also of one that was given up: elsewhere than in browsers it would end the process", () => {
+  const { world, client } = joined();
+  const socket = world.socket;
+  client.close();
+  assert.equal(socket.closed, true);
+  socket.onerror(new Event("error"));
+});
+
 // -- the fallback ------------------------------------------------------------------------------------------------------
 
 test("without WebSockets it reads by server-sent events, and goes back when one opens", async () => {
