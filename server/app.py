@@ -24,9 +24,12 @@ from server.http.routes import web_app
 from server.logs import configure
 from server.parts import Parts, build
 from server.settings import Settings
+from server.supervisor import READY, STOPPING, Supervisor
 from server.ws import Connection
 
 _BACKLOG = 4096
+_OWN_FILES = 256
+"""Descriptors for databases, logs, files of the site and services of others."""
 
 log = structlog.get_logger("app")
 
@@ -83,7 +86,7 @@ def listen(host: str, port: int) -> socket.socket:
 def serve(settings: Settings, ready: Callable[[str], None] = lambda url: None) -> None:
     """Run the server until SIGTERM or SIGINT; ``ready`` gets its address. Raises ConfigError, StoreError, MirrorError."""
     configure(settings)
-    _raise_file_limit()
+    _raise_file_limit(settings)
     with DataLock(settings.data_dir) as lock:
         sock = listen(settings.host, settings.port)
         try:
@@ -94,6 +97,7 @@ def serve(settings: Settings, ready: Callable[[str], None] = lambda url: None) -
 
 async def _serve(settings: Settings, sock: socket.socket, lock: DataLock, ready: Callable[[str], None]) -> None:
     loop = asyncio.get_running_loop()
+    supervisor = Supervisor()
     async with AsyncExitStack() as stack:
         parts = await stack.enter_async_context(build(settings))
         await parts.check_features()
@@ -112,6 +116,7 @@ async def _serve(settings: Settings, sock: socket.socket, lock: DataLock, ready:
             _named(loop, "look after accounts", parts.people.run()),
             _named(loop, "erase and purge", parts.site.custody.run()),
             _named(loop, "review desk", parts.moderation.run()),
+            _named(loop, "say alive", supervisor.run()),
         ]
         serving = loop.create_task(server.serve(sockets=[sock]))
         while not server.started and not serving.done():  # noqa: ASYNC110 # uvicorn has no event for it
@@ -120,7 +125,9 @@ async def _serve(settings: Settings, sock: socket.socket, lock: DataLock, ready:
         lock.announce(url, parts.site.now_ms())
         _settle_memory()
         ready(url)
+        supervisor.tell(READY)
         await _first(stopping.wait(), asyncio.shield(serving))
+        supervisor.tell(STOPPING)
         log.info("draining", connections=len(parts.conversation.connections))
         await _first(_named(loop, "drain", parts.drain()), forced.wait())
         if forced.is_set():
@@ -166,8 +173,14 @@ def _settle_memory() -> None:
     sys.setswitchinterval(0.001)
 
 
-def _raise_file_limit() -> None:
-    """One descriptor per viewer: take what the system allows."""
+def _raise_file_limit(settings: Settings) -> None:
+    """One descriptor per viewer: take what the system allows, and say so when that is less than the settings may need."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:
+    if soft != hard:  # "unlimited" is a negative number
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    needed = settings.connections_max + settings.http_connections_max + settings.pages_open_max + _OWN_FILES
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        log.warning(
+            "fewer open files are allowed than the settings may need: raise the limit (LimitNOFILE), or lower connections_max",
+            allowed=hard, needed=needed,
+        )  # fmt: skip
