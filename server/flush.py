@@ -19,12 +19,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Executor
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import structlog
 
+from server.core.audience import Party
 from server.core.batch import Pace, Tick
 from server.core.frames import text_frame
 from server.core.hub import Frames
@@ -52,6 +53,23 @@ class Viewer(Protocol):
 
     @property
     def write(self) -> Callable[[bytes], object]: ...
+
+
+class _Outlets(NamedTuple):
+    """Where the frames of a party go: those who take them plain, and those who take them compressed."""
+
+    plain: tuple[Callable[[bytes], object], ...]
+    deflate: tuple[Callable[[bytes], object], ...]
+
+    @staticmethod
+    def of(party: Party[Viewer]) -> _Outlets:
+        """Derived once for a party: neither of the two changes while somebody watches."""
+        if not isinstance(party.derived, _Outlets):
+            party.derived = _Outlets(
+                tuple(viewer.write for viewer in party.viewers if not viewer.deflate),
+                tuple(viewer.write for viewer in party.viewers if viewer.deflate),
+            )
+        return party.derived
 
 
 class Pages(Protocol):
@@ -298,33 +316,33 @@ class Flusher:
         """Send what is visible to those whose turn it is, one write per viewer; returns the bytes of the largest frame."""
         size = 0
         self._stats.flushes += 1
-        for entries, viewers in room.turns():
+        for entries, party in room.turns():
             if entries:
-                size = max(size, self._write(room.name, entries, viewers, state.left_out))
+                size = max(size, self._write(room.name, entries, party, state.left_out))
         if state.left_out:
             state.left_out = {seq for seq in state.left_out if seq > room.sent}
         state.wake()
         return size
 
-    def _write(self, room: str, entries: list[Entry], viewers: Collection[Viewer], left_out: set[int]) -> int:
+    def _write(self, room: str, entries: list[Entry], party: Party[Viewer], left_out: set[int]) -> int:
         # A write may pause a viewer, which takes it out of its cohort; what is missing begins after this frame.
+        viewers = len(party.viewers)
         if left_out and any(event.seq in left_out for event, _ in entries):
-            payload, live = self._sampled(room, viewers, entries, left_out)
+            payload, live = self._sampled(room, party.viewers, entries, left_out)
         else:
             payload, live = encode_events(room, [data for _, data in entries]), len(entries)
         frames = Frames(payload, self._deflate_min, self._deflate_level)
-        plain = frames.plain
-        deflated = None
-        for viewer in viewers:
-            if viewer.deflate:
-                if deflated is None:
-                    deflated = frames.deflated
-                viewer.write(deflated)
-            else:
-                viewer.write(plain)
-        self._stats.deliveries += live * len(viewers)
-        self._stats.bytes_out += len(plain) * len(viewers)
-        return len(plain if deflated is None else deflated)
+        plain = sent = frames.plain
+        outlets = _Outlets.of(party)
+        for write in outlets.plain:
+            write(plain)
+        if outlets.deflate:
+            sent = frames.deflated
+            for write in outlets.deflate:
+                write(sent)
+        self._stats.deliveries += live * viewers
+        self._stats.bytes_out += len(plain) * viewers
+        return len(sent)
 
     def _sampled(self, room: str, viewers: Iterable[Viewer], entries: list[Entry], left_out: set[int]) -> tuple[bytes, int]:
         """The payload without those, and how many it has; their authors get them beforehand, so that each reader still takes its

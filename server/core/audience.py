@@ -15,6 +15,7 @@ it misses; never in both.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Final, Generic, NamedTuple, TypeVar
 
 V = TypeVar("V")
@@ -23,19 +24,44 @@ COHORT: Final = 1024
 """Viewers of a cohort: about 9 ms of writing."""
 
 
+class Party(Generic[V]):
+    """Viewers who get the same at once: one object for as long as none of them leaves and nobody joins them.
+
+    So what a sender derives from them can stay with it (``derived``, the sender's alone): to ask a thousand viewers at every
+    turn where each is written to costs a tenth of the writing.
+    """
+
+    __slots__ = ("derived", "viewers")
+
+    def __init__(self, viewers: Iterable[V]) -> None:
+        self.viewers: Final = tuple(viewers)
+        self.derived: object = None
+
+
 class Turn(NamedTuple, Generic[V]):
     """These viewers have everything up to ``sent`` and get what is visible after it, now."""
 
     sent: int
-    viewers: tuple[V, ...]
+    party: Party[V]
 
 
 class _Cohort(Generic[V]):
-    __slots__ = ("sent", "viewers")
+    __slots__ = ("_party", "sent", "viewers")
 
     def __init__(self, sent: int) -> None:
         self.sent = sent
         self.viewers: set[V] = set()
+        self._party: Party[V] | None = None
+
+    @property
+    def party(self) -> Party[V]:
+        if self._party is None:
+            self._party = Party(self.viewers)
+        return self._party
+
+    def changed(self) -> None:
+        """Somebody came or left."""
+        self._party = None
 
 
 class Audience(Generic[V]):
@@ -77,14 +103,15 @@ class Audience(Generic[V]):
     def turns(self, visible: int) -> list[Turn[V]]:
         """Whose turn it is; by the next call they were sent what is visible. Several, when cohorts are small enough to become one."""
         cohort = self._cohorts.popleft()
-        turns = [Turn(cohort.sent, tuple(cohort.viewers))]
+        turns = [Turn(cohort.sent, cohort.party)]
         while self._cohorts and len(cohort.viewers) + len(self._cohorts[0].viewers) <= self._size:
             other = self._cohorts.popleft()
-            turns.append(Turn(other.sent, tuple(other.viewers)))
+            turns.append(Turn(other.sent, other.party))
             cohort.viewers |= other.viewers
+            cohort.changed()
         cohort.sent = visible
         self._cohorts.append(cohort)
-        return [turn for turn in turns if turn.viewers]
+        return [turn for turn in turns if turn.party.viewers]
 
     def enter(self, viewer: V, visible: int) -> None:
         """From now on the viewer gets every frame; it has everything that is visible."""
@@ -94,6 +121,7 @@ class Audience(Generic[V]):
             newest = _Cohort(visible)
             self._cohorts.append(newest)
         newest.viewers.add(viewer)
+        newest.changed()
 
     def leave(self, viewer: V) -> None:
         """The viewer is gone; nothing happens if it was not there."""
@@ -118,5 +146,6 @@ class Audience(Generic[V]):
         for cohort in self._cohorts:
             if viewer in cohort.viewers:
                 cohort.viewers.discard(viewer)
+                cohort.changed()
                 return cohort
         return None

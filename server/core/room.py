@@ -22,7 +22,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from msgspec import structs
 
-from server.core.audience import COHORT, Audience
+from server.core.audience import COHORT, Audience, Party
 from server.core.modes import Term
 from server.store.base import RoomMode
 from server.wire import SAID, Event, encode_event
@@ -198,10 +198,10 @@ class Room(Generic[V]):
         """Up to where all viewers were sent; what is visible after it waits for some of them to have their turn."""
         return self._audience.sent
 
-    def turns(self) -> list[tuple[list[Entry], tuple[V, ...]]]:
+    def turns(self) -> list[tuple[list[Entry], Party[V]]]:
         """Whose turn it is, and what each of them is sent: who calls sends it at once."""
         turns = [
-            (self.slice(turn.sent, self.visible - turn.sent) or [], turn.viewers) for turn in self._audience.turns(self.visible)
+            (self.slice(turn.sent, self.visible - turn.sent) or [], turn.party) for turn in self._audience.turns(self.visible)
         ]
         self._trim()
         return turns

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from server.core.audience import Audience
 
 
@@ -14,7 +16,7 @@ def seated(number: int, size: int = 2) -> Audience[int]:
 
 
 def turns(audience: Audience[int], visible: int) -> list[tuple[int, set[int]]]:
-    return [(turn.sent, set(turn.viewers)) for turn in audience.turns(visible)]
+    return [(turn.sent, set(turn.party.viewers)) for turn in audience.turns(visible)]
 
 
 def test_cohorts_fill_one_after_the_other() -> None:
@@ -107,3 +109,31 @@ def test_whoever_joins_again_is_sent_nothing_twice() -> None:
     assert turns(audience, 12) == [(12, {0, 1})]
     audience.moved(14)
     assert turns(audience, 14) == [(12, {2})]
+
+
+def test_a_party_is_one_object_while_nobody_comes_or_leaves() -> None:
+    """What was derived from it holds for just those viewers."""
+    audience = seated(3, 3)
+    first = audience.turns(11)[0].party
+    assert audience.turns(12)[0].party is first
+    changes: list[Callable[[], object]] = [
+        lambda: audience.leave(1),
+        lambda: audience.enter(4, 12),
+        lambda: audience.cool(2),
+        lambda: audience.thaw(2, 12),
+    ]
+    for change in changes:
+        change()
+        party = audience.turns(12)[0].party
+        assert party is not first
+        assert set(party.viewers) == audience.hot
+        first = party
+
+
+def test_cohorts_that_became_one_are_a_new_party() -> None:
+    """Neither of the two has them all."""
+    audience = seated(4)
+    for viewer in (0, 2):
+        audience.leave(viewer)
+    assert turns(audience, 11) == [(10, {1}), (10, {3})]
+    assert turns(audience, 12) == [(11, {1, 3})]

@@ -371,9 +371,9 @@ class Watching(RuleBasedStateMachine):
     @rule()
     def turn(self) -> None:
         turns = self.room.turns()
-        assert len({viewer for _, viewers in turns for viewer in viewers}) <= self.cohort
-        for entries, viewers in turns:
-            for viewer in viewers:
+        assert len({viewer for _, party in turns for viewer in party.viewers}) <= self.cohort
+        for entries, party in turns:
+            for viewer in party.viewers:
                 self.streams[viewer] += [entry.event.seq for entry in entries]
 
     @rule(target=viewers, after=st.none() | st.integers(0, 60), most=st.integers(0, 10))
