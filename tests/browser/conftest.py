@@ -11,13 +11,15 @@ from typing import Any, Final
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, expect
 
 from server.accounts.identity import Tokens
 from server.settings import load
 from tests.support.chromium import chromium, chromium_path
 from tests.support.sender import Sender
 from tests.support.server import ROOT, ServerProcess
+
+expect.set_options(timeout=30_000)  # what must come is waited for; a machine with other work to do takes its time
 
 TOOLS: Final = ROOT / "tests/tools"
 UNLIMITED: Final = {

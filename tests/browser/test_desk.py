@@ -45,7 +45,7 @@ def test_a_reviewer_works_by_keys_alone(browser: Browser, site: Site, sender: Ca
     texts = [shown(page)]
     for key in ("a", "r"):
         keys.press(key)
-        expect(page.locator("#last p")).to_contain_text("Decided", timeout=10_000)
+        expect(page.locator("#last p")).to_contain_text("Decided")
         expect(page.locator(".item blockquote")).not_to_have_text(f"hold this one {texts[-1]}")
         texts.append(shown(page))
     assert texts == ["one", "two", "three"]

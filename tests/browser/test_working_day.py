@@ -28,20 +28,11 @@ from tests.support import nursery
 from tests.support.sender import Sender
 
 LOCALE: Final = os.environ.get("BARRAGE_PICTURES_LOCALE", "zh-CN")
-PATIENCE_MS: Final = 30_000
 RAIDERS: Final = 30
 PHONE: Final[dict[str, Any]] = {"viewport": {"width": 360, "height": 780}, "color_scheme": "dark"}
 TEAM: Final = {"rae": "reviewer", "olga": "operator", "carl": "compliance", "ida": "inspector"}
 
 Senders = Callable[..., Sender]
-
-
-@pytest.fixture(autouse=True)
-def patience() -> Iterator[None]:
-    """A machine under load is given time."""
-    expect.set_options(timeout=PATIENCE_MS)
-    yield
-    expect.set_options(timeout=5_000)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +43,6 @@ def team(browser: Browser, site: Site) -> Iterator[dict[str, Page]]:
     faults = Faults()
     for name, role in TEAM.items():
         contexts.append(browser.new_context(locale=LOCALE, viewport={"width": 1280, "height": 800}, accept_downloads=True))
-        contexts[-1].set_default_timeout(PATIENCE_MS)
         found[name] = faults.watch(contexts[-1].new_page())
         enrol(site, found[name], f"{name}.{secrets.token_hex(2)}", role)
     yield found
@@ -336,7 +326,6 @@ def test_axe_finds_nothing_on_pages_about_one_thing(
     say(owner, "mine")
     expect(owner.locator("#c1 .text")).to_have_text("mine")
     context = browser.new_context(locale=LOCALE, bypass_csp=True, **PHONE)
-    context.set_default_timeout(PATIENCE_MS)
     member = context.new_page()
     enrol(site, member, f"all.{secrets.token_hex(2)}", *get_args(StaffRole))
     member.goto(at_desk(site, f"/staff/accounts?room={room}&seq=1"))

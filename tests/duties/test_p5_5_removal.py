@@ -6,6 +6,7 @@ import json
 import sqlite3
 import time
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,13 +19,16 @@ from server.wire import PAGE_ROWS, page_number
 from static_mirror.verify import verify
 from tests.duties.public import ROOM, SETTINGS, command, enter, events_of, found_in, page_of, say, say_many, wait_for
 from tests.support.server import ServerProcess
+from tests.support.waiting import quickest_s
 from tests.support.wsclient import RawClient
 
 SEALED: Final = 3
 BASIS: Final = "第十五条 article 15"
 SOON_S: Final = 1.0
-PATIENCE_S: Final = 5.0
-"""What is asserted on a machine with other work to do; the time itself is printed, and is SOON_S at most on an idle one."""
+MODE_S: Final = 2.0
+"""What the duties leave for a removal, and for a mode."""
+TICK_MS: Final = 1000
+"""The longest that can be set: far longer than four requests take."""
 
 
 class Canary:
@@ -66,9 +70,15 @@ def prepare(server: ServerProcess) -> tuple[Canary, Canary]:
 
 def operate(server: ServerProcess, path: str, **body: Any) -> httpx.Response:
     """A request to the operator interface, as the command line makes it."""
+    with operating(server) as operator:
+        return operator.post(path, json=body)
+
+
+def operating(server: ServerProcess) -> httpx.Client:
+    """A client of the operator interface."""
     tokens = Tokens.open(load({}, None, {"data_dir": str(server.data)}))
     bearer = {"Authorization": f"Bearer {tokens.issue_operator('op', time.time_ns() // 1_000_000)}"}
-    return httpx.post(f"{server.url}/api/operator/{path}", json=body, headers=bearer, timeout=60, trust_env=False)
+    return httpx.Client(base_url=f"{server.url}/api/operator", headers=bearer, timeout=60, trust_env=False)
 
 
 def remove(server: ServerProcess, seq: int) -> None:
@@ -158,10 +168,14 @@ def test_duty_p5_5_a_removal_by_command_is_everywhere_and_the_text_nowhere(serve
 
 
 def test_duty_p5_5_a_removal_takes_less_than_a_second(server: ServerProcess) -> None:
-    """From the operator's request to the viewer's frame, the history and the page on disk."""
+    """From the operator's request to the viewer's frame, the history and the page on disk, be it a sealed page or the open one."""
     old, new = prepare(server)
     with enter(server) as viewer:
-        for canary in (new, old):
+
+        def attempt(canary: Canary, number: int) -> float:
+            if number:
+                answer = operate(server, "restoration", room=ROOM, seq=canary.seq, code="R1", basis="to be removed once more")
+                assert answer.status_code == 200, answer.text
             started = time.monotonic()
             answer = operate(server, "removal", room=ROOM, seq=canary.seq, code="L5", basis=BASIS)
             assert answer.status_code == 200, answer.text
@@ -171,24 +185,37 @@ def test_duty_p5_5_a_removal_takes_less_than_a_second(server: ServerProcess) -> 
             assert tombstone(events_of(server)[canary.seq - 1])
             took_s = time.monotonic() - started
             print(f"removed everywhere after {took_s * 1000:.0f} ms ({SOON_S:.0f} s is the duty)")
-            assert took_s < PATIENCE_S
+            return took_s
+
+        for canary in (new, old):
+            assert quickest_s(partial(attempt, canary), SOON_S) < SOON_S
 
 
 def test_duty_p5_5_a_comment_removed_before_its_flush_is_never_seen(tmp_path: Path) -> None:
     """Committed, and removed while it waits for the next flush: its text never leaves the server, and is on no page."""
-    with ServerProcess(tmp_path / "data", settings={**SETTINGS, "tick_ms": "1000", "tick_max_ms": "1000"}) as server:
-        canary = Canary(server, "Early")
-        with enter(server) as viewer, enter(server, "filler", "Filler") as filler:
+    with (
+        ServerProcess(tmp_path / "data", settings={**SETTINGS, "tick_ms": TICK_MS, "tick_max_ms": TICK_MS}) as server,
+        enter(server) as viewer,
+        enter(server, "filler", "Filler") as filler,
+        operating(server) as operator,
+    ):
+        for number in range(5):
+            canary = Canary(server, f"Early{number}")
             with enter(server, canary.account, canary.nickname) as author:
-                say(filler, "goes at once", "k1")
-                say(filler, "and this one early", "k2")
+                say(filler, f"{number} goes at once", f"{number}-1")
+                say(filler, f"and {number} early", f"{number}-2")
                 canary.seq = say(author, canary.text, "k")["seq"]
-                answer = operate(server, "removal", room=ROOM, seq=canary.seq, code="L5", basis=BASIS)
+                answer = operator.post("removal", json={"room": ROOM, "seq": canary.seq, "code": "L5", "basis": BASIS})
                 assert answer.status_code == 200, answer.text
-            events = viewer.follow(4)
+            events = viewer.follow(canary.seq + 1)
             assert [event["kind"] for event in events] == ["comment", "comment", "comment", "removal"]
-            assert tombstone(events[2])
-        assert_gone(server, canary)
+            assert_gone(server, canary)
+            if events[3]["at_ms"] - events[0]["at_ms"] < 0.8 * TICK_MS:
+                assert tombstone(events[2])
+                break
+            time.sleep(TICK_MS / 1000)  # a machine that stood still for a tick: once more, after a pause
+        else:
+            raise AssertionError("four requests took nearly a tick, five times")
 
 
 def test_duty_p5_5_a_removal_outlasts_everything(server: ServerProcess) -> None:
@@ -238,19 +265,28 @@ def test_duty_p5_5_a_mode_by_command_reaches_viewers_and_page(server: ServerProc
     """``barrage room mode``: viewers and the event stream hear of it within the duty's two seconds, the static page says so, and
     nobody posts until the room is open again."""
     with enter(server) as viewer, enter(server, "u1") as author:
-        for seq, mode in ((1, "read_only"), (2, "closed")):
+
+        def attempt(number: int) -> float:
+            """From the end of the command, which is later than the decision, but does not know how long it waited for a processor."""
+            mode = ("read_only", "closed")[number % 2]
             done = command(server, "room", "mode", ROOM, mode)
             assert done.returncode == 0, done
             started = time.monotonic()
-            state = _state(viewer, seq, mode)
-            assert time.monotonic() - started < PATIENCE_S
+            state = _state(viewer, number + 1, mode)
+            took_s = time.monotonic() - started
             assert state["mode"] == mode
-            refused = say(author, "now?", f"k{seq}")
+            refused = say(author, "now?", f"k{number}")
             assert (refused["op"], refused["code"]) == ("refused", f"room_{mode}")
+            return took_s
+
+        attempt(0)
+        assert quickest_s(lambda number: attempt(number + 1), MODE_S) < MODE_S
         assert command(server, "room", "mode", ROOM, "open").returncode == 0
-        assert say(author, "open again", "k3")["seq"] == 4
+        reopened = say(author, "open again", "k")["seq"]
+        assert reopened >= 4
+        wait_for(server, reopened)
     rows = page_of(server, 0).read_text()
-    assert all(f'<article id="c{seq}" class="notice"' in rows for seq in (1, 2, 3))
+    assert all(f'<article id="c{seq}" class="notice"' in rows for seq in range(1, reopened))
 
 
 def test_duty_p5_5_modes_of_the_site_and_terms_by_command(server: ServerProcess) -> None:
@@ -267,9 +303,10 @@ def test_duty_p5_5_modes_of_the_site_and_terms_by_command(server: ServerProcess)
         assert BASIS in page
         assert command(server, "site", "mode", "open").returncode == 0
         _until_mode(viewer, "open")
+        began_ms = time.time() * 1000
         assert command(server, "room", "mode", ROOM, "closed", "--for", "3s").returncode == 0
         closed = _until_mode(viewer, "closed")
-        assert 0 < closed["until_ms"] - time.time() * 1000 <= 3000
+        assert began_ms - 1 <= closed["until_ms"] - 3000 <= time.time() * 1000 + 1  # whole milliseconds
     server.kill()
     server.start()
     wait_for(server, 4)

@@ -68,17 +68,17 @@ def fake_in_thread(faults: Faults | None = None) -> Iterator[FakeBarrage]:
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     fake = FakeBarrage(faults)
-    asyncio.run_coroutine_threadsafe(fake.__aenter__(), loop).result(10)
+    asyncio.run_coroutine_threadsafe(fake.__aenter__(), loop).result(60)
     try:
         yield fake
     finally:
-        asyncio.run_coroutine_threadsafe(fake.__aexit__(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(fake.__aexit__(), loop).result(60)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(60)
         loop.close()
 
 
-async def eventually(condition: Callable[[], bool], timeout_s: float = 5.0) -> None:
+async def eventually(condition: Callable[[], bool], timeout_s: float = 60.0) -> None:
     """Wait until the condition holds; fail when it does not."""
     end = asyncio.get_running_loop().time() + timeout_s
     while not condition():

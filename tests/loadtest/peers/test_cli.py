@@ -67,7 +67,7 @@ def test_a_run_that_is_ended_ends_its_server() -> None:
             assert until_now(started)
         finally:
             command.terminate()
-        assert command.wait(20) == 128 + signal.SIGTERM
+        assert command.wait(60) == 128 + signal.SIGTERM
     assert command_line(servers[0]) == b""
 
 
@@ -79,7 +79,7 @@ def command_line(pid: int) -> bytes:
         return b""
 
 
-def until_now(condition: Callable[[], bool], timeout_s: float = 20.0) -> bool:
+def until_now(condition: Callable[[], bool], timeout_s: float = 60.0) -> bool:
     """Wait for another process; whether the condition held in time."""
     end_s = time.monotonic() + timeout_s
     while not condition():
