@@ -341,7 +341,7 @@ class Flusher:
             for write in outlets.deflate:
                 write(sent)
         self._stats.deliveries += live * viewers
-        self._stats.bytes_out += len(plain) * viewers
+        self._stats.bytes_out += len(plain) * len(outlets.plain) + len(sent) * len(outlets.deflate)
         return len(sent)
 
     def _sampled(self, room: str, viewers: Iterable[Viewer], entries: list[Entry], left_out: set[int]) -> tuple[bytes, int]:
@@ -358,7 +358,9 @@ class Flusher:
         for viewer in viewers:
             echoes = own.get(viewer.author_id)
             if echoes is not None:
-                viewer.write(text_frame(encode_echo(room, echoes)))
+                echo = text_frame(encode_echo(room, echoes))
+                viewer.write(echo)
+                self._stats.bytes_out += len(echo)
         payload = encode_sampled(room, entries[0].event.seq, entries[-1].event.seq, len(entries) - len(kept), kept)
         return payload, len(kept)
 
