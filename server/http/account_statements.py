@@ -16,6 +16,7 @@ from server.moderation import records, statement
 from server.moderation.book import Decision
 from server.moderation.records import Source
 from server.reasons import REASONS
+from server.store.found import Search
 from server.web import account_words, record_words
 from server.web.moments import moment_in
 from server.wire import page_path
@@ -39,8 +40,10 @@ async def page(request: Request) -> Response:
     if measure is None:
         raise Refusal("measure_not_found")
     decision, source = await services(request).moderation.look(lambda sql: behind(sql, measure))
+    said = await text_of(request, measure, source)
     return await show(
-        request, "account_statement.html", one=statement.of_measure(measure, decision, source), measure=measure, appeal=appeal,
+        request, "account_statement.html", one=statement.of_measure(measure, decision, source), measure=measure,
+        appeal=appeal, said=said,
         reasons=REASONS, moment=moment_in(services(request).settings.time_zone), record_words=record_words, words=account_words,
         page_path=page_path,
     )  # fmt: skip
@@ -50,6 +53,17 @@ def behind(connection: Any, measure: measures.Record) -> tuple[Decision | None, 
     """The decision of the desk that led to a measure, and the item that it decided; None: none did."""
     decision = records.of_measure(connection, measure)
     return decision, records.source_of(connection, decision) if decision is not None else None
+
+
+async def text_of(request: Request, measure: measures.Record, source: Source | None) -> str:
+    """The words of the comment that a measure is about, as its author wrote them: from the item that was decided, else from the
+    room's log. Empty: it is about no comment, or the words are there no more. Raises Refusal ``storage_unavailable``."""
+    if source is not None and source.account == measure.account and source.text:
+        return source.text
+    if not measure.seq:
+        return ""
+    found = await services(request).search(Search(room=measure.room, before=measure.seq + 1), 1)
+    return next((hit.text for hit in found.hits if hit.seq == measure.seq and hit.author == measure.account), "")
 
 
 routes = [screen("/account/statements/{measure}", page)]

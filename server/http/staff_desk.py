@@ -17,10 +17,12 @@ from server.accounts import appeals, fields, lookup, measures, public, staff, va
 from server.accounts.book import Transaction, read_entries
 from server.accounts.events import Function, Rung
 from server.errors import Refusal
+from server.http.account_statements import behind, text_of
 from server.http.requests import SEQ_MAX, services, whole
 from server.http.screens import lead, read, write
 from server.http.sessions import read_form
 from server.http.staff_door import Rule, acting, authorise, may, page
+from server.moderation.statement import rules_of
 from server.reasons import REASONS, REMOVAL_CODES
 from server.web import log_words, record_words
 
@@ -150,7 +152,12 @@ async def _appeals_page(request: Request, refusal: Refusal | None = None) -> Res
         tx.log_access(**acting(request).by, action="appeals.view")
         return appeals.open_list(tx.sql)
 
-    return await page(request, "staff_appeals.html", refusal, appeals=await write(request, work))
+    waiting = await write(request, work)
+    sources = await services(request).moderation.look(lambda sql: [behind(sql, each.measure)[1] for each in waiting])
+    said = [await text_of(request, each.measure, source) for each, source in zip(waiting, sources, strict=True)]
+    return await page(
+        request, "staff_appeals.html", refusal, appeals=list(zip(waiting, said, sources, strict=True)), rules_of=rules_of
+    )  # fmt: skip
 
 
 async def decide(request: Request) -> Response:

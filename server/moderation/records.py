@@ -36,12 +36,15 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """How a decision came to be looked for: the item that it decided. ``reports`` counts those of the public."""
+    """How a decision came to be looked for: the item that it decided. ``reports`` counts those of the public; ``text`` is what the
+    item holds of ``account``'s comment, empty when its term is over."""
 
     queue: str
     verdict: bytes
     reports: int
     at_ms: int
+    account: str = ""
+    text: str = ""
 
 
 class Effect(NamedTuple):
@@ -99,7 +102,9 @@ def source_of(connection: Connection, decision: Decision) -> Source | None:
     if not decision.item:
         return None
     row = connection.execute(
-        select(items.c.queue, items.c.verdict, items.c.reports, items.c.at_ms).where(items.c.id == decision.item)
+        select(items.c.queue, items.c.verdict, items.c.reports, items.c.at_ms, items.c.account, items.c.text).where(
+            items.c.id == decision.item
+        )
     )
     item = row.mappings().first()
     known = decision.detail
@@ -107,6 +112,7 @@ def source_of(connection: Connection, decision: Decision) -> Source | None:
         queue=str(known.get("queue", "") or (item["queue"] if item else "")), verdict=item["verdict"] if item else b"",
         reports=int(known.get("reports", 0) or (item["reports"] if item else 0)),
         at_ms=int(known.get("received_ms", 0) or (item["at_ms"] if item else 0)),
+        account=item["account"] if item else "", text=item["text"] if item else "",
     )  # fmt: skip
 
 

@@ -391,7 +391,7 @@ class FakeServices:
             for hit in self.comments(name)
             if wanted.what == "published" and wanted.room in ("", name) and wanted.text.lower() in hit.text.lower()
             and wanted.author in ("", hit.author, hit.author_id) and wanted.code in ("", hit.code)
-            and wanted.from_ms <= hit.at_ms < (wanted.until_ms or 2**62)
+            and wanted.from_ms <= hit.at_ms < (wanted.until_ms or 2**62) and hit.seq < (wanted.before or 2**62)
         ]  # fmt: skip
         hits.sort(key=lambda hit: (-hit.at_ms, -hit.seq))
         return Found(hits=hits[:limit], next=0, looked=len(hits), oldest_ms=hits[-1].at_ms if hits else 0)

@@ -145,17 +145,20 @@ async def test_an_account_is_erased_on_the_persons_request(desk: Desk, services:
 
 
 async def test_appeals_are_decided_by_somebody_else(desk: Desk, services: FakeServices) -> None:
-    """Who took the measure is told so; another one upholds or refuses."""
+    """With the comment and the words of the appeal before them; who took the measure is told so; another one upholds or refuses."""
     by: Any = {"actor": "staff:ann", "role": "senior"}
+    said = services.say("demo", "<b>what I said</b>", author="a-1")
 
     def work(tx: Transaction) -> list[str]:
-        taken = [measures.take(tx, "a-1", "warn", "S1", "rule 4", **by) for _ in range(2)]
+        removed = measures.count_removal(tx, "a-1", "demo", said.seq, "S1", "rule 4", **by)
+        taken = [removed, measures.take(tx, "a-1", "warn", "S1", "rule 4", **by)]
         return [appeals.file(tx, "a-1", each, "<b>why</b>") for each in taken]
 
     first, second = await services.people.book.write(work)
     await desk.enter("ann", "senior")
     page = await text(desk, "/staff/appeals")
     assert "&lt;b&gt;why&lt;/b&gt;" in page
+    assert "&lt;b&gt;what I said&lt;/b&gt;" in page
     assert "somebody else decides" in page
     own = await desk.post("/staff/appeals", appeal=first, outcome="uphold", basis="x")
     assert own.status_code == 403
