@@ -179,7 +179,7 @@ def _raise_file_limit(settings: Settings) -> None:
     if soft != hard:  # "unlimited" is a negative number
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     needed = settings.connections_max + settings.http_connections_max + settings.pages_open_max + _OWN_FILES
-    if hard != resource.RLIM_INFINITY and hard < needed:
+    if not settings.demo and hard != resource.RLIM_INFINITY and hard < needed:
         log.warning(
             "fewer open files are allowed than the settings may need: raise the limit (LimitNOFILE), or lower connections_max",
             allowed=hard, needed=needed,

@@ -55,16 +55,18 @@ class Stats:
 
     __slots__ = (
         "ack_s", "acks", "batch_drafts", "bytes_in", "bytes_out", "cases_overdue", "closes", "comments", "commit_s", "commits",
-        "commits_failed", "commits_unknown", "connections", "connections_refused", "connections_total", "deliveries",
+        "commits_failed", "commits_unknown", "connections", "connections_refused", "connections_total", "deliveries", "desk_ready",
         "errors", "events", "features_unassessed", "findings_overdue", "findings_waiting", "flush_s", "flushes", "frames_in",
         "gap_events", "gaps", "left_out", "loop_lag_s", "page_errors",
         "page_lag_s",
-        "pages_rebuilt", "queued", "records_dropped", "records_thinned", "rooms", "screen_s", "slow_closes", "stalled",
+        "pages_rebuilt", "queued", "ready", "records_dropped", "records_thinned", "rooms", "screen_s", "slow_closes", "stalled",
         "streams", "team_absent", "team_load", "team_overloaded", "viewers",
     )  # fmt: skip
 
     def __init__(self) -> None:
         # Gauges: set or moved both ways by their owner.
+        self.ready = 0
+        self.desk_ready = 0
         self.connections = 0
         self.viewers = 0
         self.stalled = 0
@@ -131,6 +133,8 @@ class Stats:
 
 # Attribute of Stats, name of the metric, help. A test fails when an attribute is in no table.
 _GAUGES: Final = (
+    ("ready", "barrage_ready", "1 while traffic is welcome, as `/readyz` says: alarm on 0."),
+    ("desk_ready", "barrage_desk_ready", "1 while the review desk can write its book: alarm on 0."),
     ("connections", "barrage_connections", "Open WebSocket connections."),
     ("viewers", "barrage_viewers", "Joins of connections to rooms in force."),
     ("stalled", "barrage_viewers_stalled", "Viewers whose connection does not take more at the moment."),

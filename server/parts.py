@@ -145,6 +145,7 @@ class Parts:
         stats.rooms = len(self.infos)
         stats.viewers = self.hub.viewers
         stats.queued = self.publisher.queued
+        stats.ready, stats.desk_ready = int(self.site.readiness().ready), int(not self.moderation.trouble)
         outbox = self.moderation.outbox
         stats.findings_waiting, stats.findings_overdue = outbox.waiting, outbox.overdue
         stats.cases_overdue = outbox.cases_overdue

@@ -76,7 +76,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         "Language of pages when the reader's browser asks for none of ours, and of the static pages.")] = "zh-CN"
     time_zone: Annotated[str, _site("IANA time zone of the times on static pages.")] = "Asia/Shanghai"
     public_url: Annotated[str, _site(
-        "Address of the site as the public sees it, for canonical links; empty: links are relative.")] = ""
+        "Address of the site as the public sees it. Links that are sent or filed, sign-in, passkeys and `Secure` cookies go by it: "
+        "needed behind a proxy that speaks https. Empty: links are relative.")] = ""
     allowed_origins: Annotated[tuple[str, ...], _site(
         "Sites whose pages may connect and read, such as `https://video.example`; `*`: all.", max_length=256)] = ()
     frame_ancestors: Annotated[tuple[str, ...], _site(
@@ -507,7 +508,12 @@ def document() -> str:
         "Each setting may be given on the command line (`barrage serve --set NAME=VALUE`, a few by options of their own), in",
         "the environment as `BARRAGE_` and the name in capitals, or in a TOML file (`--config FILE` or `BARRAGE_CONFIG`). The",
         "command line wins over the environment, the environment over the file. A bad value or an unknown name stops the start",
-        "with a message that names it. `barrage settings` prints the values in force, `barrage check-config` only checks them.",
+        "with a message that names it. `barrage settings` prints the values in force, `barrage check-config` checks them and the",
+        "files that they name. Settings are read at the start: a change takes effect with a restart.",
+        "",
+        "In the file, numbers and truth values stand plain, text and paths in quotes, lists in brackets",
+        '(`trusted_proxies = ["10.0.0.0/8"]`); there are no sections. Paths are relative to the folder that the server is started',
+        "in.",
         "",
         "This file is made from the table in `server/settings.py` (`make docs`); a test fails when the two differ.",
     ]

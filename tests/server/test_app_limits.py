@@ -23,3 +23,6 @@ def test_too_few_open_files_are_told_at_the_start(hard: int, warned: bool, monke
     assert [each["log_level"] for each in logs] == ["warning"] * warned
     if warned:
         assert logs[0]["allowed"] == hard < logs[0]["needed"]
+        with capture_logs() as logs:
+            app._raise_file_limit(Settings(demo=True))
+        assert logs == []

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from server.control import DataFolderBusy, DataLock
-from server.errors import ConfigError
-from server.parts import build, build_offline, screening_config
+from server.errors import ConfigError, StoreError
+from server.parts import Parts, build, build_offline, screening_config
 from server.settings import Settings
 from tests.support.running import settings_for
 
@@ -59,6 +60,23 @@ async def test_without_a_server_the_services_work_on_the_folder(tmp_path: Path) 
             DataLock(tmp_path, wait_s=0)
     with DataLock(tmp_path, wait_s=0):
         assert (tmp_path / "pages" / "rooms" / "demo" / "comments" / "0.html").exists()
+
+
+async def test_metrics_say_whether_traffic_is_welcome_and_the_desk_can_work(tmp_path: Path) -> None:
+    """A desk without its book is seen although comments go on; a drain is seen, too."""
+
+    def shown(parts: Parts) -> list[bytes]:
+        return re.findall(rb"^barrage_(?:ready|desk_ready) ([01])\.0$", parts.site.metrics(), re.MULTILINE)
+
+    async with build(settings_for(tmp_path)) as parts:
+        assert shown(parts) == [b"1", b"1"]
+        (tmp_path / "review.db").rename(tmp_path / "elsewhere")
+        (tmp_path / "review.db").touch()
+        with pytest.raises(StoreError):
+            await parts.moderation.book.write(lambda tx: None)
+        assert shown(parts) == [b"1", b"0"]
+        parts.site.drain()
+        assert shown(parts) == [b"0", b"0"]
 
 
 def test_the_screening_goes_by_the_settings() -> None:
