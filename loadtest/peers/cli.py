@@ -23,7 +23,7 @@ from loadtest.launch import collect_rarely
 from loadtest.local import UNBOUND, LocalServer
 from loadtest.peers import table
 from loadtest.peers.catalogue import BARRAGE, PEERS, Launch, MissingError
-from loadtest.peers.comparison import Cell, Comparison, measure, scheduling, verdicts
+from loadtest.peers.comparison import Cell, Comparison, measure, median_of, scheduling, verdicts
 from loadtest.peers.process import PeerProcess, StartError, free_port
 from loadtest.peers.stages import READ_EVERY_S, MeteredStage, PeerStage
 from loadtest.plan import Plan
@@ -114,17 +114,19 @@ def chosen(only: tuple[str, ...]) -> list[tuple[str, str]]:
 
 
 def compare(
-    pairs: list[tuple[str, str]], rates: tuple[float, ...], course: Course, tell: Callable[[Cell], None]
+    pairs: list[tuple[str, str]], rates: tuple[float, ...], course: Course, tell: Callable[[Cell], None], rounds: int = 1
 ) -> tuple[list[Cell], dict[str, str]]:
     """Measure every server at every rate, the lower rates first; also returns what is missing, by server.
 
+    In each of the ``rounds`` at a rate every server has its turn, so that a slow hour of the machine is an hour of them all.
     A variant that was saturated at a lower rate, and is not its server's first one, is not tried at a higher rate.
     """
     cells: list[Cell] = []
     missing: dict[str, str] = {}
     spent: set[tuple[str, str]] = set()
     for rate in sorted(rates):
-        for server, variant in pairs:
+        found: dict[tuple[str, str], list[Cell]] = {}
+        for server, variant in pairs * rounds:
             if server in missing or (server, variant) in spent:
                 continue
             try:
@@ -133,10 +135,12 @@ def compare(
             except MissingError as error:
                 missing[server] = str(error)
                 continue
-            cells.append(cell)
+            found.setdefault((server, variant), []).append(cell)
             tell(cell)
-            if cell.saturated and variant != "plain":
-                spent.add((server, variant))
+        for pair, measured in found.items():
+            cells.append(median_of(measured))
+            if cells[-1].saturated and pair[1] != "plain":
+                spent.add(pair)
     return cells, missing
 
 
@@ -147,6 +151,13 @@ def compare(
 )
 @click.option("--viewers", default=1000, show_default=True, help="Connections that read the room.")
 @click.option("--seconds", default=10.0, show_default=True, help="How long to measure each server at each rate.")
+@click.option(
+    "--rounds",
+    type=click.IntRange(1, 20),
+    default=1,
+    show_default=True,
+    help="How often each server has its turn at a rate; the figures are medians.",
+)
 @click.option("--warmup-s", default=2.0, show_default=True, help="Seconds of the same load before measuring.")
 @click.option("--drain-s", default=5.0, show_default=True, help="How long to wait at most for the last deliveries.")
 @click.option(
@@ -165,6 +176,7 @@ def peers(
     rates: tuple[float, ...],
     viewers: int,
     seconds: float,
+    rounds: int,
     warmup_s: float,
     drain_s: float,
     read_every_ms: float,
@@ -206,11 +218,12 @@ def peers(
             viewers=viewers, seconds=seconds, warmup_s=warmup_s, drain_s=drain_s, read_every_s=read_every_ms / 1000,
             server_cpu=server_cpu if pinned else None, notify=status.update,
         )  # fmt: skip
-        cells, missing = compare(pairs, rates, course, tell)
+        cells, missing = compare(pairs, rates, course, tell, rounds)
     found = Comparison(
         started=started, command=report.command(), commit=commit, machine=report.machine(),
         scheduling=ranked if ranked == scheduling() else f"{ranked}, then {scheduling()}",
-        load=(load, os.getloadavg()[0]), viewers=viewers, seconds=seconds, read_every_ms=read_every_ms,
+        load=(load, os.getloadavg()[0]), viewers=viewers, seconds=seconds, rounds=rounds,
+        read_every_ms=read_every_ms,
         server_cpu=course.server_cpu, cells=cells, missing=missing, verdicts=verdicts(cells),
     )  # fmt: skip
     if save is not None:

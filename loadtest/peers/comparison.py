@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping
+from statistics import median
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -23,7 +25,8 @@ P99_MAX_MS: Final = 100.0
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
     """One server, in one variant, at one rate. ``doubts`` says why there are no figures; ``broken_rules`` counts what was altered,
-    doubled, out of order, or (this server) anything that the other load tests check as well."""
+    doubled, out of order, or (this server) anything that the other load tests check as well. ``rounds`` are the cells behind
+    figures that are medians; those without figures among them count for nothing but are told."""
 
     server: str
     variant: str
@@ -32,6 +35,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     broken_rules: dict[str, int] = {}
     figures: dict[str, float] = {}
     generator: dict[str, Any] = {}
+    rounds: list[Cell] = []
 
     @property
     def name(self) -> str:
@@ -43,10 +47,34 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
         """Its figures can be believed."""
         return bool(self.figures) and not self.doubts
 
+    def spread(self, figure: str) -> tuple[float, float] | None:
+        """The least and the most that any round found; None: there was one round."""
+        found = [each.figures[figure] for each in self.rounds if each.valid]
+        return (min(found), max(found)) if found else None
+
     @property
     def saturated(self) -> bool:
         """The server did not keep up."""
         return self.valid and (self.figures["cpu_share"] > 0.9 or self.figures["loss_share"] > 0.01)
+
+
+def median_of(rounds: list[Cell]) -> Cell:
+    """One cell for several rounds of the same server, variant and rate: of each figure the median of the rounds that have figures,
+    and whatever rule any of them broke. A cell of one round is that round."""
+    if len(rounds) == 1:
+        return rounds[0]
+    sound = [each for each in rounds if each.valid]
+    broken: Counter[str] = Counter()
+    for each in rounds:
+        broken.update(each.broken_rules)
+    return msgspec.structs.replace(
+        rounds[0],
+        doubts=[] if sound else list(dict.fromkeys(doubt for each in rounds for doubt in each.doubts)),
+        broken_rules=dict(broken),
+        figures={name: median(each.figures[name] for each in sound) for name in sound[0].figures} if sound else {},
+        generator={},
+        rounds=rounds,
+    )
 
 
 async def measure(stage: MeteredStage, server: str, variant: str) -> Cell:
@@ -157,6 +185,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     load: tuple[float, float]
     viewers: int
     seconds: float
+    rounds: int
     read_every_ms: float
     server_cpu: int | None
     cells: list[Cell]

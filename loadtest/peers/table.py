@@ -41,10 +41,10 @@ def _row(cell: Cell, is_best: bool) -> tuple[str, ...]:
     of = cell.figures
     return (
         cell.name + (" *" if is_best else ""),
-        f"{of['deliveries_per_cpu_s']:,.0f}",
+        _figure(cell, "deliveries_per_cpu_s"),
         f"{of['cpu_share']:.0%}",
         f"{of['p50_ms']:,.0f}",
-        f"{of['p99_ms']:,.0f}",
+        _figure(cell, "p99_ms"),
         f"{of['loss_share']:.1%}" if of["loss_share"] > 0.0005 else "0",
         f"{of['kb_per_viewer']:.1f}",
         f"{of['kb_per_viewer_idle']:.1f}",
@@ -52,13 +52,21 @@ def _row(cell: Cell, is_best: bool) -> tuple[str, ...]:
     )
 
 
+def _figure(cell: Cell, name: str) -> str:
+    """The figure, and between what the rounds found it."""
+    spread = cell.spread(name)
+    return f"{cell.figures[name]:,.0f}" + (f" ({spread[0]:,.0f} to {spread[1]:,.0f})" if spread else "")
+
+
 def origin(found: Comparison) -> str:
     """What the figures come from, in one paragraph."""
     machine = found.machine
+    medians = f", medians of {found.rounds} rounds (least to most)" if found.rounds > 1 else ""
     return (
         f"`{found.command}`, commit {found.commit or 'unknown'}, {machine.cpu}, {machine.cpus} cores, {machine.system}, "
         f"{machine.python}; {found.scheduling}, load average {found.load[0]:.1f} before and {found.load[1]:.1f} after; "
-        f"{found.viewers:,} viewers who read every {found.read_every_ms:g} ms, {found.seconds:g} s each; {found.started}."
+        f"{found.viewers:,} viewers who read every {found.read_every_ms:g} ms, "
+        f"{found.seconds:g} s each{medians}; {found.started}."
     )
 
 

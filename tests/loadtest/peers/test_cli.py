@@ -91,7 +91,7 @@ def until_now(condition: Callable[[], bool], timeout_s: float = 60.0) -> bool:
 
 def test_tables_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
     """The report is a table for the terminal, or Markdown; the exit status says what was found."""
-    monkeypatch.setattr(cli, "compare", lambda pairs, rates, course, tell: ([cell(pairs[0][0], rates[0], 100.0)], {}))
+    monkeypatch.setattr(cli, "compare", lambda pairs, rates, course, tell, rounds: ([cell(pairs[0][0], rates[0], 100.0)], {}))
     done = CliRunner().invoke(main, ["peers", "--only", "bun:plain", "--markdown"])
     assert (done.exit_code, "| bun \\* | 100 |" in done.stdout) == (0, True)
     done = CliRunner().invoke(main, ["peers", "--only", "bun:plain"])
@@ -102,7 +102,9 @@ def test_cores_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the machine has no such cores, nothing is pinned."""
     seen: list[cli.Course] = []
 
-    def remember(pairs: object, rates: object, course: cli.Course, tell: object) -> tuple[list[Cell], dict[str, str]]:
+    def remember(
+        pairs: object, rates: object, course: cli.Course, tell: object, rounds: int
+    ) -> tuple[list[Cell], dict[str, str]]:
         seen.append(course)
         return [], {}
 
@@ -161,3 +163,27 @@ def test_saturated_variants_are_not_tried_again(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(cli, "measure_peer", lambda name, variant, rate, course: cell(name, rate, 1.0, variant, cpu_share=0.99))
     cells, _ = compare(chosen(("bun",)), (500.0, 50.0), COURSE, lambda each: None)
     assert [(each.variant, each.rate) for each in cells] == [("plain", 50.0), ("deflate", 50.0), ("plain", 500.0)]
+
+
+def test_servers_take_turns_in_every_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All have a turn before any has its next one; what is missing is asked for once."""
+    costs = iter([4.0, 1.0, 5.0, 2.0, 6.0, 3.0])
+    asked: list[str] = []
+
+    def measured(name: str, variant: str, rate: float, course: cli.Course) -> Cell:
+        asked.append(name)
+        if name == "nchan":
+            raise MissingError("no nginx")
+        return cell(name, rate, next(costs), variant)
+
+    monkeypatch.setattr(cli, "measure_peer", measured)
+    pairs = [("bun", "plain"), ("nchan", "plain"), ("ws", "plain")]
+    told: list[Cell] = []
+    cells, missing = compare(pairs, (50.0,), COURSE, told.append, rounds=3)
+    assert asked == ["bun", "nchan", "ws", "bun", "ws", "bun", "ws"]
+    assert missing == {"nchan": "no nginx"}
+    assert [(each.server, each.figures["deliveries_per_cpu_s"], len(each.rounds)) for each in cells] == [
+        ("bun", 5.0, 3),
+        ("ws", 2.0, 3),
+    ]
+    assert len(told) == 6

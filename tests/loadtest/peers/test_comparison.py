@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from loadtest import report
-from loadtest.peers.comparison import Cell, Comparison, best, scheduling, verdicts
+from loadtest.peers.comparison import Cell, Comparison, best, median_of, scheduling, verdicts
 from tests.loadtest.peers.support import cell
 
 
@@ -16,7 +16,7 @@ def comparison(*cells: Cell) -> Comparison:
     """A run that found these cells."""
     return Comparison(
         started="2026-01-02T03:04:05+00:00", command="python -m loadtest peers", commit="abc", machine=report.machine(),
-        scheduling="ordinary scheduling", load=(0.5, 1.5), viewers=1000, seconds=10.0, read_every_ms=20.0, server_cpu=0,
+        scheduling="ordinary scheduling", load=(0.5, 1.5), viewers=1000, seconds=10.0, rounds=1, read_every_ms=20.0, server_cpu=0,
         cells=list(cells), missing={"nchan": "no nginx"}, verdicts=verdicts(list(cells)),
     )  # fmt: skip
 
@@ -52,6 +52,32 @@ def test_a_server_that_does_not_keep_up_is_saturated() -> None:
     assert cell("bun", 50.0, 1.0, loss_share=0.02).saturated
     assert not cell("bun", 50.0, 1.0).saturated
     assert not Cell(server="bun", variant="plain", rate=50.0, doubts=["late"]).saturated
+
+
+def test_several_rounds_are_one_cell_of_medians() -> None:
+    """Each figure by itself; a round that has none is told but counts for nothing, and a broken rule stays broken."""
+    doubtful = Cell(server="bun", variant="plain", rate=50.0, doubts=["late"], broken_rules={"stream_double": 1})
+    one, two, three = (
+        cell("bun", 50.0, 90.0, p99_ms=30.0),
+        cell("bun", 50.0, 100.0, p99_ms=10.0),
+        cell("bun", 50.0, 70.0, p99_ms=20.0),
+    )
+    found = median_of([one, doubtful, two, three])
+    assert found.valid
+    assert (found.figures["deliveries_per_cpu_s"], found.figures["p99_ms"]) == (90.0, 20.0)
+    assert (found.spread("deliveries_per_cpu_s"), found.spread("p99_ms")) == ((70.0, 100.0), (10.0, 30.0))
+    assert found.broken_rules == {"stream_double": 1}
+    assert found.rounds == [one, doubtful, two, three]
+    assert median_of([one]) is one
+    assert one.spread("p99_ms") is None
+
+
+def test_rounds_without_any_figures_give_none() -> None:
+    """Why not is told once."""
+    late = Cell(server="bun", variant="plain", rate=50.0, doubts=["late"])
+    found = median_of([late, late])
+    assert not found.valid
+    assert found.doubts == ["late"]
 
 
 def test_exit_status() -> None:

@@ -8,7 +8,7 @@ import msgspec
 from rich.console import Console
 
 from loadtest.peers import table
-from loadtest.peers.comparison import Cell
+from loadtest.peers.comparison import Cell, median_of
 from tests.loadtest.peers.support import cell
 from tests.loadtest.peers.test_comparison import comparison
 
@@ -42,6 +42,16 @@ def test_the_terminal_shows_everything() -> None:
         "holds: p99 under 100 ms (50 ms)", "`python -m loadtest peers`, commit abc", "load average 0.5 before and 1.5 after",
     ):  # fmt: skip
         assert part in text
+
+
+def test_what_the_rounds_found_stands_beside_their_median() -> None:
+    """For what a machine's mood changes most; and what the figures come from says so."""
+    rounds = [cell("bun", 50.0, figure, p99_ms=p99) for figure, p99 in ((900.0, 7.0), (1200.0, 9.0), (1000.0, 8.0))]
+    found = msgspec.structs.replace(comparison(median_of(rounds)), rounds=3)
+    (row,) = table.rows(found, 50.0)
+    assert (row[1], row[4]) == ("1,000 (900 to 1,200)", "8 (7 to 9)")
+    assert "10 s each, medians of 3 rounds (least to most); " in table.origin(found)
+    assert "10 s each; " in table.origin(comparison(*CELLS))
 
 
 def test_markdown() -> None:
