@@ -73,7 +73,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # Site
     site_name: Annotated[str, _site("Name of the site, in titles of pages.", min_length=1, max_length=80)] = "Barrage"
     site_language: Annotated[Literal["zh-CN", "en"], _site(
-        "Language of pages when the reader's browser asks for none of ours, and of the static pages.")] = "zh-CN"
+        "Language of pages when the reader's browser asks for none of ours. Static pages are in both.")] = "zh-CN"
     time_zone: Annotated[str, _site("IANA time zone of the times on static pages.")] = "Asia/Shanghai"
     public_url: Annotated[str, _site(
         "Address of the site as the public sees it. Links that are sent or filed, sign-in, passkeys and `Secure` cookies go by it: "
@@ -302,10 +302,12 @@ def load(env: Mapping[str, str], toml_path: Path | None = None, overrides: Mappi
     for name, given, source, lax in _given(env, toml_path, overrides or {}, problems):
         field = _FIELDS.get(name)
         if field is None:
-            problems.append(f"{source}: {name!r} is not a setting.{_hint(name)}")
+            problems.append(f"{source}: {name!r} is not a setting.{_hint(name, given)}")
             continue
         try:
-            value = msgspec.convert(_split(field.type, given) if lax else given, field.type, strict=not lax, dec_hook=_path)
+            value = msgspec.convert(
+                _split(field.type, given) if lax else _plain(field.type, given), field.type, strict=not lax, dec_hook=_path
+            )
             if isinstance(value, float) and not math.isfinite(value):
                 raise msgspec.ValidationError
         except msgspec.ValidationError:
@@ -341,6 +343,11 @@ def _given(
             yield name, value, "command line", isinstance(value, str)
 
 
+def _plain(kind: Any, value: Any) -> Any:
+    """A value of the file: a path may be left empty there as in the environment."""
+    return None if value == "" and type(None) in get_args(_bare(kind)) else value
+
+
 def _split(kind: Any, text: str) -> Any:
     kind = _bare(kind)
     if get_origin(kind) is tuple:
@@ -353,12 +360,15 @@ def _split(kind: Any, text: str) -> Any:
 
 
 def _path(kind: Any, value: Any) -> Any:
+    """For msgspec, which knows no paths. Raises ValueError for what is none."""
     if kind is Path and isinstance(value, str | Path) and str(value):
         return Path(value).expanduser()
     raise ValueError
 
 
-def _hint(name: str) -> str:
+def _hint(name: str, given: Any) -> str:
+    if isinstance(given, dict):
+        return " Settings stand outside of sections."
     near = difflib.get_close_matches(name, _FIELDS, n=1)
     return f" Did you mean {near[0]}?" if near else " See `barrage settings` for all names."
 

@@ -33,6 +33,17 @@ def test_defaults_are_good() -> None:
     assert load({}) == Settings()
 
 
+def test_a_path_may_be_left_empty_in_every_source(tmp_path: Path) -> None:
+    """Empty is how the table shows that there is none: it may be written so."""
+    assert load({"BARRAGE_RULES_FILE": ""}, toml_file(tmp_path, 'region_file = ""\n'), {"oidc_file": ""}) == Settings()
+
+
+def test_a_section_is_told_apart_from_a_wrong_name(tmp_path: Path) -> None:
+    """Who groups settings as the document does learns where they stand."""
+    (line,) = problems(None, toml_file(tmp_path, "[live]\ntick_ms = 50\n"))
+    assert line.endswith("'live' is not a setting. Settings stand outside of sections.")
+
+
 def test_command_line_wins_over_environment_and_environment_over_file(tmp_path: Path) -> None:
     """Of three sources for a setting, the nearest to the operator's hands counts."""
     toml = toml_file(tmp_path, "port = 1001\ntick_ms = 11\nhost = 'file'\n")
