@@ -131,7 +131,7 @@ def take(
     _check(rung, role, functions, duration_ms, automated)
     if rung != "delete" and code[0] == "U":
         raise Refusal("bad_measure", "code: a code of family U is for deletions")
-    if bool(room) != bool(seq):
+    if bool(room) != bool(seq) and (seq or rung != "refuse"):  # what was refused has no number
         raise Refusal("bad_measure", "room, seq: a comment is named by both")
     if rung in ("close", "blacklist") and any(each.rung == rung for each in standing.in_force(tx.now_ms)):
         raise Refusal("bad_measure", f"rung: a {rung} is in force already")
@@ -258,14 +258,15 @@ def discount_removal(
 
 
 def refused_on_review(
-    tx: Transaction, account: str, ref: str, code: str, basis: str, *, actor: str, role: str, measure: str = "",
+    tx: Transaction, account: str, ref: str, code: str, basis: str, *, actor: str, role: str, room: str = "", measure: str = "",
     told: Mapping[str, Any] = MappingProxyType({}),
 ) -> str:  # fmt: skip
-    """Record that a reviewer refused a held comment, which ``ref`` names: a measure ``refuse``, counted. Returns its id; ``measure``
-    and ``told`` as of :func:`take`."""
+    """Record that a reviewer refused a held comment of ``room``, which ``ref`` names: a measure ``refuse``, counted. Returns its id;
+    ``measure`` and ``told`` as of :func:`take`."""
     tx.open(account, origin="host", actor="host", role="host")
     taken = take(
-        tx, account, "refuse", code, basis, actor=actor, role=role, automated=role == "system", measure=measure, told=told
+        tx, account, "refuse", code, basis, actor=actor, role=role, automated=role == "system", room=room, measure=measure,
+        told=told,
     )  # fmt: skip
     tx.log_access(actor, role, "refuse", subject=account, detail=ref)
     return taken

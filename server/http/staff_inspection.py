@@ -14,7 +14,7 @@ from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
-from server.errors import Refusal
+from server.errors import CODES, Refusal
 from server.http.requests import SEQ_MAX, services, whole
 from server.http.screens import lead
 from server.http.sessions import read_form
@@ -25,7 +25,7 @@ from server.moderation.book import Transaction
 from server.moderation.inspecting import PAGE_RECORDS
 from server.moderation.inspection import Scope
 from server.moderation.scoped import PARTS, Record
-from server.web import authority_words, log_words
+from server.web import authority_words, log_words, record_words
 
 
 class Line(NamedTuple):
@@ -37,6 +37,8 @@ class Line(NamedTuple):
     what: str
     code: str
     words: str
+    by: str
+    role: str
 
 
 async def inspections(request: Request) -> Response:
@@ -131,7 +133,8 @@ async def inspection_part(request: Request) -> Response:
         seen = await services(request).moderation.inspections.page(name, part, after, **acting(request).by)
     return await page(
         request, "staff_inspection_part.html", said=authority_words,
-        found=seen.inspection, part=part, parts=PARTS, after=after, more=seen.more,
+        found=seen.inspection, part=part, parts=PARTS, whats=authority_words.WHATS[part], refusals=CODES,
+        roles=record_words.ROLES, after=after, more=seen.more,
         lines=[_line(record) for record in seen.records], step=PAGE_RECORDS,
     )  # fmt: skip
 
@@ -143,8 +146,9 @@ def _line(record: Record) -> Line:
     if record.get("target"):
         words = f"#{record['target']} {words}"
     return Line(
-        record["at_ms"], f"{room}#{seq}" if seq else room, record.get("account", ""), what, record.get("code", ""), words
-    )
+        record["at_ms"], f"{room}#{seq}" if seq else room, record.get("account", ""), what, record.get("code", ""), words,
+        record.get("actor", ""), record.get("role", ""),
+    )  # fmt: skip
 
 
 async def export_inspection(request: Request) -> Response:

@@ -71,8 +71,8 @@ def follow_decision(tx: AccountsTransaction, told: Told) -> None:
         tx.tell(decision.account, "review_published", _letter(decision))
     elif decision.what == "refuse" and not decision.seq:  # one that stands in the log, removed, was counted as that
         measures.refused_on_review(
-            tx, decision.account, f"decision {decision.id}", decision.code, decision.basis, measure=f"{_MEASURE}{decision.id}",
-            told=_letter(decision), **by,
+            tx, decision.account, f"decision {decision.id}", decision.code, decision.basis, room=decision.room,
+            measure=f"{_MEASURE}{decision.id}", told=_letter(decision), **by,
         )  # fmt: skip
     elif decision.what == "undo":
         _lift_refusal(tx, decision, by)

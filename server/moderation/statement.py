@@ -97,7 +97,7 @@ def of_measure(measure: Record, decision: Decision | None = None, source: Source
             until_ms=0, reversed_ms=0, redress="none",
         )  # fmt: skip
     return msgspec.structs.replace(
-        base, at_ms=measure.at_ms, what=measure.rung, room=measure.room, seq=measure.seq, code=measure.code,
+        base, at_ms=measure.at_ms, what=measure.rung, room=measure.room or base.room, seq=measure.seq, code=measure.code,
         family=measure.code[:1], ground=ground_of(measure.code), basis=measure.basis,
         clause=measure.clause or clause_for(measure.code), role=measure.role,
         automated_decision=base.automated_decision or measure.automated, until_ms=measure.until_ms,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from server.web import account_words, desk_words, record_words
 from server.web.i18n import N_
 
 INSPECTION_STATES: Final = {
@@ -27,6 +28,14 @@ KINDS: Final = {
     "restoration": N_("Restoration"),
     "notice": N_("Notice"),
 }
+WHATS: Final = {
+    "events": KINDS,
+    "screened": desk_words.STATES,
+    "decisions": desk_words.WHAT,
+    "reports": record_words.OUTCOMES | {"": desk_words.STATES["open"]},
+    "measures": account_words.RUNGS,
+}
+"""What a record of a part says that it is (:data:`server.moderation.scoped.PARTS`)."""
 FINDING_STATES: Final = {
     "open": N_("not sent yet"),
     "sent": N_("sent, not acknowledged"),

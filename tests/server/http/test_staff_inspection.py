@@ -7,12 +7,13 @@ import re
 import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from server.http import signing_key
-from server.moderation import inspection
+from server.moderation import deciding, inspection
 from server.moderation.bundle_check import read_key, verify
 from static_mirror.layout import comments_folder
 from tests.support.drafts import removal
@@ -127,6 +128,18 @@ async def test_duty_p3_an_inspector_sees_what_lies_within_the_scope_and_nothing_
         "inspection.measures",
     ]  # fmt: skip
     assert {(view.actor, view.role) for view in views} == {("staff:ida", "inspector")}
+
+
+async def test_an_inspector_reads_decisions_in_words(desk: Desk, services: FakeServices) -> None:
+    """What was decided, why and by whom, in the inspector's language; the record itself stays in the bundle."""
+    address = await allowed(desk)
+    by: Any = {"actor": "staff:ben", "role": "senior"}
+    await services.moderation.write(lambda tx: deciding.remove(tx, "demo", 2, "a-1", "L8", "rule 7", **by))
+    await desk.enter("ida", "inspector")
+    page = (await desk.get(f"{address}/decisions?lang=zh-CN")).text
+    row = re.findall(r"<tr><td>.*?</tr>", page)[-1]
+    for words in ("<td>已移除</td>", "<td>L8 侮辱或者诽谤他人</td>", ">rule 7</td>", "<td>staff:ben 高级审核员</td>"):
+        assert words in row, row
 
 
 async def test_duty_p5_8_a_bundle_is_fetched_and_verifies_with_the_published_key(

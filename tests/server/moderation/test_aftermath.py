@@ -93,6 +93,9 @@ async def test_a_refusal_counts_and_can_be_appealed(bench: Bench) -> None:
     [(kind, data)] = letters(bench.accounts, "h-1")
     assert (kind, data["rung"], data["code"], data["key"], data["room"]) == ("measure", "refuse", "S1", "h1", "a")
     assert (data["measure"], data["decision"]) == (f"m-review-{made.id}", made.id)
+    taken = bench.accounts.read_now(lambda connection: measures.find(connection, f"m-review-{made.id}"))
+    assert taken is not None
+    assert (taken.room, taken.seq) == ("a", 0), "an inspection of the room finds it"
     assert standing(bench.accounts, "h-1").marks[0][1] == weight("refused_on_review")
 
 
