@@ -16,6 +16,7 @@ import structlog
 import uvicorn
 import uvloop
 
+from server import __version__
 from server.control import DataLock, local_url
 from server.conversation import Conversation
 from server.errors import ConfigError
@@ -86,9 +87,9 @@ def listen(host: str, port: int) -> socket.socket:
 def serve(settings: Settings, ready: Callable[[str], None] = lambda url: None) -> None:
     """Run the server until SIGTERM or SIGINT; ``ready`` gets its address. Raises ConfigError, StoreError, MirrorError."""
     configure(settings)
-    _raise_file_limit(settings)
     with DataLock(settings.data_dir) as lock:
         sock = listen(settings.host, settings.port)
+        _raise_file_limit(settings)
         try:
             uvloop.run(_serve(settings, sock, lock, ready))
         finally:
@@ -124,6 +125,7 @@ async def _serve(settings: Settings, sock: socket.socket, lock: DataLock, ready:
         url = local_url(settings.host, sock.getsockname()[1])
         lock.announce(url, parts.site.now_ms())
         _settle_memory()
+        log.info("serving", version=__version__, url=url, data_dir=str(parts.settings.data_dir))
         ready(url)
         supervisor.tell(READY)
         await _first(stopping.wait(), asyncio.shield(serving))

@@ -64,6 +64,11 @@ class Commands(click.Group):
 def explain(error: Exception) -> str:
     """The sentence for an error; a refusal says what to do, then what was wrong."""
     if isinstance(error, Refusal):
+        if error.code.name == "storage_unavailable":  # the table's words are for people who comment
+            return (
+                f"The data folder cannot be read or written at the moment, and nothing was done ({error.detail or error.code.name})."
+                " The log of the server, /readyz and `df` say why; try again when that is mended."
+            )
         return f"{error.code.en} ({error.code.name}{': ' + error.detail if error.detail else ''})"
     return str(error)
 

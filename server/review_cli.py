@@ -42,7 +42,7 @@ def review() -> None:
 @as_json_option
 @with_settings()
 def list_queue(queue: Any, room: str, code: str, after: int, limit: int, as_json: bool, settings: Settings) -> None:
-    """List what waits, what is to be decided first first: item, version, time, room, comment, code, reports, text."""
+    """List what waits, the most urgent first: item, version, time, room, comment, code, reports, text."""
     rows = _ask(settings, ListQueue(queue=queue, room=room, code=code, after=after, limit=limit))
     show_rows(rows, as_json, lambda row: (
         f"{row['id']}\t{row['version']}\t{when(row['at_ms'])}\t{row['room']}\t{row['seq'] or '-'}\t{row['code']}\t{row['reports']}\t"

@@ -29,7 +29,7 @@ class _Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class ListQueue(_Request, frozen=True, kw_only=True, tag="review.list"):
-    """What waits in a queue, what is to be decided first first; ``after`` (an item's id) goes on from an earlier list."""
+    """What waits in a queue, the most urgent first; ``after`` (an item's id) goes on from an earlier list."""
 
     queue: Queue = "held"
     room: str = ""

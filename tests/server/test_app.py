@@ -320,7 +320,7 @@ def test_a_server_lives_and_ends(tmp_path: Path, capfd: pytest.CaptureFixture[st
     serve_and(settings, work)
     assert find_server(tmp_path) is None
     lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
-    assert [line["event"] for line in lines if line["logger"] == "app"] == ["rooms loaded", "draining", "stopped"]
+    assert [line["event"] for line in lines if line["logger"] == "app"] == ["rooms loaded", "serving", "draining", "stopped"]
     assert {line["level"] for line in lines} == {"info"}
     with contextlib.closing(SqlStore.open(tmp_path / "barrage.db")) as store:
         assert [event.text for event in store.read("demo", 0, 10)] == ["你好"]

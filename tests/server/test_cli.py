@@ -51,6 +51,12 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
             EXIT_FAILED,
             "barrage: A room of this name exists already. Choose another name. (room_exists)\n",
         ),
+        (
+            Refusal("storage_unavailable", "the review desk"),
+            EXIT_FAILED,
+            "barrage: The data folder cannot be read or written at the moment, and nothing was done (the review desk). The log of the"
+            " server, /readyz and `df` say why; try again when that is mended.\n",
+        ),
         (Refusal("not_found", "x"), EXIT_FAILED, "barrage: There is nothing at this address. (not_found: x)\n"),
     ],
 )
