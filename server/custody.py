@@ -8,6 +8,7 @@ them are done stands in ``withdrawals``, so that a crash in between costs no mor
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
@@ -21,7 +22,8 @@ from server.bases import ERASED
 from server.errors import Refusal, StoreError
 from server.reasons import BY_AUTHOR
 from server.settings import Settings
-from server.store.base import Draft, Outcome, RemovalDraft, Store
+from server.store.base import Draft, Outcome, RemovalDraft, ReportRecord, Store
+from server.store.found import Found, Search
 
 _T = TypeVar("_T")
 
@@ -33,6 +35,8 @@ BATCH: Final = 500
 PAUSE_S: Final = 0.5
 COMMENTS_MAX: Final = 100_000
 """Comments of one export; the newest connections likewise. Beyond it the export says that there is more."""
+SOME: Final = 1_000
+"""Records of one reading of an export."""
 TOGETHER: Final = 50
 """Removals under way at once: less than a room's authors bring in a moment."""
 
@@ -69,16 +73,53 @@ class Custody:
         self._wake = asyncio.Event()
 
     async def export(self, account: str) -> dict[str, Any]:
-        """Everything that is kept of an account: see :func:`server.accounts.privacy.export`, with ``comments``, ``connections`` and
-        ``complete`` (false: there is more than an export holds). Raises Refusal ``account_not_found``, ``storage_unavailable``."""
+        """Everything that is kept of an account: see :func:`server.accounts.privacy.export`, with ``comments``, those that were held
+        or refused as ``unpublished``, ``reports`` made while signed in, ``connections`` and ``complete`` (false: there is more than
+        an export holds). Raises Refusal ``account_not_found``, ``storage_unavailable``."""
         found = await self._booked(self._people.book.read(lambda sql: privacy.export(sql, self._people.vault, account)))
         comments = await self._read(lambda: self._store.comments_of(account, 0, COMMENTS_MAX + 1))
         connections = await self._read(lambda: self._store.connections_of(account, COMMENTS_MAX + 1))
         # In a reader's thread like the reading: so many objects would keep the loop, and everybody on it, waiting.
         found["comments"] = await self._read(lambda: [msgspec.structs.asdict(each) for each in comments[:COMMENTS_MAX]])
         found["connections"] = await self._read(lambda: [msgspec.structs.asdict(each) for each in connections[:COMMENTS_MAX]])
-        found["complete"] = max(len(comments), len(connections)) <= COMMENTS_MAX
+        unpublished, reports = await self._unpublished(account), await self._reports(account)
+        found["unpublished"], found["reports"] = unpublished[:COMMENTS_MAX], reports[:COMMENTS_MAX]
+        found["complete"] = max(map(len, (comments, connections, unpublished, reports))) <= COMMENTS_MAX
         return found
+
+    async def _unpublished(self, account: str) -> list[dict[str, Any]]:
+        """What was held or refused of an account, newest first. No index leads to it: many short readings, for an export is rare."""
+        mine: list[dict[str, Any]] = []
+        wanted = Search(what="screened", author=account)
+        while len(mine) <= COMMENTS_MAX:
+            some: Found = await self._read(functools.partial(self._store.search, wanted, SOME))
+            mine += [
+                {"room": hit.room, "at_ms": hit.at_ms, "state": hit.state, "code": hit.code, "text": hit.text}
+                for hit in some.hits
+            ]
+            if not some.next:
+                break
+            wanted = msgspec.structs.replace(wanted, before=some.next)
+        return mine
+
+    async def _reports(self, account: str) -> list[dict[str, Any]]:
+        """The reports that an account made, oldest first; read as :meth:`_unpublished`."""
+        mine: list[dict[str, Any]] = []
+        after = 0
+        while len(mine) <= COMMENTS_MAX:
+            some: list[ReportRecord] = await self._read(functools.partial(self._store.reports, after, SOME))
+            if not some:
+                break
+            after = some[-1].id
+            mine += [
+                {
+                    "receipt": each.receipt, "room": each.room, "seq": each.seq, "at_ms": each.at_ms, "reason": each.reason,
+                    "text": each.text,
+                }
+                for each in some
+                if each.account == account
+            ]  # fmt: skip
+        return mine
 
     async def erase(self, account: str, *, remove_comments: bool, actor: str, role: str) -> bool:
         """Close an account and delete what is kept of the person; with ``remove_comments`` its comments are removed as

@@ -21,7 +21,7 @@ from server.store.base import Draft, Outcome
 from server.store.faults import Fault, FaultyStore
 from server.store.sql import SqlStore
 from tests.support.accounts import Clock, person, standing
-from tests.support.drafts import comment, connection, held
+from tests.support.drafts import comment, connection, held, report
 from tests.support.waiting import PATIENCE_S
 
 PHONE = "+8613800138000"
@@ -94,6 +94,21 @@ async def test_an_export_holds_both_databases(world: World) -> None:
     assert found["complete"]
     with pytest.raises(Refusal, match="account_not_found"):
         await world.custody.export("nobody")
+
+
+async def test_an_export_holds_what_was_not_published_and_what_was_reported(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """duty P5(2): held and refused comments with their texts, and one's own reports; nobody else's; in however many readings."""
+    monkeypatch.setattr(custody, "SOME", 1)
+    world.store.append([held("h8", author="eve", text="eve held"), held("h9", author="ann", text="ann held")])
+    for number, account in enumerate(("eve", "ann", "ann", None)):
+        world.store.append([report(f"R{number}", account=account, text=f"of {account}")])
+    found = await world.custody.export("ann")
+    assert ("ann held", "held") in {(each["text"], each["state"]) for each in found["unpublished"]}
+    assert "eve held" not in str(found)
+    assert [(each["receipt"], each["text"]) for each in found["reports"]] == [("R1", "of ann"), ("R2", "of ann")]
+    assert found["complete"]
 
 
 async def test_an_export_that_is_cut_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
