@@ -11,8 +11,9 @@ import itertools
 import logging
 import socket
 import threading
+import warnings
 from collections.abc import Callable, Coroutine, Iterator, MutableMapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -105,7 +106,7 @@ class RunningServer:
         self._ready = threading.Event()
         self._keys = itertools.count(1)
         self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._work, name="server")
+        self._thread = threading.Thread(target=self._work, name="server", daemon=True)  # a test that failed must not hang
 
     # -- asking it ----------------------------------------------------------------------------------------------------
 
@@ -168,10 +169,13 @@ class RunningServer:
         """A raw client that has said its greetings (``hello``, and ``joined`` where a room is named); ``account`` signs in."""
         client = RawClient(self.port, timeout_s=timeout_s, receive_buffer=receive_buffer)
         token = f"&token={self.token(account)}" if account else ""
-        client.handshake(f"/ws?room={room}{token}" if room else f"/ws?{token}", extensions=extensions)
-        assert client.read()["op"] == "hello"
-        if room:
-            assert client.read_until("joined")["room"] == room
+        with ExitStack() as failed:
+            failed.callback(client.close)
+            client.handshake(f"/ws?room={room}{token}" if room else f"/ws?{token}", extensions=extensions)
+            assert client.read()["op"] == "hello"
+            if room:
+                assert client.read_until("joined")["room"] == room
+            failed.pop_all()
         return client
 
     @contextmanager
@@ -264,9 +268,16 @@ class RunningServer:
             raise self._failure
 
     def _work(self) -> None:
+        runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
         try:
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            try:
                 runner.run(self._serve())
+            finally:
+                # A transport that is open still is warned of. As an error that would keep the loop from closing it and ending.
+                with warnings.catch_warnings(record=True) as left:
+                    warnings.simplefilter("always")
+                    runner.close()
+            assert not left, [str(each.message) for each in left]
         except BaseException as error:
             self._failure = error
         finally:
