@@ -52,6 +52,12 @@ _T = TypeVar("_T")
 class Commands(click.Group):
     """A group whose commands end with a sentence and an exit code where an error of ours stops them."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        for argument in args:
+            if not argument.isascii() and argument != argument.encode("utf-8", "replace").decode():
+                raise click.UsageError(f"{argument!r} is not UTF-8. Set the terminal, or the script, to UTF-8.", ctx)
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)

@@ -77,6 +77,23 @@ def test_an_error_of_ours_is_a_sentence_and_an_exit_code(error: Exception, code:
     assert (result.exit_code, result.stdout, result.stderr) == (code, "", text)
 
 
+def test_arguments_are_utf_8() -> None:
+    """What a terminal with another encoding hands over is told as wrong usage, before anything is done."""
+
+    @click.group(cls=Commands)
+    def main() -> None: ...
+
+    @main.command()
+    @click.argument("text")
+    def say(text: str) -> None:
+        click.echo(text)
+
+    assert CliRunner().invoke(main, ["say", "弹幕 😀"]).stdout == "弹幕 😀\n"
+    result = CliRunner().invoke(main, ["say", os.fsdecode("弹幕".encode("gbk"))])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "is not UTF-8. Set the terminal" in result.stderr
+
+
 def test_other_errors_are_not_hidden() -> None:
     """A mistake of the program keeps its traceback."""
 
