@@ -162,6 +162,7 @@ class Desk {
       heading.focus({ preventScroll: true });
     }
     scrollTo({ top: 0 });
+    document.title = document.title.replace(/^#\d+/, `#${item.id}`);
     history.replaceState(null, "", `/staff/queue/${item.id}${location.search.replace(/&?done=\d+/, "")}`);
   }
 
