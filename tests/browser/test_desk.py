@@ -48,7 +48,8 @@ def test_a_reviewer_works_by_keys_alone(browser: Browser, site: Site, sender: Ca
         expect(page.locator("#last p")).to_contain_text("Decided")
         expect(page.locator(".item blockquote")).not_to_have_text(f"hold this one {texts[-1]}")
         texts.append(shown(page))
-        assert page.title().startswith(f"#{page.url.partition('?')[0].rpartition('/')[2]} "), "the window names the item that it shows"
+        number = page.url.partition("?")[0].rpartition("/")[2]
+        assert page.title().startswith(f"#{number} "), "the window names what it shows"
     assert texts == ["one", "two", "three"]
     keys.press("3")
     keys.press("r")
