@@ -219,6 +219,7 @@ class LocalAuthorityOperations:
         authority = self._desk.outbox.authorities.get(request.authority)
         if authority is None:
             raise Refusal("bad_message", f"authority: one of {', '.join(self._desk.outbox.authorities)}")
+        await self._desk.outbox.check(request.evidence)
         name = await self._desk.write(
             lambda tx: outbox.file(
                 tx, request.authority, request.title, request.summary, request.code, request.basis, request.evidence,

@@ -23,7 +23,7 @@ from server.moderation.authorities import Authority
 from server.moderation.book import Transaction
 from server.moderation.outbox import Evidence
 from server.reasons import REASONS, REMOVAL_CODES
-from server.web import authority_words
+from server.web import authority_words, desk_words
 
 
 async def findings(request: Request) -> Response:
@@ -60,6 +60,7 @@ async def file_finding(request: Request) -> Response:
             decisions=tuple(number(each, "decisions") for each in names(given.get("decisions", ""))),
             comments=names(given.get("comments", "")), accounts=names(given.get("accounts", "")),
         )  # fmt: skip
+        await moderation.outbox.check(evidence)
         # Without the personal data it waits, as if to be printed: they are taken out of the vault only for one that is in order.
         grant = given.get("grant", "")
         vault_by = authorise(request, "vault.read") if grant else {}
@@ -154,7 +155,7 @@ async def _paper(request: Request, refusal: Refusal | None = None) -> Response:
     return await page(
         request, "staff_finding_print.html", refusal, said=authority_words,
         found=found, paper=msgspec.json.decode(document), digest=digest,
-        title=authority.title if authority else found.authority,
+        title=authority.title if authority else found.authority, whats=desk_words.WHAT,
     )  # fmt: skip
 
 

@@ -33,7 +33,7 @@ from server.moderation.team_watch import TeamWatch
 from server.settings import Settings
 from server.signing import KEY_FILE, SigningKey
 from server.store.base import CommentDraft, Committed, Draft, NoticeDraft, Outcome, RoomInfo
-from server.store.found import Found, Search
+from server.store.found import Found, Hit, Search
 from server.store.tallies import Tally
 from server.wire import Event
 
@@ -91,7 +91,7 @@ class Moderation:
         self.team: Final = TeamWatch(settings, book, clock_ms)
         self.features: Final = FeatureWatch(settings, book, clock_ms)
         named = authorities.load(settings.authorities_file)
-        self.outbox: Final = Outbox(book, people.vault, named, settings.public_url, clock_ms)
+        self.outbox: Final = Outbox(book, people.vault, named, settings.public_url, clock_ms, self._said)
         data_dir, site = people.settings.data_dir, settings.public_url or settings.site_name
         sources = Sources(records, people.book, book)
         self.inspections: Final = Inspections(sources, SigningKey.open(data_dir / KEY_FILE), data_dir, site)
@@ -213,8 +213,13 @@ class Moderation:
 
     async def _text(self, room: str, seq: int) -> str:
         """The text of a comment, also of a removed one; empty: it is gone."""
+        said = await self._said(room, seq)
+        return said.text if said is not None else ""
+
+    async def _said(self, room: str, seq: int) -> Hit | None:
+        """A comment, also a removed one. None: there is none of this number."""
         found: Found = await self._read(lambda: self._log.search(Search(room=room, before=seq + 1), 1))
-        return found.hits[0].text if found.hits and found.hits[0].seq == seq else ""
+        return found.hits[0] if found.hits and found.hits[0].seq == seq else None
 
     async def _tally(self, since_ms: int, until_ms: int) -> list[Tally]:
         counted: list[Tally] = await self._read(lambda: self._log.tally(since_ms, until_ms))

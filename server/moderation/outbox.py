@@ -297,6 +297,11 @@ def document(connection: Connection, found: Finding, site: str, personal: dict[s
     return body | ({"personal": personal} if personal else {})
 
 
+def is_comment(text: str) -> bool:
+    """Whether it has the form ``ROOM#NUMBER``."""
+    return _COMMENT.match(text) is not None
+
+
 def page_of_comment(comment: str) -> str:
     """The static page on which ``ROOM#NUMBER`` stands, as a path."""
     room, _, number = comment.partition("#")
@@ -311,7 +316,7 @@ def _check(connection: Connection, evidence: Evidence) -> None:
         raise Refusal("bad_message", "evidence: decisions, comments or accounts")
     if max(map(len, (evidence.decisions, evidence.comments, evidence.accounts))) > EVIDENCE_MAX:
         raise Refusal("bad_message", f"evidence: at most {EVIDENCE_MAX} of each kind")
-    if not all(_COMMENT.match(each) for each in evidence.comments):
+    if not all(map(is_comment, evidence.comments)):
         raise Refusal("bad_message", "comments: ROOM#NUMBER")
     if not all(0 < len(each) <= 128 and each.isprintable() for each in evidence.accounts):
         raise Refusal("bad_message", "accounts: their ids")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -18,12 +18,13 @@ import structlog
 
 from server.accounts.vault import Vault
 from server.accounts.vault_keys import VaultError
-from server.errors import StoreError
+from server.errors import Refusal, StoreError
 from server.moderation import cases, outbox
 from server.moderation.authorities import Authority
 from server.moderation.book import ReviewBook
 from server.moderation.couriers import Courier, NotDelivered, courier
-from server.moderation.outbox import Finding
+from server.moderation.outbox import Evidence, Finding
+from server.store.found import Hit
 
 LOOK_S: Final = 5.0
 """How often it is looked for what is due; filing wakes it at once."""
@@ -37,14 +38,16 @@ class Outbox:
 
     def __init__(
         self, book: ReviewBook, vault: Vault, authorities: Mapping[str, Authority], site: str, clock_ms: Callable[[], int],
-        couriers: Mapping[str, Courier] | None = None,
+        said: Callable[[str, int], Awaitable[Hit | None]], couriers: Mapping[str, Courier] | None = None,
     ) -> None:  # fmt: skip
-        """``site`` is the site's address; ``couriers`` replaces those of the authorities."""
+        """``site`` is the site's address; ``said`` gives a comment of a room by its number, removed or not (None: there is none);
+        ``couriers`` replaces those of the authorities."""
         self.authorities: Final = authorities
         self._book = book
         self._vault = vault
         self._site = site
         self._clock_ms = clock_ms
+        self._said = said
         self._couriers = {name: courier(each, clock_ms) for name, each in authorities.items()} if couriers is None else couriers
         self._wake = asyncio.Event()
         self.waiting = 0
@@ -73,8 +76,19 @@ class Outbox:
 
         return await self._book.write(lambda tx: outbox.reseal(tx, anew))
 
+    async def check(self, evidence: Evidence) -> None:
+        """Are the comments there that somebody names as evidence? Raises Refusal ``bad_message``, ``storage_unavailable``."""
+        for comment in evidence.comments:
+            if outbox.is_comment(comment) and await self._comment(comment) is None:
+                raise Refusal("bad_message", f"comments: there is no {comment}")
+
+    async def _comment(self, comment: str) -> Hit | None:
+        room, _, number = comment.partition("#")
+        return await self._said(room, int(number))
+
     async def document(self, finding: str) -> tuple[Finding, bytes]:
-        """A finding, and what an authority gets of it. Raises Refusal ``not_found``, StoreError, VaultError."""
+        """A finding, and what an authority gets of it: comments with their words as they stand in the log when it is made, also of
+        those that were removed. Raises Refusal ``not_found``, ``storage_unavailable``, StoreError, VaultError."""
 
         def read(connection: Any) -> tuple[Finding, dict[str, Any]]:
             found = outbox.need(connection, finding)
@@ -82,6 +96,13 @@ class Outbox:
             return found, outbox.document(connection, found, self._site, personal)
 
         found, body = await self._book.read(read)
+        for each in body["comments"]:
+            hit = await self._comment(each["comment"])
+            if hit is not None:
+                each |= {
+                    "at_ms": hit.at_ms, "account": hit.author, "nickname": hit.author_name, "text": hit.text, "state": hit.state,
+                    "code": hit.code,
+                }  # fmt: skip
         return found, orjson.dumps(body, option=orjson.OPT_INDENT_2)
 
     async def run(self) -> None:
@@ -158,13 +179,15 @@ class Outbox:
             log.info("a finding was delivered", finding=name, authority=finding.authority, acknowledged=reference is not None)
 
     async def _written_out(self, finding: str) -> bytes:
-        """Raises NotDelivered where its personal data cannot be read; StoreError."""
+        """Raises NotDelivered where its personal data, or the comments, cannot be read; StoreError."""
         try:
             return (await self.document(finding))[1]
         except VaultError:
             raise NotDelivered(
                 "its personal data cannot be read: a key of the vault is missing, or they were changed"
             ) from None
+        except Refusal:
+            raise NotDelivered("the comments that are its evidence cannot be read") from None
 
     async def aclose(self) -> None:
         """Close connections."""

@@ -12,12 +12,14 @@ import pytest
 import structlog
 
 from server.accounts.vault import Vault
-from server.errors import StoreUnavailable
+from server.errors import Refusal, StoreUnavailable
 from server.moderation import cases, outbox
 from server.moderation.book import ReviewBook
 from server.moderation.couriers import Webhook
+from server.moderation.outbox import Evidence
 from server.moderation.outbox_runner import Outbox
 from server.settings import Settings
+from server.store.found import Hit
 from tests.support import review
 from tests.support.accounts import HOUR_MS, Clock
 from tests.support.authority import CARL, PAPER, WEB, Office, file, ssh_office
@@ -38,7 +40,17 @@ def book(tmp_path: Path, clock: Clock) -> Iterator[ReviewBook]:
 def runner(book: ReviewBook, clock: Clock, tmp_path: Path, office: Office | None = None) -> Outbox:
     vault = Vault.open(Settings(data_dir=tmp_path))
     couriers = None if office is None else {"cac": Webhook(WEB, clock, office.transport)}
-    return Outbox(book, vault, {"cac": WEB, "paper": PAPER}, "https://video.example", clock, couriers)
+    return Outbox(book, vault, {"cac": WEB, "paper": PAPER}, "https://video.example", clock, said, couriers)
+
+
+async def said(room: str, seq: int) -> Hit | None:
+    """A log that holds one comment, which was removed."""
+    if (room, seq) != ("a", 300):
+        return None
+    return Hit(
+        room=room, seq=seq, at_ms=7, author="ann", author_id="p-ann", author_name="安", text="join the cult", state="removed",
+        code="L5",
+    )  # fmt: skip
 
 
 def state(book: ReviewBook, finding: str) -> tuple[str, str]:
@@ -47,7 +59,8 @@ def state(book: ReviewBook, finding: str) -> tuple[str, str]:
 
 
 async def test_what_is_filed_is_sent_and_acknowledged(book: ReviewBook, clock: Clock, tmp_path: Path) -> None:
-    """With personal data where there are any: the authority reads them, the book does not."""
+    """With the words of comments, also of removed ones, and personal data where there are any: the authority reads them, the book
+    does not."""
     office = Office()
     box = runner(book, clock, tmp_path, office)
     name = outbox.new_name()
@@ -58,9 +71,34 @@ async def test_what_is_filed_is_sent_and_acknowledged(book: ReviewBook, clock: C
     body = orjson.loads(document)
     assert (finding, body["id"], body["personal"]) == (name, name, {"phone": "+8613800000000"})
     assert state(book, name) == ("acknowledged", "R-1")
+    (comment,) = body["comments"]
+    assert (comment["text"], comment["account"], comment["at_ms"], comment["code"]) == ("join the cult", "ann", 7, "L5")
     assert (box.waiting, box.overdue) == (0, 0)
     await box.look()
     assert len(office.received) == 1
+    await box.aclose()
+
+
+async def test_evidence_is_there_or_it_is_none(book: ReviewBook, clock: Clock, tmp_path: Path) -> None:
+    """A comment that is none is refused before anything is filed; while the log cannot be read a finding waits, and says why."""
+    office = Office()
+    box = runner(book, clock, tmp_path, office)
+    await box.check(Evidence(comments=("a#300",)))
+    with pytest.raises(Refusal, match="a#301"):
+        await box.check(Evidence(comments=("a#300", "a#301")))
+    name = file(book)
+
+    async def unreadable(room: str, seq: int) -> Hit | None:
+        raise Refusal("storage_unavailable")
+
+    box._said = unreadable
+    await box.look()
+    assert office.received == []
+    assert "evidence cannot be read" in book.read_now(lambda c: outbox.need(c, name)).trouble
+    box._said = said
+    clock.forward(ms=outbox.FIRST_WAIT_MS)
+    await box.look()
+    assert state(book, name) == ("acknowledged", "R-1")
     await box.aclose()
 
 
@@ -127,7 +165,7 @@ async def test_a_finding_goes_over_ssh_and_its_acknowledgement_is_fetched(
     """From the folder, a minute later."""
     async with ssh_office(tmp_path) as authority:
         vault = Vault.open(Settings(data_dir=tmp_path))
-        box = Outbox(book, vault, {"cac": authority}, "https://video.example", clock)
+        box = Outbox(book, vault, {"cac": authority}, "https://video.example", clock, said)
         name = file(book, authority)
         await box.look()
         assert state(book, name) == ("sent", "")
@@ -146,7 +184,7 @@ async def test_a_finding_goes_over_ssh_and_its_acknowledgement_is_fetched(
 async def test_an_authority_that_cannot_be_asked_is_asked_again(book: ReviewBook, clock: Clock, tmp_path: Path) -> None:
     """The finding stays sent; the trouble is said."""
     async with ssh_office(tmp_path) as authority:
-        box = Outbox(book, Vault.open(Settings(data_dir=tmp_path)), {"cac": authority}, "", clock)
+        box = Outbox(book, Vault.open(Settings(data_dir=tmp_path)), {"cac": authority}, "", clock, said)
         name = file(book, authority)
         await box.look()
     clock.forward(ms=outbox.POLL_MS)
