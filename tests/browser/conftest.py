@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, FloatRect, Locator, Page, expect
 
 from server.accounts.identity import Tokens
 from server.settings import load
@@ -191,6 +191,17 @@ def say(page: Page, text: str) -> None:
     """Write into the form and send."""
     page.fill("#text", text)
     page.press("#text", "Enter")
+
+
+def standing(page: Page, flying: Locator) -> FloatRect:
+    """Wait until a comment does not move any more, which begins with some next frame; where it stands."""
+    for _ in range(100):
+        before = flying.bounding_box()
+        page.wait_for_timeout(300)
+        assert before is not None, "it is still there"
+        if flying.bounding_box() == before:
+            return before
+    raise AssertionError("it goes on moving")
 
 
 def follow(page: Page, selector: str, to: str = "**") -> None:
