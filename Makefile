@@ -4,10 +4,11 @@ ARGS ?=
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --quiet --quiet --disable-pip-version-check --no-input
-# Installed beside the locked packages: this folder itself, without a build, and the command.
+# Installed beside the locked packages: this folder itself, without a build, and the command. The command may be linked to from
+# elsewhere, and takes no code from the folder that it is called in (-P).
 INSTALL_SELF = $(PY) -c 'import pathlib, sysconfig; \
 	pathlib.Path(sysconfig.get_path("purelib"), "barrage.pth").write_text(str(pathlib.Path.cwd()) + "\n")' \
-	&& printf '\#!/bin/sh\nexec "$$(dirname "$$0")/python" -m server "$$@"\n' > $(VENV)/bin/barrage \
+	&& printf '\#!/bin/sh\nexec "$$(dirname "$$(readlink -f "$$0")")/python" -P -m server "$$@"\n' > $(VENV)/bin/barrage \
 	&& chmod +x $(VENV)/bin/barrage
 
 .PHONY: run test coverage lint format bench bench-peers docs lock clean help

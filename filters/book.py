@@ -218,7 +218,9 @@ def kept(folder: Path, rules_hash: str) -> str:
 
 def prepare(source: str) -> Prepared:
     """See :meth:`RuleBook.prepare`."""
-    helper = [sys.executable, "-m", "filters.book", str(TIMEOUT_S)]
+    # Where this process takes no code from the folder that it was started in, the helper does not either.
+    safe = ["-P"] if sys.flags.safe_path else []
+    helper = [sys.executable, *safe, "-m", "filters.book", str(TIMEOUT_S)]
     with (
         tempfile.TemporaryFile() as sentences,
         subprocess.Popen(  # noqa: S603
