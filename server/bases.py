@@ -112,13 +112,14 @@ OF_CODES: Final[dict[str, Basis]] = {
 RECALLED: Final = Basis("recalled by its author", "作者本人撤回")
 ERASED: Final = Basis("withdrawn by its author with the account", "作者随账号注销撤回")
 UNDONE: Final = Basis("undone by who decided it", "由作出该处理的人员撤销")
+ANNOUNCED: Final = Basis("an announcement by the operator", "平台运营公告")
 PROTECTED: Final = Basis("protected by the owner", "房主开启防护")
 RAIDED: Final = Basis("a raid that was noticed by the program", "程序发现刷屏攻击")
 """What the program and its buttons give by themselves."""
 
 _KNOWN: Final[dict[str, Basis]] = {
     form: basis
-    for basis in (*OF_CODES.values(), *map(_of_rule, CHINESE), RECALLED, ERASED, UNDONE, PROTECTED, RAIDED)
+    for basis in (*OF_CODES.values(), *map(_of_rule, CHINESE), RECALLED, ERASED, UNDONE, ANNOUNCED, PROTECTED, RAIDED)
     for form in (basis.en, basis.zh, basis.recorded)
 }
 

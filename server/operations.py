@@ -15,6 +15,7 @@ import msgspec
 from server.account_operations import AccountOperations, LocalAccountOperations
 from server.account_requests import AccountRequest
 from server.authority_operations import AuthorityOperations, AuthorityRequest, LocalAuthorityOperations
+from server.bases import ANNOUNCED
 from server.bounds import Number
 from server.errors import Refusal
 from server.http.services import Rules, Services
@@ -58,7 +59,7 @@ class Announce(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     room: str
     text: str
     code: str = "E4"
-    basis: str = "an announcement by the operator"
+    basis: str = ANNOUNCED.recorded
     key: _Key = ""
 
 

@@ -22,13 +22,14 @@ _FAMILIES: Final = {
     "N": ("新闻信息许可", "news permission"),
     "A": ("服务协议", "service agreement"),
     "U": ("作者或发布者处理", "by the author or uploader"),
+    "R": ("更正此前处理", "correction of an earlier decision"),
     "E": ("房间或全站运营", "operation of the room or site"),
 }
 
 _MODES: Final = {
     "open": ("开放", "open"),
     "slow": ("慢速", "slow"),
-    "shield": ("防护", "shielded"),
+    "shield": ("防护", "protected"),
     "review": ("先审后发", "all comments are reviewed first"),
     "read_only": ("只读", "read only"),
     "closed": ("关闭", "closed"),

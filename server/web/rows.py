@@ -21,7 +21,7 @@ from static_mirror.pages import Renderer, RoomText
 from static_mirror.places import PLACES, UNKNOWN, english
 
 _ROLES: Final = ("author", "uploader", "reviewer", "senior", "operator", "program", "system")
-_FAMILIES: Final = "LMPSNAUE"
+_FAMILIES: Final = "LMPSNAURE"
 _MODES: Final = ORDER
 
 _ENGLISH: Final = ' <span lang="en">'

@@ -6,11 +6,13 @@ import re
 
 import pytest
 
+from server.reasons import OPERATION_CODES, REMOVAL_CODES, RESTORATION_CODES
 from server.store.base import RoomInfo
 from server.web import rows
 from server.web.assets import STATIC_DIR
 from server.web.rows import PageRows, localise, script_config, script_labels, script_regions
 from server.wire import Event
+from static_mirror import labels
 
 ROOM = RoomInfo(
     name="demo", title="<Demo>", kind="live", mode="open", epoch="e1", created_ms=0, started_ms=0, head=3, video_url=""
@@ -67,6 +69,13 @@ def test_labels_are_known_words() -> None:
                 assert word
                 assert "<" not in word
                 assert word.isascii() == (language == "en"), name
+
+
+def test_every_code_of_a_row_has_words_beside_it() -> None:
+    """Removals, restorations and modes: no reader is left with a bare code, on the static pages as little as in the room."""
+    codes = REMOVAL_CODES | RESTORATION_CODES | OPERATION_CODES
+    assert [code for code in codes if not labels.family(code)] == []
+    assert {code[0] for code in codes} == set(script_labels("en")["families"])
 
 
 def test_a_row_shows_region_and_label_in_one_language() -> None:
