@@ -50,3 +50,12 @@ TERMS: Final = {
     "30d": N_("30 days"),
     "180d": N_("180 days"),
 }
+VAULT_FIELDS: Final = {
+    "phone": N_("Phone number"),
+    "real_name": N_("Real name"),
+    "id_number": N_("Identity number"),
+    "oidc_subject": N_("Identifier at the other service"),
+    "guardian_name": N_("Name of the guardian"),
+    "guardian_phone": N_("Phone number of the guardian"),
+}
+"""What the vault may hold (:data:`server.accounts.fields.VAULT`)."""
