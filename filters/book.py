@@ -85,7 +85,7 @@ class RuleBook:
 
         Raises RuleError when the rules cannot be used; OSError when the folder cannot.
         """
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # who knows the terms can write around them
         self._folder = folder
         self._config = config or ScreeningConfig()
         self._classifier = classifier

@@ -41,6 +41,12 @@ def test_first_rules_are_recorded(rule_book: RuleBook, tmp_path: Path) -> None:
     assert again.current.hash == rule_book.current.hash
 
 
+@pytest.mark.usefixtures("rule_book")
+def test_the_rules_are_for_their_owner_only(tmp_path: Path) -> None:
+    """Who knows the terms can write around them: other users of the machine cannot list or read what is kept."""
+    assert (tmp_path / "rules").stat().st_mode & 0o777 == 0o700
+
+
 def test_adopt_and_roll_back(rule_book: RuleBook) -> None:
     """Prepared rules come into force at once, and those before them can be put back; the history tells both."""
     first = rule_book.current.hash
