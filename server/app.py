@@ -125,7 +125,8 @@ async def _serve(settings: Settings, sock: socket.socket, lock: DataLock, ready:
         url = local_url(settings.host, sock.getsockname()[1])
         lock.announce(url, parts.site.now_ms())
         _settle_memory()
-        log.info("serving", version=__version__, url=url, data_dir=str(parts.settings.data_dir))
+        # No address, so that in a log each address is somebody's who was not to be there.
+        log.info("serving", version=__version__, listens=sock.getsockname()[1], data_dir=str(parts.settings.data_dir))
         ready(url)
         supervisor.tell(READY)
         await _first(stopping.wait(), asyncio.shield(serving))

@@ -108,7 +108,7 @@ def test_duty_p2_unknown_kinds_are_refused(server: ServerProcess, kind: str) -> 
             {"op": kind, "room": ROOM, "key": "k", "text": "canaryKind8b", "url": "https://x.example/a.png"}, "error"
         )
         assert (answer["code"], answer["temporary"]) == ("bad_message", False)
-        answer = author.ask({"op": "say", "room": ROOM, "key": "k", "text": "canaryKind8b", "mode": kind or "none"}, "error")
+        answer = author.ask({"op": "say", "room": ROOM, "key": "k", "text": "canaryKind8b", "mode": kind or "none"}, "refused")
         assert answer["code"] == "bad_message"
         author.send(frame(BINARY, b"\x89PNG canaryKind8b"))
         assert author.read_until("error")["code"] == "binary_unsupported"
