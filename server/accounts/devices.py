@@ -15,7 +15,6 @@ from typing import Final
 from server.accounts.staff import FREE_FAILURES, wait_after
 
 REMEMBERED: Final = 10_000
-COOKIE_MAX_AGE_S: Final = 180 * 24 * 3600
 
 
 class Devices:
