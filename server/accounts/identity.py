@@ -294,9 +294,8 @@ class Tokens:
         claims = _decode(token, header.alg, keys, self._audience)
         if self._issuer and claims.iss != self._issuer:
             _refuse("claim iss: another issuer")
-        claims = msgspec.structs.replace(
-            claims, sid=""
-        )  # a platform's token may have a claim of this name, which means its own
+        # A platform's token may have a claim of this name, which means a session of its own.
+        claims = msgspec.structs.replace(claims, sid="")
         if LOCAL.match(claims.sub):
             _refuse("claim sub: has the form of an account that signed up here")
         return claims

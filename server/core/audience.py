@@ -20,8 +20,17 @@ from typing import Final, Generic, NamedTuple, TypeVar
 
 V = TypeVar("V")
 
-COHORT: Final = 1024
-"""Viewers of a cohort: about 9 ms of writing."""
+
+class Sizes(NamedTuple):
+    """Up to how many viewers stand in one cohort; and how many in each where there are more. (A larger one stays as it was.)"""
+
+    alone: int
+    among: int
+
+
+COHORTS: Final = Sizes(1024, 512)
+"""9 ms of writing, and 4.5: a turn costs little by itself, but a room that needs no turns is better off with none: what is
+done once for a flush, and once for the commit before it, then serves them all."""
 
 
 class Party(Generic[V]):
@@ -67,11 +76,11 @@ class _Cohort(Generic[V]):
 class Audience(Generic[V]):
     """See the module's text. ``visible`` is always the newest number that anybody may have; who moves it says so (:meth:`moved`)."""
 
-    __slots__ = ("_cohorts", "_size", "cold")
+    __slots__ = ("_cohorts", "_sizes", "cold")
 
-    def __init__(self, visible: int, size: int = COHORT) -> None:
+    def __init__(self, visible: int, sizes: Sizes = COHORTS) -> None:
         self._cohorts: deque[_Cohort[V]] = deque([_Cohort(visible)])
-        self._size = size
+        self._sizes = sizes
         self.cold: dict[V, int] = {}
 
     @property
@@ -102,9 +111,10 @@ class Audience(Generic[V]):
 
     def turns(self, visible: int) -> list[Turn[V]]:
         """Whose turn it is; by the next call they were sent what is visible. Several, when cohorts are small enough to become one."""
+        most = self._most
         cohort = self._cohorts.popleft()
         turns = [Turn(cohort.sent, cohort.party)]
-        while self._cohorts and len(cohort.viewers) + len(self._cohorts[0].viewers) <= self._size:
+        while self._cohorts and len(cohort.viewers) + len(self._cohorts[0].viewers) <= most:
             other = self._cohorts.popleft()
             turns.append(Turn(other.sent, other.party))
             cohort.viewers |= other.viewers
@@ -117,11 +127,17 @@ class Audience(Generic[V]):
         """From now on the viewer gets every frame; it has everything that is visible."""
         self.leave(viewer)
         newest = self._cohorts[-1]
-        if newest.sent != visible or len(newest.viewers) >= self._size:
+        if newest.sent != visible or len(newest.viewers) >= self._most:
             newest = _Cohort(visible)
             self._cohorts.append(newest)
         newest.viewers.add(viewer)
         newest.changed()
+
+    @property
+    def _most(self) -> int:
+        """Viewers that a cohort may have: all who are there, if they are few enough."""
+        there = sum(len(cohort.viewers) for cohort in self._cohorts)
+        return self._sizes.alone if there <= self._sizes.alone else self._sizes.among
 
     def leave(self, viewer: V) -> None:
         """The viewer is gone; nothing happens if it was not there."""

@@ -25,8 +25,6 @@ _LARGE_BYTES: Final = 16_384
 """Up to about this size a write costs the same, whatever it carries: to leave something out of smaller frames would win nothing."""
 _BEHIND: Final = 1.2
 """A flush that follows its commit late does so by a fifth of a tick less each time."""
-_WITHIN: Final = 0.5
-"""Half of the time between two turns: two commits in each, so that waiting for one adds little to waiting for the other."""
 
 
 class Pace:
@@ -75,8 +73,8 @@ class Tick:
     def beat_ms(self) -> float:
         """The best time between two commits while many write, by the room which had most flushes of late. Where it has one in a tick:
         a little more than that, or a flush that has fallen behind its commit would stay behind it. Where its flushes are paced by
-        the turns of its viewers: what adds little to the waiting for a turn."""
-        return self._turn_ms * (_BEHIND if self._turn_ms >= self.current_ms else _WITHIN)
+        the turns of its viewers: as long as between two of them, which adds little to the waiting for one's own."""
+        return self._turn_ms * _BEHIND if self._turn_ms >= self.current_ms else self._turn_ms
 
     def spent(self, busy_ms: float, frame_bytes: int = 0, parts: int = 1) -> None:
         """A flush took ``busy_ms`` of the loop's time, for a frame of ``frame_bytes``; it was one of ``parts`` in a tick."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 from server.core import frames, modes
-from server.core.audience import COHORT
+from server.core.audience import COHORTS, Sizes
 from server.core.modes import Term
 from server.core.room import Room
 from server.store.base import RoomMode
@@ -44,21 +44,21 @@ class Hub(Generic[V]):
     """Rooms by name. Rooms are made when first touched, from what the store says of them; their number is the store's.
 
     The rings are the only large thing: :meth:`sweep` empties those of rooms that nobody watches and nobody posts to.
-    ``site`` is the mode of the whole site; ``cohort`` as in :class:`server.core.audience.Audience`.
+    ``site`` is the mode of the whole site; ``cohorts`` as in :class:`server.core.audience.Audience`.
     """
 
-    __slots__ = ("_cohort", "_ring_events", "_touched", "rooms", "site")
+    __slots__ = ("_cohorts", "_ring_events", "_touched", "rooms", "site")
 
-    def __init__(self, ring_events: int, cohort: int = COHORT) -> None:
+    def __init__(self, ring_events: int, cohorts: Sizes = COHORTS) -> None:
         self.rooms: dict[str, Room[V]] = {}
         self._ring_events = ring_events
-        self._cohort = cohort
+        self._cohorts = cohorts
         self._touched: dict[str, int] = {}
         self.site = Term()
 
     def add(self, name: str, epoch: str, head: int, mode: RoomMode) -> Room[V]:
         """Hold a room whose log stands at ``head``, all of it on its pages."""
-        room = self.rooms[name] = Room(name, epoch, head, mode, self._ring_events, self._cohort)
+        room = self.rooms[name] = Room(name, epoch, head, mode, self._ring_events, self._cohorts)
         return room
 
     def in_force(self, room: Room[V], now_ms: int) -> Term:

@@ -22,7 +22,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from msgspec import structs
 
-from server.core.audience import COHORT, Audience, Party
+from server.core.audience import COHORTS, Audience, Party, Sizes
 from server.core.modes import Term
 from server.store.base import RoomMode
 from server.wire import SAID, Event, encode_event
@@ -57,7 +57,7 @@ class Room(Generic[V]):
         "until_ms", "visible",
     )  # fmt: skip
 
-    def __init__(self, name: str, epoch: str, head: int, mode: RoomMode, ring_events: int, cohort: int = COHORT) -> None:
+    def __init__(self, name: str, epoch: str, head: int, mode: RoomMode, ring_events: int, cohorts: Sizes = COHORTS) -> None:
         self.name = name
         self.epoch = epoch
         self.head = head
@@ -70,7 +70,7 @@ class Room(Generic[V]):
         self.changes = 0
         self._ring: deque[Entry] = deque()
         self._ring_events = ring_events
-        self._audience: Audience[V] = Audience(head, cohort)
+        self._audience: Audience[V] = Audience(head, cohorts)
 
     @property
     def first(self) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from server.core.audience import Sizes
 from server.pages import PageWork
 from server.store.faults import Fault
 from server.wire import PAGE_ROWS
@@ -255,7 +256,7 @@ def test_many_viewers_are_sent_in_turns_evenly_over_a_tick(run: Callable[..., Wo
             [TICK_S / 3] * 2, abs=0.001
         )
 
-    run(scenario, tick_ms=TICK_S * 1000, cohort=2, ring_events=64).assert_whole()
+    run(scenario, tick_ms=TICK_S * 1000, cohorts=Sizes(2, 2), ring_events=64).assert_whole()
 
 
 def test_who_waits_for_an_event_waits_for_every_turn(run: Callable[..., World]) -> None:
@@ -267,7 +268,7 @@ def test_who_waits_for_an_event_waits_for_every_turn(run: Callable[..., World]) 
         await world.parts.flusher.visible(world.room, 3)
         assert [viewer.position for viewer in viewers] == [3] * 5
 
-    run(scenario, tick_ms=TICK_S * 1000, cohort=1).assert_whole()
+    run(scenario, tick_ms=TICK_S * 1000, cohorts=Sizes(1, 1)).assert_whole()
 
 
 def test_a_comment_removed_between_two_turns_goes_out_without_its_text(run: Callable[..., World]) -> None:
@@ -283,7 +284,7 @@ def test_a_comment_removed_between_two_turns_goes_out_without_its_text(run: Call
         assert sorted("canary" in "".join(viewer.texts) for viewer in viewers) == [False, True]
         assert [(viewer.received, viewer.faults) for viewer in viewers] == [([1, 2], [])] * 2
 
-    run(scenario, tick_ms=1000, cohort=1).assert_whole()
+    run(scenario, tick_ms=1000, cohorts=Sizes(1, 1)).assert_whole()
 
 
 def test_a_newcomer_between_two_turns_gets_nothing_twice(run: Callable[..., World]) -> None:
@@ -299,7 +300,7 @@ def test_a_newcomer_between_two_turns_gets_nothing_twice(run: Callable[..., Worl
         await world.settle()
         assert [(viewer.position, viewer.faults) for viewer in viewers] == [(4, [])] * 4
 
-    run(scenario, tick_ms=TICK_S * 1000, cohort=2).assert_whole()
+    run(scenario, tick_ms=TICK_S * 1000, cohorts=Sizes(2, 2)).assert_whole()
 
 
 def test_small_cohorts_become_one(run: Callable[..., World]) -> None:
@@ -316,7 +317,7 @@ def test_small_cohorts_become_one(run: Callable[..., World]) -> None:
         assert world.room.parts == 1
         assert [(viewer.position, viewer.faults) for viewer in (viewers[0], viewers[8])] == [(6, [])] * 2
 
-    run(scenario, tick_ms=TICK_S * 1000, cohort=3).assert_whole()
+    run(scenario, tick_ms=TICK_S * 1000, cohorts=Sizes(3, 3)).assert_whole()
 
 
 def test_what_is_left_out_is_the_same_for_every_turn(run: Callable[..., World]) -> None:
@@ -344,7 +345,7 @@ def test_what_is_left_out_is_the_same_for_every_turn(run: Callable[..., World]) 
         assert len(left_out[0]) == world.parts.stats.left_out > 0
         assert left_out[3] == []
 
-    run(scenario, tick_ms=TICK_S * 1000, cohort=1, live_per_s=20, ring_events=64).assert_whole()
+    run(scenario, tick_ms=TICK_S * 1000, cohorts=Sizes(1, 1), live_per_s=20, ring_events=64).assert_whole()
 
 
 # -- frames -----------------------------------------------------------------------------------------------------------------

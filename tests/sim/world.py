@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from server.core.audience import COHORT
+from server.core.audience import COHORTS, Sizes
 from server.core.room import Room
 from server.errors import Refusal, StoreError
 from server.flush import Viewer
@@ -172,7 +172,8 @@ class World:
             self.parts = Pipeline(
                 self.store, self.root, writer=lanes[0], workers=lanes[1], readers=lanes[2], now_ms=self.loop.time() * 1000,
                 ring_events=self.rng.choice([8, 64, 1024]), queue_max=30, batch_max=self.rng.choice([1, 7, 100]),
-                mirror=self._mirror, live_per_s=(2, 8, 1000)[(self.seed + self.life) % 3], cohort=(2, COHORT)[self.seed % 2],
+                mirror=self._mirror, live_per_s=(2, 8, 1000)[(self.seed + self.life) % 3],
+                cohorts=(Sizes(2, 1), COHORTS)[self.seed % 2],
             )  # fmt: skip
             try:
                 self.parts.load()

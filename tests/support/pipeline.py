@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, Final
 
-from server.core.audience import COHORT
+from server.core.audience import COHORTS, Sizes
 from server.core.batch import Tick
 from server.core.hub import Hub
 from server.core.room import Room
@@ -86,7 +86,7 @@ class Pipeline:
         queue_max: int = 1000,
         batch_max: int = 100,
         admit_ms: float = 60_000,
-        cohort: int = COHORT,
+        cohorts: Sizes = COHORTS,
         live_per_s: float = 1e6,
         deflate_min: int = 300,
         wrap: Callable[[PageWork], Pages] = lambda pages: pages,
@@ -101,7 +101,7 @@ class Pipeline:
         self.infos: dict[str, RoomInfo] = {}
         self.modes: list[tuple[str, RoomMode]] = []
         self.batches = 0
-        self.hub: Hub[Viewer] = Hub(ring_events, cohort)
+        self.hub: Hub[Viewer] = Hub(ring_events, cohorts)
         self.mirror = mirror(root)
         self.pages = PageWork(self.mirror, store, self.infos)
         self.tick = Tick(tick_ms, max(tick_ms, tick_max_ms), now_ms)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from server.core.audience import Audience
+from server.core.audience import Audience, Sizes
 
 
-def seated(number: int, size: int = 2) -> Audience[int]:
+def seated(number: int, size: int = 2, among: int = 0) -> Audience[int]:
     """Viewers 0, 1, ... of a room with ten visible events."""
-    audience: Audience[int] = Audience(10, size)
+    audience: Audience[int] = Audience(10, Sizes(size, among or size))
     for viewer in range(number):
         audience.enter(viewer, 10)
     return audience
@@ -137,3 +137,25 @@ def test_cohorts_that_became_one_are_a_new_party() -> None:
         audience.leave(viewer)
     assert turns(audience, 11) == [(10, {1}), (10, {3})]
     assert turns(audience, 12) == [(11, {1, 3})]
+
+
+def test_more_than_one_cohort_can_hold_stand_in_smaller_ones() -> None:
+    """What stood in one before stays there; who comes then finds smaller cohorts."""
+    audience = seated(9, 4, 2)
+    assert turns(audience, 11) == [(10, {0, 1, 2, 3})]
+    assert turns(audience, 11) == [(10, {4, 5})]
+    assert turns(audience, 11) == [(10, {6, 7})]
+    assert turns(audience, 11) == [(10, {8})]
+    for viewer in (0, 1, 2):
+        audience.leave(viewer)
+    assert turns(audience, 12) == [(11, {3})]
+    assert turns(audience, 12) == [(11, {4, 5})]
+
+
+def test_who_can_stand_in_one_cohort_does() -> None:
+    """However many cohorts they stood in before."""
+    audience = seated(9, 4, 2)
+    for viewer in (0, 1, 2, 4, 6):
+        audience.leave(viewer)
+    assert turns(audience, 11) == [(10, {3}), (10, {5}), (10, {7}), (10, {8})]
+    assert audience.parts == 1

@@ -104,7 +104,7 @@ def test_the_beat_is_that_of_the_room_with_most_turns() -> None:
     for parts in (1, 4, 2):
         tick.spent(1, parts=parts)
     tick.adapt(1000)
-    assert tick.beat_ms == 50 / 4 / 2
+    assert tick.beat_ms == 50 / 4
     tick.adapt(2000)
     assert tick.beat_ms == 60
 

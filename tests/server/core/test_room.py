@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
 from msgspec import structs
 
+from server.core.audience import Sizes
 from server.core.room import Entry, Resume, Room
 from server.wire import SAID, Event, encode_event
 from tests.support.events import comment, removal, restoration, tombstone
@@ -312,12 +313,12 @@ def test_cooling_twice_keeps_the_first_missing_number() -> None:
 class Watching(RuleBasedStateMachine):
     """A room under random commits, flushes, stalls, joins and cleanings, against a plain list as its log."""
 
-    cohort = 2
+    cohorts = Sizes(2, 1)
     viewers = Bundle("viewers")
 
     def __init__(self) -> None:
         super().__init__()
-        self.room: Room[int] = Room("r", "e", 0, "open", RING, self.cohort)
+        self.room: Room[int] = Room("r", "e", 0, "open", RING, self.cohorts)
         self.log: list[Event] = []
         self.streams: dict[int, list[int]] = {}
         self.left: dict[int, int] = {}
@@ -371,7 +372,7 @@ class Watching(RuleBasedStateMachine):
     @rule()
     def turn(self) -> None:
         turns = self.room.turns()
-        assert len({viewer for _, party in turns for viewer in party.viewers}) <= self.cohort
+        assert len({viewer for _, party in turns for viewer in party.viewers}) <= self.cohorts.alone
         for entries, party in turns:
             for viewer in party.viewers:
                 self.streams[viewer] += [entry.event.seq for entry in entries]
@@ -445,7 +446,7 @@ class Watching(RuleBasedStateMachine):
 class WatchingTogether(Watching):
     """The same where all viewers are sent everything at once."""
 
-    cohort = 1000
+    cohorts = Sizes(1000, 1000)
 
 
 TestWatching = Watching.TestCase
