@@ -79,6 +79,8 @@ def check_config(settings: Settings) -> None:
     quiet_logs(settings)
     if found := preflight.problems(settings):
         raise ConfigError("\n".join(found))
+    for caution in preflight.cautions(settings):
+        click.echo(f"to be considered: {caution}", err=True)
     click.echo("the settings are good")
 
 

@@ -24,6 +24,7 @@ from server.http.edge import http_class
 from server.http.routes import web_app
 from server.logs import configure
 from server.parts import Parts, build
+from server.preflight import cautions
 from server.settings import Settings
 from server.supervisor import READY, STOPPING, Supervisor
 from server.ws import Connection
@@ -90,6 +91,8 @@ def serve(settings: Settings, ready: Callable[[str], None] = lambda url: None) -
     with DataLock(settings.data_dir) as lock:
         sock = listen(settings.host, settings.port)
         _raise_file_limit(settings)
+        for caution in cautions(settings):
+            log.warning(caution)
         try:
             uvloop.run(_serve(settings, sock, lock, ready))
         finally:

@@ -1,4 +1,5 @@
-"""What a server would not start with, found without starting one: the files that settings name, and whose the data folder is.
+"""What a server would not start with, found without starting one: the files that settings name, and whose the data folder is;
+and what a public site should not be without.
 
 Each reader is the start's own. What they make at first use (keys, the history of rules) goes to a folder that is thrown away.
 """
@@ -51,3 +52,21 @@ def problems(settings: Settings) -> list[str]:
             except ConfigError as error:
                 found[str(error)] = None  # two readers may meet the same
     return list(found)
+
+
+def cautions(settings: Settings) -> list[str]:
+    """What a server starts with and a public site should not be without, a sentence each; a demo needs none of it."""
+    if settings.demo:
+        return []
+    found = []
+    if not settings.public_url:
+        found.append(
+            "public_url is empty: cookies are not marked as secure, and letters, papers for authorities and sign-in through "
+            "others cannot name this site. Set the address that people open."
+        )
+    if not settings.privacy_contact:
+        found.append(
+            "privacy_contact is empty: the privacy notice names nobody who answers for personal data (Personal Information "
+            "Protection Law, article 17). Set an address or a telephone number."
+        )
+    return found

@@ -131,6 +131,8 @@ def test_all_settings_are_printed(tmp_path: Path) -> None:
 def test_settings_can_be_checked() -> None:
     """Good settings are said to be good; bad ones end with the code for settings."""
     assert barrage("check-config").stdout == "the settings are good\n"
+    assert "to be considered: privacy_contact is empty" in barrage("check-config").stderr
+    assert barrage("check-config", "--set", "demo=true").stderr == ""
     assert barrage("check-config", "--set", "tick_ms=0").exit_code == EXIT_SETTINGS
     wrong = barrage("check-config", "--set", "rules_file=/nowhere", "--set", "region_file=/nowhere")
     assert (wrong.exit_code, wrong.stdout, wrong.stderr.count("/nowhere: ")) == (EXIT_SETTINGS, "", 2)

@@ -9,7 +9,7 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from server.preflight import problems
+from server.preflight import cautions, problems
 from server.settings import Settings
 
 FILES = [field.name for field in msgspec.structs.fields(Settings) if set(get_args(get_args(field.type)[0])) == {Path, NoneType}]
@@ -60,3 +60,11 @@ def test_files_are_read_as_a_start_reads_them(tmp_path: Path) -> None:
     assert len(found) == 2
     assert found[0].startswith(f"rules_file {rules}: ")
     assert "client_secret_file of 'x' cannot be read" in found[1]
+
+
+def test_a_public_site_is_told_what_it_lacks(tmp_path: Path) -> None:
+    """Each by the name of its setting; a demo needs none of it, and who has set them hears nothing."""
+    bare = Settings(data_dir=tmp_path)
+    assert [line.partition(" ")[0] for line in cautions(bare)] == ["public_url", "privacy_contact"]
+    assert cautions(msgspec.structs.replace(bare, demo=True)) == []
+    assert cautions(msgspec.structs.replace(bare, public_url="https://site.example", privacy_contact="mail@site.example")) == []
