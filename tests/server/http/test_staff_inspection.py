@@ -94,7 +94,9 @@ async def test_duty_p3_an_inspector_sees_what_lies_within_the_scope_and_nothing_
     await desk.enter("carl", "compliance")
     asked = (await desk.post("/staff/inspections", **{**FORM, "case_number": "C-9"})).headers["location"]
     await desk.enter("ida", "inspector")
-    assert "C-7" in (listing := (await desk.get("/staff/inspections")).text)
+    # What is read, without attributes: a token of a form may have any letters.
+    listing = re.sub(r"<[^>]*>", " ", (await desk.get("/staff/inspections")).text)
+    assert "C-7" in listing
     assert "C-8" not in listing
     assert "C-9" not in listing, "nobody has approved it yet"
     for closed in (
